@@ -1,1 +1,8 @@
-//! node
+//! Bellwether's provider, relay and gateway: one binary, by configuration.
+//!
+//! The path of a notification is told in `node/src/node.rs`, next to the code that starts the
+//! tasks.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
+
+pub mod files;
+pub mod store;
