@@ -1,2 +1,2 @@
 //! client
-fn main(){}
+fn main() {}

@@ -9,7 +9,7 @@ use super::{
 };
 
 /// Most notifications that one code admits: it is a person's, and a person has few seeds.
-pub const MAX_ADMITTED: u32 = 256;
+pub(super) const MAX_ADMITTED: u32 = 256;
 
 /// A code to be issued; the code itself stays with the caller.
 #[derive(Clone, Debug)]
