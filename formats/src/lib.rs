@@ -1,1 +1,5 @@
 //! formats
+#![no_std]
+extern crate alloc;
+
+pub mod scheme;
