@@ -6,7 +6,7 @@ use data_encoding::HEXLOWER;
 use ed25519_dalek::SigningKey;
 use serde::{Deserialize, Serialize};
 use std::{
-    fs::{self, File},
+    fs::File,
     io::{self, Read, Write},
     path::{Path, PathBuf},
 };
@@ -117,7 +117,11 @@ impl DeviceFile {
             key: SigningKey::from_bytes(key),
             current: preseed(&self.preseed)?,
             handed_out: self.handed_out,
-            past: self.past_preseeds.iter().map(preseed).collect::<Result<_, _>>()?,
+            past: self
+                .past_preseeds
+                .iter()
+                .map(preseed)
+                .collect::<Result<_, _>>()?,
         })
     }
 }
@@ -140,7 +144,7 @@ fn write<T>(
     file.write_all(&json)?;
     file.as_file().sync_all()?;
     put(file, path)?;
-    fs::File::open(folder)?.sync_all()
+    File::open(folder)?.sync_all()
 }
 
 impl Drop for DeviceFile {

@@ -75,7 +75,10 @@ pub fn seed_report(
 /// The DER SubjectPublicKeyInfo of the key's public half (RFC 8410 §4).
 pub(super) fn public_key(key: &SigningKey) -> Vec<u8> {
     let unused_bits = 0;
-    let bits = element(BIT_STRING, &[&[unused_bits], key.verifying_key().as_bytes()]);
+    let bits = element(
+        BIT_STRING,
+        &[&[unused_bits], key.verifying_key().as_bytes()],
+    );
     element(SEQUENCE, &[&ED25519, &bits])
 }
 

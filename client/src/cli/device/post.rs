@@ -167,10 +167,20 @@ mod tests {
         ] {
             assert_eq!(intake_uri(url).unwrap().to_string(), expected);
         }
-        for url in ["http://in.example", "http://10.0.0.1/", "http://localhost.example"] {
+        for url in [
+            "http://in.example",
+            "http://10.0.0.1/",
+            "http://localhost.example",
+        ] {
             assert!(matches!(intake_uri(url), Err(PostError::Plain)), "{url}");
         }
-        for url in ["", "in.example", "ftp://in.example", "https://", "/v1/reports"] {
+        for url in [
+            "",
+            "in.example",
+            "ftp://in.example",
+            "https://",
+            "/v1/reports",
+        ] {
             assert!(matches!(intake_uri(url), Err(PostError::Url)), "{url}");
         }
     }
