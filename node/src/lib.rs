@@ -4,6 +4,12 @@
 //! tasks.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
 
+pub mod batcher;
+pub mod clock;
+pub mod config;
 pub mod files;
 pub mod intake;
+pub mod keys;
+pub mod publisher;
+pub mod signer;
 pub mod store;
