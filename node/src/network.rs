@@ -189,7 +189,10 @@ pub async fn start(
     inbox: mpsc::Sender<NetworkEvent>,
     stop: CancellationToken,
 ) -> Result<
-    (NetworkHandle, impl Future<Output = Result<(), NetworkError>> + Send + 'static),
+    (
+        NetworkHandle,
+        impl Future<Output = Result<(), NetworkError>> + Send + 'static,
+    ),
     NetworkError,
 > {
     let (handle, mut task) = task::Task::new(&keypair, &config, inbox)?;

@@ -20,8 +20,7 @@ use super::codec::SyncCodec;
 use super::{MAX_INBOUND_PER_PEER, NetworkConfig, NetworkError};
 
 /// Gossip of zones the node has joined and no others.
-pub(super) type Gossip =
-    gossipsub::Behaviour<gossipsub::IdentityTransform, SubscriptionFilter>;
+pub(super) type Gossip = gossipsub::Behaviour<gossipsub::IdentityTransform, SubscriptionFilter>;
 type SubscriptionFilter = MaxCountSubscriptionFilter<WhitelistSubscriptionFilter>;
 
 /// Name of the exchange of heads, batches and blocks. Source: spec §9.3.
@@ -80,7 +79,11 @@ impl Behaviour {
         config: &NetworkConfig,
         topics: &HashMap<TopicHash, Zone>,
     ) -> Result<Self, NetworkError> {
-        let gossip = if config.gossip { Some(gossip(topics)?) } else { None };
+        let gossip = if config.gossip {
+            Some(gossip(topics)?)
+        } else {
+            None
+        };
         let limits = ConnectionLimits::default()
             .with_max_pending_incoming(Some(MAX_PENDING))
             .with_max_pending_outgoing(Some(MAX_PENDING))
@@ -129,7 +132,7 @@ fn gossip(topics: &HashMap<TopicHash, Zone>) -> Result<Gossip, NetworkError> {
     builder
         .max_transmit_size(MAX_FRAME_BYTES)
         .max_control_message_size(MAX_FRAME_BYTES)
-        .max_metadata_gossip(MAX_ANNOUNCED_IDS)
+        .max_control_messages_sent(MAX_ANNOUNCED_IDS)
         .validation_mode(ValidationMode::Anonymous)
         .validate_messages()
         .message_id_fn(message_id)
@@ -147,7 +150,9 @@ fn gossip(topics: &HashMap<TopicHash, Zone>) -> Result<Gossip, NetworkError> {
     for topic in topics.keys() {
         builder.max_transmit_size_for_topic(MAX_TRANSMIT_BYTES, topic.clone());
     }
-    let config = builder.build().map_err(|error| NetworkError::Gossip(error.to_string()))?;
+    let config = builder
+        .build()
+        .map_err(|error| NetworkError::Gossip(error.to_string()))?;
     let filter = MaxCountSubscriptionFilter {
         filter: WhitelistSubscriptionFilter(topics.keys().cloned().collect()),
         max_subscribed_topics: MAX_TOPICS,
@@ -187,7 +192,10 @@ fn score(topics: &HashMap<TopicHash, Zone>) -> PeerScoreParams {
         ..TopicScoreParams::default()
     };
     PeerScoreParams {
-        topics: topics.keys().map(|name| (name.clone(), topic.clone())).collect(),
+        topics: topics
+            .keys()
+            .map(|name| (name.clone(), topic.clone()))
+            .collect(),
         app_specific_weight: 0.0,
         ip_colocation_factor_weight: 0.0,
         behaviour_penalty_weight: 0.0,

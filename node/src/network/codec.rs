@@ -87,3 +87,42 @@ fn within(bytes: &[u8], limit: usize) -> io::Result<()> {
 fn malformed(error: DecodeError) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, error)
 }
+
+#[cfg(test)]
+mod tests {
+    use futures::io::Cursor;
+    use libp2p::request_response::Codec;
+
+    use super::*;
+
+    const PROTOCOL: StreamProtocol = StreamProtocol::new("/bw/1/sync");
+
+    #[tokio::test]
+    async fn a_stream_without_end_is_given_up_at_the_limit() {
+        for (limit, request) in [(MAX_REQUEST_BYTES, true), (MAX_RESPONSE_BYTES, false)] {
+            let mut endless = Cursor::new(vec![0; 4 * limit]);
+            let refused = if request {
+                SyncCodec
+                    .read_request(&PROTOCOL, &mut endless)
+                    .await
+                    .map(|_| ())
+            } else {
+                SyncCodec
+                    .read_response(&PROTOCOL, &mut endless)
+                    .await
+                    .map(|_| ())
+            };
+            assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::InvalidData);
+            assert_eq!(endless.position(), u64::try_from(limit).unwrap() + 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_other_side_would_refuse_is_not_sent() {
+        let mut sent = Cursor::new(Vec::new());
+        let large = SyncResponse::Block(vec![0; MAX_RESPONSE_BYTES]);
+        let refused = SyncCodec.write_response(&PROTOCOL, &mut sent, large).await;
+        assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::InvalidData);
+        assert!(sent.into_inner().is_empty());
+    }
+}

@@ -70,10 +70,24 @@ pub struct ReplyToken(pub(super) ResponseChannel<SyncResponse>);
 /// What the swarm's task is asked to do.
 #[derive(Debug)]
 pub(super) enum Command {
-    Publish { zone: Zone, data: Vec<u8> },
-    Reply { token: ReplyToken, response: SyncResponse },
-    Request { peer: PeerId, request: SyncRequest, tag: u64, permit: OwnedSemaphorePermit },
-    Verdict { token: GossipToken, verdict: Verdict },
+    Publish {
+        zone: Zone,
+        data: Vec<u8>,
+    },
+    Reply {
+        token: ReplyToken,
+        response: SyncResponse,
+    },
+    Request {
+        peer: PeerId,
+        request: SyncRequest,
+        tag: u64,
+        permit: OwnedSemaphorePermit,
+    },
+    Verdict {
+        token: GossipToken,
+        verdict: Verdict,
+    },
 }
 
 impl NetworkHandle {
@@ -83,7 +97,15 @@ impl NetworkHandle {
     ) -> (Self, mpsc::Receiver<Command>) {
         let (commands, receiver) = mpsc::channel(MAX_COMMANDS);
         let questions = Arc::new(Semaphore::new(MAX_OUTBOUND));
-        (Self { peer, commands, status, questions }, receiver)
+        (
+            Self {
+                peer,
+                commands,
+                status,
+                questions,
+            },
+            receiver,
+        )
     }
 
     /// This node's name among peers.
@@ -138,13 +160,21 @@ impl NetworkHandle {
     ) -> Result<(), RequestError> {
         let permit = Arc::clone(&self.questions).try_acquire_owned();
         let permit = permit.map_err(|_| RequestError::Busy)?;
-        let command = Command::Request { peer, request, tag, permit };
-        self.commands.try_send(command).map_err(|_| RequestError::Busy)
+        let command = Command::Request {
+            peer,
+            request,
+            tag,
+            permit,
+        };
+        self.commands
+            .try_send(command)
+            .map_err(|_| RequestError::Busy)
     }
 
     fn command(&self, command: Command) {
         if self.commands.try_send(command).is_err() {
-            self.status.send_modify(|status| status.commands_dropped += 1);
+            self.status
+                .send_modify(|status| status.commands_dropped += 1);
         }
     }
 }

@@ -17,7 +17,10 @@ use zeroize::Zeroizing;
 ///
 /// [`KeyError`] if the file cannot be read or written, or holds something else.
 pub fn load_or_create_peer_key(path: &Path) -> Result<Keypair, KeyError> {
-    let file = |source| KeyError::File { path: path.to_owned(), source };
+    let file = |source| KeyError::File {
+        path: path.to_owned(),
+        source,
+    };
     match fs::read(path) {
         Ok(text) => parse(&Zeroizing::new(text), path),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -32,7 +35,9 @@ pub fn load_or_create_peer_key(path: &Path) -> Result<Keypair, KeyError> {
 }
 
 fn parse(text: &[u8], path: &Path) -> Result<Keypair, KeyError> {
-    let broken = || KeyError::Broken { path: path.to_owned() };
+    let broken = || KeyError::Broken {
+        path: path.to_owned(),
+    };
     let digits = text.strip_suffix(b"\n").unwrap_or(text);
     let secret = Zeroizing::new(HEXLOWER.decode(digits).map_err(|_| broken())?);
     let mut secret: [u8; 32] = secret.as_slice().try_into().map_err(|_| broken())?;
@@ -82,8 +87,15 @@ mod tests {
         let made = load_or_create_peer_key(&path).unwrap();
         let read = load_or_create_peer_key(&path).unwrap();
         assert_eq!(made.public(), read.public());
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left behind");
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        assert_eq!(
+            fs::read_dir(folder.path()).unwrap().count(),
+            1,
+            "nothing is left behind"
+        );
     }
 
     #[test]
@@ -92,7 +104,10 @@ mod tests {
         let path = folder.path().join("peer.key");
         for text in ["", "00", "zz", &"A".repeat(64), &"a".repeat(65)] {
             fs::write(&path, text).unwrap();
-            assert!(matches!(load_or_create_peer_key(&path), Err(KeyError::Broken { .. })));
+            assert!(matches!(
+                load_or_create_peer_key(&path),
+                Err(KeyError::Broken { .. })
+            ));
             assert_eq!(fs::read_to_string(&path).unwrap(), text);
         }
     }

@@ -6,7 +6,7 @@
 use bellwether_formats::cbor::{Reader, Writer};
 use bellwether_formats::cid::Cid;
 use bellwether_formats::error::DecodeError;
-use bellwether_formats::id::{ProviderId, Zone};
+use bellwether_formats::id::{FeedId, ProviderId, Zone};
 use bellwether_formats::limit::{
     MAX_BATCH_BYTES, MAX_BLOCK_BYTES, MAX_DESCRIPTOR_BYTES, MAX_NUMBER,
 };
@@ -27,18 +27,13 @@ pub const MAX_LIST_BYTES: usize = 512 * 1024;
 /// Most batches in one answer: more than [`MAX_LIST_BYTES`] holds of the smallest.
 pub const MAX_BATCHES: u64 = 4096;
 
-/// Longest text of a zone, in bytes.
-const MAX_ZONE_BYTES: usize = 67;
-
 /// A question to a peer.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum SyncRequest {
     /// The batches of a feed that follow `seq`, oldest first.
     After {
-        /// Who signs the feed.
-        provider: ProviderId,
-        /// The feed's zone.
-        zone: Zone,
+        /// The feed.
+        feed: FeedId,
         /// The newest batch that the asker has; 0 for none.
         seq: u64,
     },
@@ -47,7 +42,7 @@ pub enum SyncRequest {
     /// The newest descriptor of a provider.
     Descriptor(ProviderId),
     /// The newest batch of each of these feeds.
-    Heads(Vec<(ProviderId, Zone)>),
+    Heads(Vec<FeedId>),
 }
 
 /// What a peer answers.
@@ -81,11 +76,11 @@ impl SyncRequest {
         let mut writer = Writer::new();
         writer.map(1);
         match self {
-            Self::After { provider, zone, seq } => {
+            Self::After { feed, seq } => {
                 writer.text("after").map(3);
                 writer.text("seq").uint(*seq);
-                writer.text("zone").text(zone.as_str());
-                writer.text("provider").bytes(provider.as_bytes());
+                writer.text("zone").text(feed.zone.as_str());
+                writer.text("provider").bytes(feed.provider.as_bytes());
             }
             Self::Block(cid) => {
                 writer.text("block").link(cid);
@@ -95,8 +90,11 @@ impl SyncRequest {
             }
             Self::Heads(feeds) => {
                 writer.text("heads").array(feeds.len());
-                for (provider, zone) in feeds {
-                    writer.array(2).bytes(provider.as_bytes()).text(zone.as_str());
+                for feed in feeds {
+                    writer.array(2);
+                    writer
+                        .bytes(feed.provider.as_bytes())
+                        .text(feed.zone.as_str());
                 }
             }
         }
@@ -117,7 +115,10 @@ impl SyncRequest {
             let zone = map.field("zone", zone)?;
             let provider = map.field("provider", provider)?;
             map.end()?;
-            Ok(Self::After { provider, zone, seq })
+            Ok(Self::After {
+                feed: FeedId { provider, zone },
+                seq,
+            })
         })?;
         let block = map.optional("block", |value| value.link().map(Self::Block))?;
         let heads = map.optional("heads", |value| {
@@ -178,20 +179,29 @@ impl SyncResponse {
             match value.uint("reason", u64::MAX)? {
                 0 => Ok(Self::None(NoneReason::NotFound)),
                 1 => Ok(Self::None(NoneReason::Busy)),
-                _ => Err(DecodeError::Value { what: "a reason is 0 or 1", offset }),
+                _ => Err(DecodeError::Value {
+                    what: "a reason is 0 or 1",
+                    offset,
+                }),
             }
         })?;
         let block = map.optional("block", |value| {
-            Ok(Self::Block(value.bytes("a block", MAX_BLOCK_BYTES)?.to_vec()))
+            Ok(Self::Block(
+                value.bytes("a block", MAX_BLOCK_BYTES)?.to_vec(),
+            ))
         })?;
         let heads = map.optional("heads", |value| {
             value.list("heads", MAX_HEADS, envelope).map(Self::Heads)
         })?;
         let batches = map.optional("batches", |value| {
-            value.list("batches", MAX_BATCHES, envelope).map(Self::Batches)
+            value
+                .list("batches", MAX_BATCHES, envelope)
+                .map(Self::Batches)
         })?;
         let descriptor = map.optional("descriptor", |value| {
-            Ok(Self::Descriptor(value.bytes("a descriptor", MAX_DESCRIPTOR_BYTES)?.to_vec()))
+            Ok(Self::Descriptor(
+                value.bytes("a descriptor", MAX_DESCRIPTOR_BYTES)?.to_vec(),
+            ))
         })?;
         map.end()?;
         reader.finish()?;
@@ -240,15 +250,24 @@ fn provider(value: &mut Reader<'_>) -> Result<ProviderId, DecodeError> {
 
 fn zone(value: &mut Reader<'_>) -> Result<Zone, DecodeError> {
     let offset = value.offset();
-    let text = value.text("a zone", MAX_ZONE_BYTES)?;
-    text.parse().map_err(|_| DecodeError::Value { what: "not a zone", offset })
+    let text = value.text("a zone", Zone::MAX_LEN)?;
+    text.parse().map_err(|_| DecodeError::Value {
+        what: "not a zone",
+        offset,
+    })
 }
 
-fn feed(value: &mut Reader<'_>) -> Result<(ProviderId, Zone), DecodeError> {
+fn feed(value: &mut Reader<'_>) -> Result<FeedId, DecodeError> {
     let offset = value.offset();
     match value.array("a feed", 2)? {
-        2 => Ok((provider(value)?, zone(value)?)),
-        _ => Err(DecodeError::Type { expected: "provider and zone", offset }),
+        2 => Ok(FeedId {
+            provider: provider(value)?,
+            zone: zone(value)?,
+        }),
+        _ => Err(DecodeError::Type {
+            expected: "provider and zone",
+            offset,
+        }),
     }
 }
 
@@ -269,7 +288,10 @@ fn the_one<T, const N: usize>(found: [Option<T>; N]) -> Result<T, DecodeError> {
     let mut found = found.into_iter().flatten();
     match (found.next(), found.next()) {
         (Some(one), None) => Ok(one),
-        _ => Err(DecodeError::Value { what: "a message has exactly one field", offset: 0 }),
+        _ => Err(DecodeError::Value {
+            what: "a message has exactly one field",
+            offset: 0,
+        }),
     }
 }
 

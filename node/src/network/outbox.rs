@@ -20,17 +20,18 @@ pub(super) struct Outbox {
 impl Outbox {
     /// Adds that `peer` has come.
     pub(super) fn connected(&mut self, peer: PeerId) {
-        self.events.push_back((NetworkEvent::Connected { peer }, None));
+        self.events
+            .push_back((NetworkEvent::Connected { peer }, None));
     }
 
     /// Adds that `peer` has gone; if nobody has seen it come yet, nobody will.
     pub(super) fn disconnected(&mut self, peer: PeerId) {
-        let came = |event: &NetworkEvent| {
-            matches!(event, NetworkEvent::Connected { peer: who } if *who == peer)
-        };
+        let came = |event: &NetworkEvent| matches!(event, NetworkEvent::Connected { peer: who } if *who == peer);
         match self.events.iter().position(|(event, _)| came(event)) {
             Some(unseen) => drop(self.events.remove(unseen)),
-            None => self.events.push_back((NetworkEvent::Disconnected { peer }, None)),
+            None => self
+                .events
+                .push_back((NetworkEvent::Disconnected { peer }, None)),
         }
     }
 

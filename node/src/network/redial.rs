@@ -67,9 +67,13 @@ struct Entry {
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum State {
-    Waiting { until: Instant },
+    Waiting {
+        until: Instant,
+    },
     Dialling,
-    Connected { since: Instant },
+    Connected {
+        since: Instant,
+    },
     /// It is this node itself.
     Done,
 }
@@ -80,9 +84,18 @@ impl Redial {
         let entries = addresses.iter().map(|address| {
             let (address, peer) = split(address);
             let state = State::Waiting { until: now };
-            Entry { address, peer, state, failures: 0, left: 0 }
+            Entry {
+                address,
+                peer,
+                state,
+                failures: 0,
+                left: 0,
+            }
         });
-        Self { entries: entries.collect(), silence }
+        Self {
+            entries: entries.collect(),
+            silence,
+        }
     }
 
     /// The attempts that are due; they count as being made.
@@ -92,7 +105,11 @@ impl Redial {
             if matches!(entry.state, State::Waiting { until } if until <= now) {
                 entry.state = State::Dialling;
                 let (address, peer) = (entry.address.clone(), entry.peer);
-                due.push(Dial { entry: index, address, peer });
+                due.push(Dial {
+                    entry: index,
+                    address,
+                    peer,
+                });
             }
         }
         due
@@ -133,7 +150,9 @@ impl Redial {
     /// The last connection with `peer` is gone.
     pub(super) fn gone(&mut self, peer: PeerId, now: Instant, jitter: u32) {
         for entry in self.of(peer) {
-            let State::Connected { since } = entry.state else { continue };
+            let State::Connected { since } = entry.state else {
+                continue;
+            };
             if now.saturating_duration_since(since) >= LASTED {
                 entry.failures = 0;
             }
@@ -174,7 +193,9 @@ impl Entry {
         // together.
         let half = pause / 2;
         let share = half.mul_f64(f64::from(jitter) / f64::from(u32::MAX));
-        self.state = State::Waiting { until: now + half + share };
+        self.state = State::Waiting {
+            until: now + half + share,
+        };
         self.failures = self.failures.saturating_add(1);
     }
 }

@@ -3,7 +3,7 @@
 mod gossip;
 mod sync;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
@@ -13,7 +13,7 @@ use libp2p::multiaddr::Protocol;
 use libp2p::request_response::{InboundRequestId, OutboundRequestId};
 use libp2p::swarm::dial_opts::DialOpts;
 use libp2p::swarm::{self, ConnectionId, DialError, Swarm, SwarmEvent};
-use libp2p::{Multiaddr, PeerId, ping};
+use libp2p::{Multiaddr, PeerId, StreamProtocol, identify, ping};
 use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -24,7 +24,7 @@ use self::sync::Question;
 use super::behaviour::{self, Behaviour, BehaviourEvent, MAX_TOPICS};
 use super::handle::{Command, NetworkStatus};
 use super::outbox::Outbox;
-use super::redial::{Dial, Redial};
+use super::redial::{Dial, Redial, Voice};
 use super::{Keypair, NetworkConfig, NetworkError, NetworkEvent, NetworkHandle, transport};
 
 /// Longest time between two looks at the clock.
@@ -43,6 +43,8 @@ pub(super) struct Task {
     redial: Redial,
     /// Attempts being made, each for an entry of `redial`.
     dials: HashMap<ConnectionId, usize>,
+    /// Connected peers that do not speak the gossip protocol.
+    mute: HashSet<PeerId>,
     /// When each connection was last known to be alive.
     alive: HashMap<ConnectionId, Instant>,
     /// A connection that was not alive for this long hangs.
@@ -68,10 +70,14 @@ impl Task {
         inbox: mpsc::Sender<NetworkEvent>,
     ) -> Result<(NetworkHandle, Self), NetworkError> {
         let zones = config.zones.iter();
-        let topics: HashMap<_, _> =
-            zones.map(|zone| (behaviour::topic(zone).hash(), zone.clone())).collect();
+        let topics: HashMap<_, _> = zones
+            .map(|zone| (behaviour::topic(zone).hash(), zone.clone()))
+            .collect();
         if topics.len() > MAX_TOPICS {
-            return Err(NetworkError::TooManyZones { found: topics.len(), limit: MAX_TOPICS });
+            return Err(NetworkError::TooManyZones {
+                found: topics.len(),
+                limit: MAX_TOPICS,
+            });
         }
         let peer = keypair.public().to_peer_id();
         let mut swarm = Swarm::new(
@@ -96,6 +102,7 @@ impl Task {
             status,
             redial: Redial::new(&bootstrap, config.silence, now),
             dials: HashMap::new(),
+            mute: HashSet::new(),
             alive: HashMap::new(),
             hangs_after: config.ping_interval + 2 * config.ping_timeout,
             tick: TICK.min(config.ping_timeout),
@@ -113,9 +120,13 @@ impl Task {
     pub(super) async fn listen(&mut self, addresses: &[Multiaddr]) -> Result<(), NetworkError> {
         let mut silent: HashMap<ListenerId, Multiaddr> = HashMap::new();
         for address in addresses {
-            let listener = self.swarm.listen_on(address.clone()).map_err(|error| {
-                NetworkError::Listen { address: address.clone(), reason: error.to_string() }
-            })?;
+            let failed = |reason| NetworkError::Listen {
+                address: address.clone(),
+                reason,
+            };
+            transport::check_free(address).map_err(|error| failed(error.to_string()))?;
+            let listener = self.swarm.listen_on(address.clone());
+            let listener = listener.map_err(|error| failed(error.to_string()))?;
             silent.insert(listener, address.clone());
         }
         let deadline = tokio::time::Instant::now() + LISTEN;
@@ -123,7 +134,10 @@ impl Task {
             let next = self.swarm.select_next_some();
             let Ok(event) = tokio::time::timeout_at(deadline, next).await else {
                 let reason = "no address in time".to_owned();
-                return Err(NetworkError::Listen { address: address.clone(), reason });
+                return Err(NetworkError::Listen {
+                    address: address.clone(),
+                    reason,
+                });
             };
             if let SwarmEvent::NewListenAddr { listener_id, .. } = event {
                 silent.remove(&listener_id);
@@ -137,10 +151,11 @@ impl Task {
     pub(super) async fn run(mut self, stop: CancellationToken) -> Result<(), NetworkError> {
         let mut tick = tokio::time::interval(self.tick);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let inbox = self.inbox.clone();
         loop {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
-                permit = self.inbox.reserve(), if !self.outbox.is_empty() => {
+                permit = inbox.reserve(), if !self.outbox.is_empty() => {
                     let Ok(permit) = permit else { return Ok(()) };
                     if let Some(event) = self.outbox.pop() {
                         permit.send(event);
@@ -160,7 +175,12 @@ impl Task {
         match command {
             Command::Publish { zone, data } => self.publish(&zone, data),
             Command::Reply { token, response } => self.reply(token, response),
-            Command::Request { peer, request, tag, permit } => {
+            Command::Request {
+                peer,
+                request,
+                tag,
+                permit,
+            } => {
                 self.ask(peer, request, tag, permit);
             }
             Command::Verdict { token, verdict } => self.verdict(&token, verdict),
@@ -171,15 +191,25 @@ impl Task {
         for dial in self.redial.due(now) {
             self.dial(dial, now);
         }
-        let voices = self.voices();
-        for peer in self.redial.silent(now, |peer| gossip::voice(&voices, peer)) {
+        let heard = self.heard();
+        let mute = |peer| heard.is_none() || self.mute.contains(&peer);
+        let voice = |peer| match &heard {
+            Some(heard) if heard.contains(&peer) => Voice::Heard,
+            _ if mute(peer) => Voice::Mute,
+            _ => Voice::Silent,
+        };
+        for peer in self.redial.silent(now, voice) {
             tracing::info!(%peer, "peer names no topics, connecting again");
             self.count(|status| status.peers_silent += 1);
             let _ = self.swarm.disconnect_peer_id(peer);
         }
         let hung = |since: &Instant| now.saturating_duration_since(*since) > self.hangs_after;
-        let hung: Vec<_> =
-            self.alive.iter().filter(|(_, since)| hung(since)).map(|(id, _)| *id).collect();
+        let hung: Vec<_> = self
+            .alive
+            .iter()
+            .filter(|(_, since)| hung(since))
+            .map(|(id, _)| *id)
+            .collect();
         for connection in hung {
             self.close_hung(connection);
         }
@@ -195,15 +225,29 @@ impl Task {
             SwarmEvent::Behaviour(BehaviourEvent::Gossip(event)) => self.gossiped(event),
             SwarmEvent::Behaviour(BehaviourEvent::Sync(event)) => self.exchanged(event),
             SwarmEvent::Behaviour(BehaviourEvent::Ping(event)) => self.pinged(event),
+            SwarmEvent::Behaviour(BehaviourEvent::Identify(event)) => self.identified(event),
             SwarmEvent::Behaviour(_) => {}
             SwarmEvent::ConnectionEstablished {
-                peer_id, connection_id, num_established, ..
+                peer_id,
+                connection_id,
+                num_established,
+                ..
             } => self.connected(peer_id, connection_id, num_established.get()),
-            SwarmEvent::ConnectionClosed { peer_id, connection_id, num_established, cause, .. } => {
+            SwarmEvent::ConnectionClosed {
+                peer_id,
+                connection_id,
+                num_established,
+                cause,
+                ..
+            } => {
                 tracing::debug!(peer = %peer_id, ?cause, "connection closed");
                 self.closed(peer_id, connection_id, num_established);
             }
-            SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
+            SwarmEvent::OutgoingConnectionError {
+                connection_id,
+                error,
+                ..
+            } => {
                 if let Some(entry) = self.dials.remove(&connection_id) {
                     self.not_reached(entry, &error, now());
                 }
@@ -222,7 +266,11 @@ impl Task {
             SwarmEvent::ListenerError { error, .. } => {
                 tracing::warn!(%error, "a listener failed to take a connection");
             }
-            SwarmEvent::IncomingConnectionError { send_back_addr, error, .. } => {
+            SwarmEvent::IncomingConnectionError {
+                send_back_addr,
+                error,
+                ..
+            } => {
                 tracing::debug!(from = %send_back_addr, %error, "incoming connection failed");
             }
             _ => {}
@@ -231,10 +279,22 @@ impl Task {
     }
 
     fn dial(&mut self, dial: Dial, now: Instant) {
-        let Dial { entry, address, peer } = dial;
+        let Dial {
+            entry,
+            address,
+            peer,
+        } = dial;
+        // A port of its own: from the one it listens on, a node that restarts would dial with the
+        // same pair of addresses as the dead connection that the other side still holds.
         let options = match peer {
-            Some(peer) => DialOpts::peer_id(peer).addresses(vec![address]).build(),
-            None => DialOpts::unknown_peer_id().address(address).build(),
+            Some(peer) => DialOpts::peer_id(peer)
+                .addresses(vec![address])
+                .allocate_new_port()
+                .build(),
+            None => DialOpts::unknown_peer_id()
+                .address(address)
+                .allocate_new_port()
+                .build(),
         };
         let connection = options.connection_id();
         match self.swarm.dial(options) {
@@ -272,6 +332,7 @@ impl Task {
         self.alive.remove(&connection);
         if established == 0 {
             tracing::info!(%peer, "peer disconnected");
+            self.mute.remove(&peer);
             self.redial.gone(peer, now(), jitter());
             self.count(|status| status.peers = status.peers.saturating_sub(1));
             self.outbox.disconnected(peer);
@@ -288,6 +349,18 @@ impl Task {
                 self.alive.remove(&event.connection);
             }
             Err(_) => self.close_hung(event.connection),
+        }
+    }
+
+    fn identified(&mut self, event: identify::Event) {
+        if let identify::Event::Received { peer_id, info, .. } = event {
+            let gossips = |protocol: &StreamProtocol| protocol.as_ref().starts_with("/meshsub/");
+            let mute = !info.protocols.iter().any(gossips);
+            if mute && self.swarm.is_connected(&peer_id) {
+                self.mute.insert(peer_id);
+            } else {
+                self.mute.remove(&peer_id);
+            }
         }
     }
 

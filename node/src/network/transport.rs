@@ -1,12 +1,15 @@
 //! TCP, Noise, Yamux; and connections that can always be closed.
 
+use std::io;
+use std::net::{IpAddr, TcpListener};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use libp2p::core::muxing::{StreamMuxer, StreamMuxerBox, StreamMuxerEvent};
 use libp2p::core::transport::{Boxed, Transport, upgrade};
-use libp2p::{PeerId, dns, identity, noise, tcp, yamux};
+use libp2p::multiaddr::Protocol;
+use libp2p::{Multiaddr, PeerId, dns, identity, noise, tcp, yamux};
 use tokio::time::Sleep;
 
 use super::NetworkError;
@@ -35,8 +38,31 @@ pub(super) fn build(
         .authenticate(noise)
         .multiplex(yamux)
         .timeout(HANDSHAKE)
-        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(Closable { muxer, deadline: None })))
+        .map(|(peer, muxer), _| {
+            (
+                peer,
+                StreamMuxerBox::new(Closable {
+                    muxer,
+                    deadline: None,
+                }),
+            )
+        })
         .boxed())
+}
+
+/// Refuses an address on which somebody listens already. The transport itself would share the port
+/// with them, and each would get some of the connections.
+pub(super) fn check_free(address: &Multiaddr) -> io::Result<()> {
+    let mut parts = address.iter();
+    let ip = match parts.next() {
+        Some(Protocol::Ip4(ip)) => IpAddr::from(ip),
+        Some(Protocol::Ip6(ip)) => IpAddr::from(ip),
+        _ => return Ok(()),
+    };
+    match parts.next() {
+        Some(Protocol::Tcp(port)) if port != 0 => TcpListener::bind((ip, port)).map(drop),
+        _ => Ok(()),
+    }
 }
 
 /// A connection whose end does not wait for the other side.
@@ -49,9 +75,9 @@ struct Closable<M> {
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
-impl<M: StreamMuxer<Error = yamux::Error> + Unpin> StreamMuxer for Closable<M> {
+impl<M: StreamMuxer + Unpin> StreamMuxer for Closable<M> {
     type Substream = M::Substream;
-    type Error = yamux::Error;
+    type Error = M::Error;
 
     fn poll_inbound(
         mut self: Pin<&mut Self>,
@@ -82,5 +108,59 @@ impl<M: StreamMuxer<Error = yamux::Error> + Unpin> StreamMuxer for Closable<M> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<StreamMuxerEvent, Self::Error>> {
         Pin::new(&mut self.muxer).poll(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::future::poll_fn;
+
+    use futures::io::Cursor;
+
+    use super::*;
+
+    /// A connection to a peer that takes nothing any more.
+    struct Hung;
+
+    impl StreamMuxer for Hung {
+        type Substream = Cursor<Vec<u8>>;
+        type Error = Infallible;
+
+        fn poll_inbound(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Result<Self::Substream, Infallible>> {
+            Poll::Pending
+        }
+
+        fn poll_outbound(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Result<Self::Substream, Infallible>> {
+            Poll::Pending
+        }
+
+        fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            Poll::Pending
+        }
+
+        fn poll(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Result<StreamMuxerEvent, Infallible>> {
+            Poll::Pending
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_hangs_can_be_closed() {
+        let mut connection = Closable {
+            muxer: Hung,
+            deadline: None,
+        };
+        let closed = poll_fn(|cx| Pin::new(&mut connection).poll_close(cx));
+        let in_time = tokio::time::timeout(2 * GOODBYE, closed).await;
+        assert_eq!(in_time, Ok(Ok(())));
     }
 }

@@ -1,16 +1,15 @@
 //! Gossip in the swarm's task.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::time::Duration;
 
 use bellwether_formats::id::Zone;
 use bellwether_formats::limit::MAX_BATCH_BYTES;
 use libp2p::PeerId;
-use libp2p::gossipsub::{self, MessageAcceptance, PeerKind, PublishError, TopicHash};
+use libp2p::gossipsub::{self, MessageAcceptance, PublishError, TopicHash};
 
 use super::super::behaviour;
 use super::super::handle::{GossipToken, Verdict};
-use super::super::redial::Voice;
 use super::{NetworkEvent, Task};
 
 /// How often envelopes that nobody has taken are offered again.
@@ -19,8 +18,15 @@ pub(super) const PUBLISH_AGAIN: Duration = Duration::from_secs(5);
 impl Task {
     pub(super) fn gossiped(&mut self, event: gossipsub::Event) {
         match event {
-            gossipsub::Event::Message { propagation_source, message_id, message } => {
-                let token = GossipToken { id: message_id, from: propagation_source };
+            gossipsub::Event::Message {
+                propagation_source,
+                message_id,
+                message,
+            } => {
+                let token = GossipToken {
+                    id: message_id,
+                    from: propagation_source,
+                };
                 self.hear(token, message);
             }
             gossipsub::Event::Subscribed { topic, .. } => {
@@ -57,7 +63,9 @@ impl Task {
     }
 
     pub(super) fn verdict(&mut self, token: &GossipToken, verdict: Verdict) {
-        let Some(gossip) = self.swarm.behaviour_mut().gossip.as_mut() else { return };
+        let Some(gossip) = self.swarm.behaviour_mut().gossip.as_mut() else {
+            return;
+        };
         let acceptance = match verdict {
             Verdict::Accept => MessageAcceptance::Accept,
             Verdict::Ignore => MessageAcceptance::Ignore,
@@ -86,7 +94,9 @@ impl Task {
 
     /// Gossips an envelope, or keeps it in the place of the older one of its topic.
     fn offer(&mut self, topic: TopicHash, data: Vec<u8>) {
-        let Some(gossip) = self.swarm.behaviour_mut().gossip.as_mut() else { return };
+        let Some(gossip) = self.swarm.behaviour_mut().gossip.as_mut() else {
+            return;
+        };
         match gossip.publish(topic.clone(), data.clone()) {
             Ok(_) | Err(PublishError::Duplicate) => {
                 // Newer than what was kept, if anything was.
@@ -99,26 +109,10 @@ impl Task {
         }
     }
 
-    /// What every peer lets us hear of its subscriptions.
-    pub(super) fn voices(&self) -> HashMap<PeerId, Voice> {
-        let Some(gossip) = self.swarm.behaviour().gossip.as_ref() else {
-            return HashMap::new();
-        };
-        let mut voices: HashMap<PeerId, Voice> = gossip
-            .all_peers()
-            .filter(|(_, topics)| !topics.is_empty())
-            .map(|(peer, _)| (*peer, Voice::Heard))
-            .collect();
-        for (peer, kind) in gossip.peer_protocol() {
-            if *kind != PeerKind::NotSupported {
-                voices.entry(*peer).or_insert(Voice::Silent);
-            }
-        }
-        voices
+    /// The peers that have named topics; none if gossip is off.
+    pub(super) fn heard(&self) -> Option<HashSet<PeerId>> {
+        let gossip = self.swarm.behaviour().gossip.as_ref()?;
+        let peers = gossip.all_peers().filter(|(_, topics)| !topics.is_empty());
+        Some(peers.map(|(peer, _)| *peer).collect())
     }
-}
-
-/// What `peer` lets us hear, given [`Task::voices`].
-pub(super) fn voice(voices: &HashMap<PeerId, Voice>, peer: PeerId) -> Voice {
-    voices.get(&peer).copied().unwrap_or(Voice::Mute)
 }

@@ -1,10 +1,11 @@
 //! The exchange of questions and answers in the swarm's task.
 
-use std::io;
 use std::time::Instant;
 
 use libp2p::PeerId;
-use libp2p::request_response::{Event, InboundRequestId, Message, OutboundFailure, ResponseChannel};
+use libp2p::request_response::{
+    Event, InboundRequestId, Message, OutboundFailure, ResponseChannel,
+};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::super::handle::ReplyToken;
@@ -26,23 +27,41 @@ impl Task {
     pub(super) fn exchanged(&mut self, event: Event<SyncRequest, SyncResponse>) {
         match event {
             Event::Message { peer, message, .. } => match message {
-                Message::Request { request_id, request, channel } => {
+                Message::Request {
+                    request_id,
+                    request,
+                    channel,
+                } => {
                     self.asked(peer, request_id, request, channel);
                 }
-                Message::Response { request_id, response } => {
+                Message::Response {
+                    request_id,
+                    response,
+                } => {
                     if let Some(question) = self.outbound.remove(&request_id) {
                         let fits = response.answers(question.asked);
-                        let result = if fits { Ok(response) } else { Err(RequestError::Malformed) };
+                        let result = if fits {
+                            Ok(response)
+                        } else {
+                            Err(RequestError::Malformed)
+                        };
                         self.answered(question, result);
                     }
                 }
             },
-            Event::OutboundFailure { request_id, error, .. } => {
+            Event::OutboundFailure {
+                request_id, error, ..
+            } => {
                 if let Some(question) = self.outbound.remove(&request_id) {
                     self.answered(question, Err(failure(&error)));
                 }
             }
-            Event::InboundFailure { peer, request_id, error, .. } => {
+            Event::InboundFailure {
+                peer,
+                request_id,
+                error,
+                ..
+            } => {
                 tracing::debug!(%peer, %error, "question not answered");
                 self.inbound.remove(&request_id);
             }
@@ -60,13 +79,21 @@ impl Task {
         request: SyncRequest,
         channel: ResponseChannel<SyncResponse>,
     ) {
-        let of_peer = self.inbound.values().filter(|other| **other == peer).count();
+        let of_peer = self
+            .inbound
+            .values()
+            .filter(|other| **other == peer)
+            .count();
         let full = self.inbound.len() >= MAX_INBOUND || of_peer >= MAX_INBOUND_PER_PEER;
         if full || !self.outbox.is_empty() {
             return self.refuse(channel);
         }
         let reply = ReplyToken(channel);
-        match self.inbox.try_send(NetworkEvent::Request { peer, request, reply }) {
+        match self.inbox.try_send(NetworkEvent::Request {
+            peer,
+            request,
+            reply,
+        }) {
             Ok(()) => {
                 self.inbound.insert(id, peer);
             }
@@ -85,7 +112,11 @@ impl Task {
 
     pub(super) fn reply(&mut self, token: ReplyToken, response: SyncResponse) {
         // Fails if the asker has gone, which an event tells as well.
-        let _ = self.swarm.behaviour_mut().sync.send_response(token.0, response);
+        let _ = self
+            .swarm
+            .behaviour_mut()
+            .sync
+            .send_response(token.0, response);
     }
 
     pub(super) fn ask(
@@ -96,7 +127,13 @@ impl Task {
         permit: OwnedSemaphorePermit,
     ) {
         let deadline = now() + self.request_timeout;
-        let question = Question { tag, peer, asked: request.kind(), deadline, permit };
+        let question = Question {
+            tag,
+            peer,
+            asked: request.kind(),
+            deadline,
+            permit,
+        };
         if self.swarm.is_connected(&peer) {
             let id = self.swarm.behaviour_mut().sync.send_request(&peer, request);
             self.outbound.insert(id, question);
@@ -108,7 +145,9 @@ impl Task {
     /// Gives up what is late. The protocol's own timeout starts with the stream, which a
     /// connection that hangs never opens.
     pub(super) fn expire_questions(&mut self, now: Instant) {
-        let late = self.outbound.extract_if(|_, question| question.deadline <= now);
+        let late = self
+            .outbound
+            .extract_if(|_, question| question.deadline <= now);
         let late: Vec<_> = late.map(|(_, question)| question).collect();
         for question in late {
             self.answered(question, Err(RequestError::Timeout));
@@ -116,8 +155,11 @@ impl Task {
     }
 
     fn answered(&mut self, question: Question, result: Result<SyncResponse, RequestError>) {
-        let Question { tag, peer, permit, .. } = question;
-        self.outbox.answered(NetworkEvent::Response { tag, peer, result }, permit);
+        let Question {
+            tag, peer, permit, ..
+        } = question;
+        self.outbox
+            .answered(NetworkEvent::Response { tag, peer, result }, permit);
     }
 }
 
