@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
+use bellwether_formats::batch::Batch;
 use bellwether_formats::descriptor::Descriptor;
 use bellwether_formats::id::{Level, ParseIdError, Zone};
 use bellwether_formats::signed::Signed;
@@ -206,6 +207,29 @@ pub fn code_key(dir: &Path) -> Result<CodeKey, AdminError> {
     Ok(CodeKey::new(&keys::load(&dir.join(CODE_KEY))?.to_bytes()))
 }
 
+/// What `publish` answers.
+pub fn published(batches: &[Signed<Batch>]) -> Value {
+    let published = batches.iter().map(|batch| {
+        json!({ "zone": batch.zone.as_str(), "seq": batch.seq, "cid": batch.cid().to_string() })
+    });
+    json!({ "published": published.collect::<Vec<Value>>() })
+}
+
+/// What `descriptor renew` answers.
+pub fn renewed(descriptor: &Signed<Descriptor>) -> Value {
+    let (cid, expires) = (descriptor.cid().to_string(), time(descriptor.expires_at));
+    json!({ "epoch": descriptor.epoch, "cid": cid, "expires_at": expires })
+}
+
+/// The envelope in a request.
+///
+/// # Errors
+///
+/// [`AdminError::Envelope`]
+pub fn envelope(hex: &str) -> Result<Vec<u8>, AdminError> {
+    HEXLOWER.decode(hex.as_bytes()).map_err(|_| AdminError::Envelope)
+}
+
 fn within(count: usize) -> Result<(), AdminError> {
     if count > MAX_CODES {
         return Err(AdminError::TooMany { count });
@@ -227,6 +251,8 @@ pub enum AdminError {
     Code { line: usize, why: String },
     #[error(transparent)]
     Config(#[from] ConfigError),
+    #[error("an envelope is sent in hexadecimal")]
+    Envelope,
     #[error(transparent)]
     Key(#[from] KeyError),
     #[error("this node is not a provider")]
@@ -239,6 +265,8 @@ pub enum AdminError {
     Publish(#[from] PublishZoneError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("the node is stopping")]
+    Stopping,
     #[error("{count} codes at once, the limit is {MAX_CODES}")]
     TooMany { count: usize },
     #[error("this code was not issued here")]

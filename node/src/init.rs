@@ -13,7 +13,7 @@ use bellwether_formats::signed::Signed;
 
 use crate::config::{self, Carry, Config, Intake, Privacy, Provider, ZonePolicy};
 use crate::files;
-use crate::http::tls;
+use crate::http;
 use crate::keys;
 use crate::publisher::Places;
 use crate::signer::{Signer, SignerPlace};
@@ -212,18 +212,17 @@ fn tls_files(
         return Ok((std::path::absolute(cert)?, std::path::absolute(key)?));
     }
     let address = intake.unwrap_or(DEFAULT_INTAKE).ip();
-    let names = ["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
-    let mut names = names.to_vec();
+    let mut names = Vec::new();
     if !address.is_unspecified() && !address.is_loopback() {
         names.push(address.to_string());
     }
-    let (cert_pem, key_pem) =
-        tls::self_signed(&names).map_err(|error| InitError::Certificate(error.to_string()))?;
+    let tls = http::self_signed(&names)
+        .map_err(|error| InitError::Certificate(error.to_string()))?;
     let folder = std::path::absolute(dir.join("tls"))?;
     fs::create_dir_all(&folder)?;
     let (cert, key) = (folder.join("cert.pem"), folder.join("key.pem"));
-    files::replace(&cert, cert_pem.as_bytes(), files::PUBLIC)?;
-    files::replace(&key, key_pem.as_bytes(), files::SECRET)?;
+    files::replace(&cert, tls.cert_pem.as_bytes(), files::PUBLIC)?;
+    files::replace(&key, tls.key_pem.as_bytes(), files::SECRET)?;
     Ok((cert, key))
 }
 
