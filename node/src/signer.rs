@@ -224,7 +224,14 @@ pub fn faults(place: SignerPlace<'_>, heads: &BTreeMap<Zone, u64>) -> Vec<String
         let head = heads.iter().find(|(name, _)| name.as_str() == zone);
         let head = head.map_or(0, |(_, seq)| *seq);
         if last.seq > head {
-            faults.push(SignerError::Ahead { zone, signed: last.seq, head }.to_string());
+            faults.push(
+                SignerError::Ahead {
+                    zone,
+                    signed: last.seq,
+                    head,
+                }
+                .to_string(),
+            );
         }
     }
     faults

@@ -87,10 +87,16 @@ pub(super) fn publish(args: &Dir) -> Result<ExitCode, CliError> {
 
 /// A list in an answer.
 pub(super) fn list<'a>(answer: &'a Value, key: &str) -> Result<&'a Vec<Value>, CliError> {
-    answer.get(key).and_then(Value::as_array).ok_or(CliError::Answer)
+    answer
+        .get(key)
+        .and_then(Value::as_array)
+        .ok_or(CliError::Answer)
 }
 
 /// A text in an answer.
 pub(super) fn text<'a>(answer: &'a Value, key: &str) -> Result<&'a str, CliError> {
-    answer.get(key).and_then(Value::as_str).ok_or(CliError::Answer)
+    answer
+        .get(key)
+        .and_then(Value::as_str)
+        .ok_or(CliError::Answer)
 }

@@ -84,9 +84,19 @@ pub(super) fn run(verb: Verb) -> Result<ExitCode, CliError> {
 }
 
 fn issue(args: IssueArgs) -> Result<ExitCode, CliError> {
-    let Terms { dir, level, zone, valid } = args.terms;
+    let Terms {
+        dir,
+        level,
+        zone,
+        valid,
+    } = args.terms;
     let valid_s = valid.as_secs();
-    let request = Request::CodeIssue { level, zone, count: args.count, valid_s };
+    let request = Request::CodeIssue {
+        level,
+        zone,
+        count: args.count,
+        valid_s,
+    };
     let answer = ask(&dir.data_dir, &request)?;
     for code in list(&answer, "codes")? {
         say(code.as_str().ok_or(CliError::Answer)?)?;
@@ -95,18 +105,39 @@ fn issue(args: IssueArgs) -> Result<ExitCode, CliError> {
 }
 
 fn import(args: ImportArgs) -> Result<ExitCode, CliError> {
-    let Terms { dir, level, zone, valid } = args.terms;
-    let text = fs::read(&args.file)
-        .map_err(|source| CliError::Read { path: args.file.clone(), source })?;
+    let Terms {
+        dir,
+        level,
+        zone,
+        valid,
+    } = args.terms;
+    let text = fs::read(&args.file).map_err(|source| CliError::Read {
+        path: args.file.clone(),
+        source,
+    })?;
     let text = String::from_utf8(text).map_err(|_| CliError::Usage {
         what: format!("`{}` is not UTF-8 text", args.file.display()),
     })?;
     let lines = text.lines().map(ToOwned::to_owned);
     let codes: Vec<String> = lines.filter(|line| !line.is_empty()).collect();
-    let request = Request::CodeImport { level, zone, codes, valid_s: valid.as_secs() };
+    let request = Request::CodeImport {
+        level,
+        zone,
+        codes,
+        valid_s: valid.as_secs(),
+    };
     let answer = ask(&dir.data_dir, &request)?;
-    let number = |key| answer.get(key).and_then(serde_json::Value::as_u64).unwrap_or_default();
-    eprintln!("{} codes imported, {} were known", number("new"), number("known"));
+    let number = |key| {
+        answer
+            .get(key)
+            .and_then(serde_json::Value::as_u64)
+            .unwrap_or_default()
+    };
+    eprintln!(
+        "{} codes imported, {} were known",
+        number("new"),
+        number("known")
+    );
     Ok(ExitCode::SUCCESS)
 }
 
@@ -119,10 +150,19 @@ fn show(args: &ListArgs) -> Result<ExitCode, CliError> {
         }
         let used = code.get("used_at").and_then(serde_json::Value::as_str);
         let state = used.map_or_else(
-            || format!("unused, valid until {}", text(code, "valid_until").unwrap_or("?")),
+            || {
+                format!(
+                    "unused, valid until {}",
+                    text(code, "valid_until").unwrap_or("?")
+                )
+            },
             |at| format!("used at {at}"),
         );
-        let (name, level, zone) = (text(code, "code")?, text(code, "level")?, text(code, "zone")?);
+        let (name, level, zone) = (
+            text(code, "code")?,
+            text(code, "level")?,
+            text(code, "zone")?,
+        );
         say(format_args!("{name}  {level}  {zone}  {state}"))?;
     }
     Ok(ExitCode::SUCCESS)
@@ -130,8 +170,17 @@ fn show(args: &ListArgs) -> Result<ExitCode, CliError> {
 
 /// `level`
 pub(super) fn level(args: LevelArgs) -> Result<ExitCode, CliError> {
-    let answer = ask(&args.dir.data_dir, &Request::Level { code: args.code, level: args.level })?;
+    let answer = ask(
+        &args.dir.data_dir,
+        &Request::Level {
+            code: args.code,
+            level: args.level,
+        },
+    )?;
     let changed = answer.get("changed").and_then(serde_json::Value::as_u64);
-    eprintln!("{} notifications changed; the next batch says so", changed.unwrap_or_default());
+    eprintln!(
+        "{} notifications changed; the next batch says so",
+        changed.unwrap_or_default()
+    );
     Ok(ExitCode::SUCCESS)
 }

@@ -12,8 +12,8 @@ use bellwether_client::observations::{Family, Observation};
 use bellwether_formats::id::Zone;
 use bellwether_formats::scheme::cx::{Generator, Identifier};
 use bellwether_formats::share::{Share, parse_gateway};
-use bellwether_node::admin::socket::{self, Reply};
 use bellwether_node::admin::Request;
+use bellwether_node::admin::socket::{self, Reply};
 use bellwether_node::clock;
 use bellwether_node::config::Privacy;
 use bellwether_node::init::{self, Listen, NewProvider};
@@ -51,7 +51,9 @@ pub(super) struct Args {
 /// `demo`
 pub(super) fn run(args: &Args) -> Result<ExitCode, CliError> {
     start_logging("error");
-    let folder = tempfile::Builder::new().prefix("bellwether-demo-").tempdir()?;
+    let folder = tempfile::Builder::new()
+        .prefix("bellwether-demo-")
+        .tempdir()?;
     let runtime = Runtime::new()?;
     let mut story = Story::new(args.json);
     let outcome = play(folder.path(), &runtime, &mut story);
@@ -73,7 +75,11 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, CliError> {
         }
     };
     runtime.shutdown_timeout(Duration::from_secs(2));
-    Ok(if right { ExitCode::SUCCESS } else { ExitCode::from(2) })
+    Ok(if right {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(2)
+    })
 }
 
 /// The nodes that run.
@@ -93,12 +99,21 @@ fn play(folder: &Path, runtime: &Runtime, story: &mut Story) -> Result<Nodes, Cl
     let (bob, carol) = (folder.join("bob"), folder.join("carol"));
     let gateways: Vec<String> = nodes.gateways();
     let mut share: Share = parsed(&info.share)?;
-    share.gateways = gateways.iter().map(|gateway| parse_gateway(gateway)).collect();
+    share.gateways = gateways
+        .iter()
+        .map(|gateway| parse_gateway(gateway))
+        .collect();
     for (state, id) in [(&bob, observed), (&carol, stranger()?)] {
         let mut phone = Client::open(state).map_err(phone_error)?;
         phone.follow(&share).map_err(phone_error)?;
         let at = clock::now() - 3600;
-        phone.observe(&[Observation { id, at, family: Family::Cx }]).map_err(phone_error)?;
+        phone
+            .observe(&[Observation {
+                id,
+                at,
+                family: Family::Cx,
+            }])
+            .map_err(phone_error)?;
     }
 
     report(&provider_dir, &info, &mut device, story)?;
@@ -156,7 +171,10 @@ fn start(
         )?;
         relays.push(relay);
     }
-    Ok(Nodes { provider: Some(provider), relays })
+    Ok(Nodes {
+        provider: Some(provider),
+        relays,
+    })
 }
 
 /// Alice's phone broadcasts, and Bob's hears it.
@@ -164,7 +182,10 @@ fn meet(folder: &Path, story: &mut Story) -> Result<(Device, Identifier), CliErr
     let mut random = [0; Device::NEW_BYTES];
     getrandom::fill(&mut random).map_err(wrong)?;
     let mut device = Device::new(Generator::Aes128, &random);
-    let heard = device.take_identifiers(4).pop().ok_or_else(|| wrong("no identifier"))?;
+    let heard = device
+        .take_identifiers(4)
+        .pop()
+        .ok_or_else(|| wrong("no identifier"))?;
     device.save_new(&folder.join("alice.json")).map_err(wrong)?;
     story.tell(
         &format!(
@@ -190,7 +211,10 @@ fn report(
         valid_s: 86_400,
     };
     let answer = ask(provider_dir, &request)?;
-    let code = list(&answer, "codes")?.first().and_then(Value::as_str).ok_or(CliError::Answer)?;
+    let code = list(&answer, "codes")?
+        .first()
+        .and_then(Value::as_str)
+        .ok_or(CliError::Answer)?;
     let mut random = [0; Generator::MAX_SEED_BYTES];
     getrandom::fill(&mut random).map_err(wrong)?;
     let der = device.report(NAME, code, &random).map_err(wrong)?;
@@ -201,7 +225,10 @@ fn report(
     let answer = intake.post(&der).map_err(wrong)?;
     let ms = began.elapsed().as_millis();
     if !answer.accepted {
-        return Err(wrong(format!("the report was refused: {} {}", answer.status, answer.text)));
+        return Err(wrong(format!(
+            "the report was refused: {} {}",
+            answer.status, answer.text
+        )));
     }
     device.accepted();
     let bytes = der.len();
@@ -225,11 +252,15 @@ fn publish(provider_dir: &Path, nodes: &Nodes, story: &mut Story) -> Result<Stri
     })?;
     let began = now();
     let answer = ask(provider_dir, &Request::Publish)?;
-    let batch = list(&answer, "published")?.first().ok_or(CliError::Answer)?;
+    let batch = list(&answer, "published")?
+        .first()
+        .ok_or(CliError::Answer)?;
     let cid = text(batch, "cid")?.to_owned();
     for relay in &nodes.relays {
         let url = relay.info().gateway.clone().unwrap_or_default();
-        wait("the batch to reach the relays", || story::has_block(&url, &cid))?;
+        wait("the batch to reach the relays", || {
+            story::has_block(&url, &cid)
+        })?;
     }
     let ms = began.elapsed().as_millis();
     let envelope = story::block_len(&nodes.gateway_urls(), &cid)?;
@@ -256,8 +287,16 @@ fn sync(
     let synced = phone.sync().map_err(phone_error)?;
     let alerts = phone.alerts().map_err(phone_error)?;
     let ms = began.elapsed().as_millis();
-    let found: Vec<String> = alerts.matches.iter().map(|found| found.batch.to_string()).collect();
-    let levels: Vec<&str> = alerts.matches.iter().map(|found| found.level.name()).collect();
+    let found: Vec<String> = alerts
+        .matches
+        .iter()
+        .map(|found| found.batch.to_string())
+        .collect();
+    let levels: Vec<&str> = alerts
+        .matches
+        .iter()
+        .map(|found| found.level.name())
+        .collect();
     let (bytes, requests) = (synced.bytes_down, synced.requests);
     let told = match levels.first() {
         Some(level) => format!("is ALERTED: near somebody {level}"),
@@ -285,14 +324,20 @@ fn sync(
 
 impl Nodes {
     fn gateway_urls(&self) -> Vec<String> {
-        self.relays.iter().filter_map(|relay| relay.info().gateway.clone()).collect()
+        self.relays
+            .iter()
+            .filter_map(|relay| relay.info().gateway.clone())
+            .collect()
     }
 
     /// The relays' gateways with their operators.
     fn gateways(&self) -> Vec<String> {
         let operators = ["Relay Aid", "Net for Health"];
         let urls = self.gateway_urls();
-        urls.iter().zip(operators).map(|(url, operator)| format!("{url}#{operator}")).collect()
+        urls.iter()
+            .zip(operators)
+            .map(|(url, operator)| format!("{url}#{operator}"))
+            .collect()
     }
 
     /// Starts the provider again and waits for Ctrl-C.
@@ -311,7 +356,10 @@ impl Nodes {
         });
         self.provider = Some(provider);
         let shown = serde_json::to_string_pretty(&addresses).unwrap_or_default();
-        story.tell(&format!("It runs until you press Ctrl-C:\n{shown}"), addresses)?;
+        story.tell(
+            &format!("It runs until you press Ctrl-C:\n{shown}"),
+            addresses,
+        )?;
         runtime.block_on(tokio::signal::ctrl_c())?;
         Ok(())
     }
@@ -324,7 +372,9 @@ impl Nodes {
 }
 
 fn data_dirs(folder: &Path) -> Vec<PathBuf> {
-    ["provider", "relay-aid", "net-for-health"].map(|name| folder.join(name)).to_vec()
+    ["provider", "relay-aid", "net-for-health"]
+        .map(|name| folder.join(name))
+        .to_vec()
 }
 
 fn loopback() -> Listen {
@@ -392,7 +442,10 @@ fn millis(ms: u128) -> u64 {
     u64::try_from(ms).unwrap_or(u64::MAX)
 }
 
-#[expect(clippy::disallowed_methods, reason = "the demo times what a person waits for")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the demo times what a person waits for"
+)]
 fn now() -> Instant {
     Instant::now()
 }

@@ -54,11 +54,18 @@ pub(super) fn run(verb: Verb) -> Result<ExitCode, CliError> {
     let envelope = admin::envelope(text(&answer, "envelope")?)?;
     let known = Signed::<Descriptor>::open(&envelope).map_err(|_| CliError::Answer)?;
     if keys::public(&root) != known.provider {
-        let what = format!("`{}` is not the root key of this provider", args.root.display());
+        let what = format!(
+            "`{}` is not the root key of this provider",
+            args.root.display()
+        );
         return Err(CliError::Usage { what });
     }
-    let renewed = Signed::sign(&renewed(&known, &args.gateway, clock::now()), &root)
-        .map_err(|error| CliError::Usage { what: error.to_string() })?;
+    let renewed =
+        Signed::sign(&renewed(&known, &args.gateway, clock::now()), &root).map_err(|error| {
+            CliError::Usage {
+                what: error.to_string(),
+            }
+        })?;
     let envelope = HEXLOWER.encode(renewed.envelope());
     say(ask(dir, &Request::Renew { envelope })?)?;
     Ok(ExitCode::SUCCESS)
@@ -75,7 +82,10 @@ fn renewed(known: &Descriptor, gateways: &[String], now: u64) -> Descriptor {
         key.not_after = key.not_after.max(expires_at);
     }
     if !gateways.is_empty() {
-        next.gateways = gateways.iter().map(|gateway| parse_gateway(gateway)).collect();
+        next.gateways = gateways
+            .iter()
+            .map(|gateway| parse_gateway(gateway))
+            .collect();
     }
     next
 }
@@ -93,7 +103,10 @@ pub(super) fn signer(verb: SignerVerb) -> Result<ExitCode, CliError> {
         let head = store.head(&feed).map_err(AdminError::from)?;
         let prepared = store.prepared(&feed.zone).map_err(AdminError::from)?;
         let head = head.map_or(0, |head| head.head.seq);
-        heads.insert(feed.zone, head.max(prepared.map_or(0, |prepared| prepared.seq)));
+        heads.insert(
+            feed.zone,
+            head.max(prepared.map_or(0, |prepared| prepared.seq)),
+        );
     }
     let place = SignerPlace {
         dir: &provider.signer_dir,
@@ -105,6 +118,9 @@ pub(super) fn signer(verb: SignerVerb) -> Result<ExitCode, CliError> {
         hint: error.hint().map(ToOwned::to_owned),
         error: error.to_string(),
     })?;
-    eprintln!("the signer now signs for `{}` and for no other copy", dir.display());
+    eprintln!(
+        "the signer now signs for `{}` and for no other copy",
+        dir.display()
+    );
     Ok(ExitCode::SUCCESS)
 }

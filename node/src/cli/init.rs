@@ -56,7 +56,12 @@ pub(super) struct Args {
     #[arg(long, value_name = "MULTIADDR")]
     listen_p2p: Vec<String>,
     /// PEM file of the intake's certificate chain; without, a self-signed one is made.
-    #[arg(long, value_name = "FILE", requires = "tls_key", conflicts_with = "relay")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "tls_key",
+        conflicts_with = "relay"
+    )]
     tls_cert: Option<PathBuf>,
     /// PEM file of the certificate's private key.
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
@@ -83,10 +88,17 @@ pub(super) fn run(args: Args) -> Result<ExitCode, CliError> {
         let mut follow = args.follow;
         if let Some(provider) = args.provider {
             if args.zone.is_empty() {
-                return Err(CliError::Usage { what: "--provider needs a --zone".to_owned() });
+                return Err(CliError::Usage {
+                    what: "--provider needs a --zone".to_owned(),
+                });
             }
             let zones = args.zone;
-            follow.push(Share { provider, zones, gateways: Vec::new(), peers: Vec::new() });
+            follow.push(Share {
+                provider,
+                zones,
+                gateways: Vec::new(),
+                peers: Vec::new(),
+            });
         }
         init::relay(&args.data_dir, args.operator, &follow, listen)?;
         eprintln!("relay made; start it with `bellwether-node run --data-dir DIR`");
@@ -100,7 +112,11 @@ pub(super) fn run(args: Args) -> Result<ExitCode, CliError> {
         k: args.k,
         listen,
         tls: args.tls_cert.zip(args.tls_key),
-        gateways: args.gateway.iter().map(|gateway| parse_gateway(gateway)).collect(),
+        gateways: args
+            .gateway
+            .iter()
+            .map(|gateway| parse_gateway(gateway))
+            .collect(),
         signer_dir: args.signer_dir,
         operator: args.operator,
     };
@@ -108,8 +124,16 @@ pub(super) fn run(args: Args) -> Result<ExitCode, CliError> {
     say(share)?;
     let root = args.data_dir.join(keys::ROOT);
     let next = args.data_dir.join(keys::NEXT_ROOT);
-    eprintln!("Take these two files offline now, each to a safe of its own; running needs neither:");
-    eprintln!("  {}  names the provider and signs its descriptors", root.display());
-    eprintln!("  {}  takes over if the first is lost or stolen", next.display());
+    eprintln!(
+        "Take these two files offline now, each to a safe of its own; running needs neither:"
+    );
+    eprintln!(
+        "  {}  names the provider and signs its descriptors",
+        root.display()
+    );
+    eprintln!(
+        "  {}  takes over if the first is lost or stolen",
+        next.display()
+    );
     Ok(ExitCode::SUCCESS)
 }

@@ -37,5 +37,9 @@ async fn serve(args: &Args) -> Result<ExitCode, CliError> {
         () = node.failed() => false,
     };
     node.shutdown().await;
-    Ok(if stopped { ExitCode::SUCCESS } else { ExitCode::from(2) })
+    Ok(if stopped {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(2)
+    })
 }

@@ -33,9 +33,16 @@ pub(super) fn status(args: &Args) -> Result<ExitCode, CliError> {
         say(feed_line(feed))?;
     }
     let number = |key| answer.get(key).and_then(Value::as_u64).unwrap_or_default();
-    say(format_args!("{} of {} bytes used", number("used_bytes"), number("max_bytes")))?;
+    say(format_args!(
+        "{} of {} bytes used",
+        number("used_bytes"),
+        number("max_bytes")
+    ))?;
     for problem in list(&answer, "problems")? {
-        say(format_args!("problem: {}", problem.as_str().unwrap_or_default()))?;
+        say(format_args!(
+            "problem: {}",
+            problem.as_str().unwrap_or_default()
+        ))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -65,14 +72,24 @@ pub(super) fn check(args: &Args) -> Result<ExitCode, CliError> {
         say(&answer)?;
     } else {
         for error in errors {
-            say(format_args!("error: {}", error.as_str().unwrap_or_default()))?;
+            say(format_args!(
+                "error: {}",
+                error.as_str().unwrap_or_default()
+            ))?;
         }
         for warning in list(&answer, "warnings")? {
-            say(format_args!("warning: {}", warning.as_str().unwrap_or_default()))?;
+            say(format_args!(
+                "warning: {}",
+                warning.as_str().unwrap_or_default()
+            ))?;
         }
         if errors.is_empty() {
             say("nothing is wrong")?;
         }
     }
-    Ok(if errors.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(2) })
+    Ok(if errors.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(2)
+    })
 }

@@ -60,16 +60,20 @@ fn head(url: &str, cid: &str) -> Result<(u16, u64), CliError> {
     let address = url.strip_prefix("http://").unwrap_or(url);
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-    let request =
-        format!("HEAD /ipfs/{cid}?format=raw HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    let request = format!(
+        "HEAD /ipfs/{cid}?format=raw HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+    );
     stream.write_all(request.as_bytes())?;
     let mut answer = String::new();
     stream.take(16 * 1024).read_to_string(&mut answer)?;
     let mut lines = answer.lines();
-    let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok());
+    let status = lines
+        .next()
+        .and_then(|line| line.split(' ').nth(1)?.parse().ok());
     let length = lines.find_map(|line| {
         let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().ok())?
+        name.eq_ignore_ascii_case("content-length")
+            .then(|| value.trim().parse().ok())?
     });
     Ok((status.unwrap_or_default(), length.unwrap_or_default()))
 }
