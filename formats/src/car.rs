@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use crate::cbor::{Reader, Writer};
 use crate::cid::{Block, BlockError, Cid};
-use crate::error::DecodeError;
+use crate::error::{DecodeError, rules};
 use crate::limit;
 
 /// Some blocks, and which of them a reader starts at.
@@ -119,16 +119,11 @@ pub enum CarError {
     Version { found: u64 },
 }
 
-impl CarError {
-    /// The broken rule's name, as in the spec and its vectors.
-    pub const fn rule(&self) -> &'static str {
-        match self {
-            Self::Block(error) => error.rule(),
-            Self::Cid => "car-cid",
-            Self::Header(_) => "car-header",
-            Self::Section => "car-section",
-            Self::Size { .. } => "car-size",
-            Self::Version { .. } => "car-version",
-        }
-    }
-}
+rules!(CarError {
+    Self::Cid => "car-cid",
+    Self::Header(_) => "car-header",
+    Self::Section => "car-section",
+    Self::Size { .. } => "car-size",
+    Self::Version { .. } => "car-version";
+    Self::Block(error) => error
+});

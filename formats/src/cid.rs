@@ -7,6 +7,7 @@ use core::str::FromStr;
 
 use sha2::{Digest, Sha256};
 
+use crate::error::rules;
 use crate::limit;
 
 /// What a block's bytes are. Source: spec §2.4.
@@ -142,6 +143,16 @@ impl FromStr for Cid {
 #[error("not a CID of version 1 with sha2-256, codec dag-cbor or raw, in base32 lower case")]
 pub struct ParseCidError;
 
+impl ParseCidError {
+    /// Every rule's name: there is one.
+    pub const RULES: &'static [&'static str] = &["cid"];
+
+    /// The broken rule's name, as in the spec and its vectors.
+    pub const fn rule(&self) -> &'static str {
+        "cid"
+    }
+}
+
 /// Bytes of at most 1 MiB that hash to their name. Made by [`Block::of`] and [`Block::verify`]
 /// alone, so whoever holds one need not hash again.
 #[derive(Clone, Eq, PartialEq)]
@@ -216,12 +227,7 @@ pub enum BlockError {
     Size { found: usize },
 }
 
-impl BlockError {
-    /// The broken rule's name, as in the spec and its vectors.
-    pub const fn rule(&self) -> &'static str {
-        match self {
-            Self::Hash { .. } => "block-hash",
-            Self::Size { .. } => "block-size",
-        }
-    }
-}
+rules!(BlockError {
+    Self::Hash { .. } => "block-hash",
+    Self::Size { .. } => "block-size"
+});

@@ -8,6 +8,7 @@ use core::fmt;
 use core::str::FromStr;
 
 use crate::descriptor::Gateway;
+use crate::error::rules;
 use crate::id::{ParseIdError, ProviderId, Zone};
 use crate::limit;
 
@@ -151,17 +152,12 @@ pub enum ParseShareError {
     Size { found: usize },
 }
 
-impl ParseShareError {
-    /// The broken rule's name, as in the spec and its vectors.
-    pub const fn rule(&self) -> &'static str {
-        match self {
-            Self::Escape => "share-escape",
-            Self::Id(error) => error.rule(),
-            Self::NoZone => "share-no-zone",
-            Self::Operator => "share-operator",
-            Self::Pair => "share-pair",
-            Self::Prefix => "share-prefix",
-            Self::Size { .. } => "share-size",
-        }
-    }
-}
+rules!(ParseShareError {
+    Self::Escape => "share-escape",
+    Self::NoZone => "share-no-zone",
+    Self::Operator => "share-operator",
+    Self::Pair => "share-pair",
+    Self::Prefix => "share-prefix",
+    Self::Size { .. } => "share-size";
+    Self::Id(error) => error
+});
