@@ -62,6 +62,9 @@ impl Car {
     }
 }
 
+/// Longest length of a section, in bytes (28 bits, 256 MiB: more than any bundle). Source: spec §2.5.
+const MAX_VARINT_BYTES: usize = 4;
+
 /// Size in bytes that `block` takes in a bundle.
 pub fn section_len(block: &Block) -> usize {
     let content = Cid::LEN + block.bytes().len();
@@ -81,6 +84,10 @@ fn section(bytes: &mut Vec<u8>, content: &[&[u8]]) {
 /// Splits a length and as many bytes off; the length is bounded by what is there.
 fn take_section(bytes: &[u8]) -> Result<(&[u8], &[u8]), CarError> {
     let (len, rest) = unsigned_varint::decode::usize(bytes).map_err(|_| CarError::Section)?;
+    // The library drops the bits that a long varint has above its type: 10 bytes can say 5 again.
+    if bytes.len() - rest.len() > MAX_VARINT_BYTES {
+        return Err(CarError::Section);
+    }
     rest.split_at_checked(len).ok_or(CarError::Section)
 }
 
