@@ -33,11 +33,13 @@ pub enum DecodeError {
     Cid { offset: usize },
     #[error("byte {offset}: {what} stands twice")]
     Duplicate { what: &'static str, offset: usize },
-    #[error("byte {offset}: floating-point numbers and simple values have no place here")]
+    #[error("byte {offset}: floating-point numbers have no place here")]
     Float { offset: usize },
     #[error("byte {offset}: indefinite lengths are not allowed")]
     Indefinite { offset: usize },
-    #[error("byte {offset}: map keys are not in canonical order (shorter first, then bytewise)")]
+    #[error(
+        "byte {offset}: map keys are not in strictly ascending order (shorter first, then bytewise)"
+    )]
     KeyOrder { offset: usize },
     #[error("byte {offset}: {what} is {found}, the limit is {limit}")]
     Limit {

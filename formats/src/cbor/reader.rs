@@ -223,7 +223,7 @@ impl<'a> Reader<'a> {
                 within("links of a part", found, limit, offset)?;
             }
             Header::Tag(_) => return Err(DecodeError::Tag { offset }),
-            _ => return Err(DecodeError::Float { offset }),
+            _ => return Err(simple(offset)),
         }
         Ok(())
     }
@@ -232,17 +232,8 @@ impl<'a> Reader<'a> {
     fn next_key(&mut self, last: &mut Option<&'a str>) -> Result<&'a str, DecodeError> {
         let offset = self.offset;
         let key = self.text("a map key", 64)?;
-        match *last {
-            Some(before) if before == key => {
-                return Err(DecodeError::Duplicate {
-                    what: "a map key",
-                    offset,
-                });
-            }
-            Some(before) if key_before(key, before) => {
-                return Err(DecodeError::KeyOrder { offset });
-            }
-            _ => {}
+        if last.is_some_and(|before| !key_before(before, key)) {
+            return Err(DecodeError::KeyOrder { offset });
         }
         *last = Some(key);
         Ok(key)
@@ -303,7 +294,7 @@ impl<'a> Reader<'a> {
             Header::Float(_) => return Err(DecodeError::Float { offset }),
             // false, true and null, each as the one byte that it is; the reader above decides.
             Header::Simple(20..=22) if decoder.offset() == 1 => return Ok(header),
-            Header::Simple(_) => return Err(DecodeError::Float { offset }),
+            Header::Simple(_) => return Err(simple(offset)),
         };
         // The width that the first byte announces must be the shortest for the argument.
         let shortest = match argument {
@@ -382,6 +373,14 @@ impl<'a> MapReader<'_, 'a> {
         let offset = self.reader.offset;
         let key = self.reader.next_key(&mut self.last)?.to_string();
         Err(DecodeError::UnknownKey { key, offset })
+    }
+}
+
+/// What undefined and the other simple values are to every reader.
+const fn simple(offset: usize) -> DecodeError {
+    DecodeError::Type {
+        expected: "no simple value but false, true and null",
+        offset,
     }
 }
 
