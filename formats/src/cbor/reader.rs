@@ -1,11 +1,10 @@
 //! Reading: strict, bounded, borrowed from the input.
 
-use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use ciborium_ll::{Decoder, Header};
 
-use super::key_before;
+use super::{MapReader, key_before};
 use crate::cid::Cid;
 use crate::error::DecodeError;
 use crate::limit;
@@ -148,11 +147,7 @@ impl<'a> Reader<'a> {
     pub fn map(&mut self) -> Result<MapReader<'_, 'a>, DecodeError> {
         let offset = self.offset;
         match self.head()? {
-            Header::Map(Some(len)) => Ok(MapReader {
-                left: to_u64(len),
-                last: None,
-                reader: self,
-            }),
+            Header::Map(Some(len)) => Ok(MapReader::new(self, to_u64(len))),
             _ => Err(DecodeError::Type {
                 expected: "a map",
                 offset,
@@ -184,17 +179,16 @@ impl<'a> Reader<'a> {
         Ok((bytes, links))
     }
 
+    /// Passes one item; arrays, maps and tags take one of the `depth` levels left.
     fn skip(&mut self, depth: u8, links: &mut Vec<Cid>) -> Result<(), DecodeError> {
         let offset = self.offset;
-        let Some(depth) = depth.checked_sub(1) else {
-            let limit = u64::from(limit::MAX_DEPTH);
-            return Err(DecodeError::Limit {
-                what: "nesting",
-                found: limit + 1,
-                limit,
-                offset,
-            });
-        };
+        let limit = u64::from(limit::MAX_DEPTH);
+        let inside = depth.checked_sub(1).ok_or(DecodeError::Limit {
+            what: "nesting",
+            found: limit + 1,
+            limit,
+            offset,
+        });
         match self.head()? {
             Header::Positive(_) | Header::Negative(_) => {}
             Header::Simple(20..=22) => {}
@@ -206,11 +200,13 @@ impl<'a> Reader<'a> {
                 core::str::from_utf8(bytes).map_err(|_| DecodeError::Utf8 { offset })?;
             }
             Header::Array(Some(len)) => {
+                let depth = inside?;
                 for _ in 0..len {
                     self.skip(depth, links)?;
                 }
             }
             Header::Map(Some(len)) => {
+                let depth = inside?;
                 let mut last = None;
                 for _ in 0..len {
                     self.next_key(&mut last)?;
@@ -218,6 +214,7 @@ impl<'a> Reader<'a> {
                 }
             }
             Header::Tag(42) => {
+                inside?;
                 links.push(self.link_content(offset)?);
                 let (found, limit) = (to_u64(links.len()), to_u64(limit::MAX_PART_LINKS));
                 within("links of a part", found, limit, offset)?;
@@ -229,7 +226,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a map key and checks that it comes after `last`.
-    fn next_key(&mut self, last: &mut Option<&'a str>) -> Result<&'a str, DecodeError> {
+    pub(super) fn next_key(&mut self, last: &mut Option<&'a str>) -> Result<&'a str, DecodeError> {
         let offset = self.offset;
         let key = self.text("a map key", 64)?;
         if last.is_some_and(|before| !key_before(before, key)) {
@@ -309,70 +306,6 @@ impl<'a> Reader<'a> {
         } else {
             Err(DecodeError::NotShortest { offset })
         }
-    }
-}
-
-/// Reads the fields of a map in canonical order. Made by [`Reader::map`].
-#[derive(Debug)]
-pub struct MapReader<'r, 'a> {
-    reader: &'r mut Reader<'a>,
-    left: u64,
-    last: Option<&'a str>,
-}
-
-impl<'a> MapReader<'_, 'a> {
-    /// Where the reading stands, in bytes from the start.
-    pub const fn offset(&self) -> usize {
-        self.reader.offset
-    }
-
-    /// Reads the field `key` with `value`.
-    pub fn field<T>(
-        &mut self,
-        key: &'static str,
-        value: impl FnOnce(&mut Reader<'a>) -> Result<T, DecodeError>,
-    ) -> Result<T, DecodeError> {
-        let offset = self.reader.offset;
-        self.optional(key, value)?
-            .ok_or(DecodeError::MissingKey { key, offset })
-    }
-
-    /// Reads the field `key` with `value` if it comes next.
-    pub fn optional<T>(
-        &mut self,
-        key: &'static str,
-        value: impl FnOnce(&mut Reader<'a>) -> Result<T, DecodeError>,
-    ) -> Result<Option<T>, DecodeError> {
-        if self.left == 0 {
-            return Ok(None);
-        }
-        let (mut ahead, mut last) = (self.reader.clone(), self.last);
-        let offset = ahead.offset;
-        let found = ahead.next_key(&mut last)?;
-        if found == key {
-            *self.reader = ahead;
-            self.last = last;
-            self.left -= 1;
-            return value(self.reader).map(Some);
-        }
-        if key_before(found, key) {
-            // A key that this reader should have met before, had it known it.
-            return Err(DecodeError::UnknownKey {
-                key: found.to_string(),
-                offset,
-            });
-        }
-        Ok(None)
-    }
-
-    /// Ends the map; a field left over is an error.
-    pub fn end(mut self) -> Result<(), DecodeError> {
-        if self.left == 0 {
-            return Ok(());
-        }
-        let offset = self.reader.offset;
-        let key = self.reader.next_key(&mut self.last)?.to_string();
-        Err(DecodeError::UnknownKey { key, offset })
     }
 }
 
