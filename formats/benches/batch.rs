@@ -1,5 +1,10 @@
 //! What publishing and syncing cost: an open batch of 10,000 cx1 seeds, and one envelope.
-#![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a bench may panic"
+)]
 
 #[path = "../tests/common/mod.rs"]
 mod common;

@@ -1,5 +1,9 @@
 //! Writes the vectors under `spec/vectors`: `cargo run -p bellwether-formats --example vectors`.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout)]
+#![allow(
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    reason = "a tool for whoever edits vectors"
+)]
 
 #[path = "../tests/vectors/generate.rs"]
 mod generate;

@@ -1,5 +1,10 @@
 //! Small true objects with every bit flipped, every byte deleted, bytes inserted at every place:
 //! refused by a named rule, never a panic. And no stranger makes a second envelope of a batch.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may panic"
+)]
 
 mod common;
 

@@ -1,5 +1,10 @@
 //! What holds for every input: round trips, one spelling, agreement with a second codec, no panic,
 //! bounds before allocation.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may panic"
+)]
 
 mod common;
 

@@ -1,5 +1,10 @@
 //! The numbers to hold, as a table: `cargo test -p bellwether-formats --test sizes -- --nocapture`.
 //! KB are 1000 bytes.
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test may panic, and prints its table"
+)]
 
 mod common;
 

@@ -3,6 +3,11 @@
 //! Folders and loose files are listed here; one that nobody owns fails the test, and so does a rule
 //! without a vector, a vector of a rule that does not exist, and a file that the generator would
 //! write otherwise.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may panic"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
