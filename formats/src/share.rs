@@ -17,7 +17,7 @@ use crate::limit;
 pub struct Share {
     /// Whose feeds.
     pub provider: ProviderId,
-    /// The zones, one or more.
+    /// The zones, one or more, each once.
     pub zones: Vec<Zone>,
     /// Gateways for clients; an operator that is not named is the gateway's host.
     pub gateways: Vec<Gateway>,
@@ -65,7 +65,12 @@ impl FromStr for Share {
             let (key, value) = pair.split_once('=').ok_or(ParseShareError::Pair)?;
             let value = unescape(value)?;
             match key {
-                "zone" => share.zones.push(value.parse()?),
+                "zone" => {
+                    let zone = value.parse()?;
+                    if !share.zones.contains(&zone) {
+                        share.zones.push(zone);
+                    }
+                }
                 "gateway" => share.gateways.push(parse_gateway(&value)),
                 "operator" => {
                     let last = share.gateways.last_mut().ok_or(ParseShareError::Operator)?;

@@ -8,7 +8,7 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bellwether_formats::batch::{Batch, BlockRef, OpenPart, Part, SealedPart, Window};
 use bellwether_formats::body::open::{OpenBody, Terms};
@@ -365,14 +365,19 @@ proptest! {
     #[test]
     fn shares_round_trip(
         zones in vec(zone(), 1..4),
+        again in any::<bool>(),
         gateways in vec(("https://[a-z]{1,9}\\.example(:[0-9]{1,4})?", "\\PC{1,12}"), 0..4),
         peers in vec("/dns4/\\PC{1,20}", 0..3),
     ) {
         let gateways = gateways.into_iter().map(|(url, operator)| Gateway { url, operator });
         let provider = public(&root());
-        let share = Share { provider, zones, gateways: gateways.collect(), peers };
-        let text = share.to_string();
+        let share = Share { provider, zones: BTreeSet::from_iter(zones).into_iter().collect(), gateways: gateways.collect(), peers };
+        let mut text = share.to_string();
         prop_assert!(text.is_ascii());
+        if again {
+            // A zone given twice counts once.
+            text += &format!("&zone={}", share.zones[0]);
+        }
         prop_assert_eq!(text.parse(), Ok(share));
     }
 

@@ -179,16 +179,18 @@ impl<'a> Reader<'a> {
         Ok((bytes, links))
     }
 
-    /// Passes one item; arrays, maps and tags take one of the `depth` levels left.
+    /// Passes one item, which takes one of the `depth` levels left; so does each item in it.
     fn skip(&mut self, depth: u8, links: &mut Vec<Cid>) -> Result<(), DecodeError> {
         let offset = self.offset;
-        let limit = u64::from(limit::MAX_DEPTH);
-        let inside = depth.checked_sub(1).ok_or(DecodeError::Limit {
-            what: "nesting",
-            found: limit + 1,
-            limit,
-            offset,
-        });
+        let Some(depth) = depth.checked_sub(1) else {
+            let limit = u64::from(limit::MAX_DEPTH);
+            return Err(DecodeError::Limit {
+                what: "nesting",
+                found: limit + 1,
+                limit,
+                offset,
+            });
+        };
         match self.head()? {
             Header::Positive(_) | Header::Negative(_) => {}
             Header::Simple(20..=22) => {}
@@ -200,13 +202,11 @@ impl<'a> Reader<'a> {
                 core::str::from_utf8(bytes).map_err(|_| DecodeError::Utf8 { offset })?;
             }
             Header::Array(Some(len)) => {
-                let depth = inside?;
                 for _ in 0..len {
                     self.skip(depth, links)?;
                 }
             }
             Header::Map(Some(len)) => {
-                let depth = inside?;
                 let mut last = None;
                 for _ in 0..len {
                     self.next_key(&mut last)?;
@@ -214,7 +214,6 @@ impl<'a> Reader<'a> {
                 }
             }
             Header::Tag(42) => {
-                inside?;
                 links.push(self.link_content(offset)?);
                 let (found, limit) = (to_u64(links.len()), to_u64(limit::MAX_PART_LINKS));
                 within("links of a part", found, limit, offset)?;

@@ -1,4 +1,4 @@
-//! `batch/`: batch envelopes (spec §4.2, §4.6), all properly signed.
+//! `batch/`: batch envelopes (spec §4.2, §4.4), all properly signed.
 
 use bellwether_formats::cid::{Cid, Codec};
 

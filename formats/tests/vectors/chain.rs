@@ -1,4 +1,4 @@
-//! `chain/`: two objects, and whether the second stands where it claims to (spec §4.3 to §4.5).
+//! `chain/`: two objects, and whether the second stands where it claims to (spec §4.3).
 
 use bellwether_formats::cid::{Cid, Codec};
 

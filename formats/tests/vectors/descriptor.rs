@@ -1,4 +1,4 @@
-//! `descriptor/`: descriptor envelopes (spec §1.4), all properly signed.
+//! `descriptor/`: descriptor envelopes (spec §1.3), all properly signed.
 
 use super::sample::{
     DAY, NOW, descriptor, key_window, keys, next_root, public, seal_descriptor, sha256, signing,

@@ -40,8 +40,8 @@ fn accepted() -> Vec<(&'static str, Vector)> {
             "depth-8",
             good(
                 "limit",
-                "eight arrays, one in the other, around a number",
-                "81 81 81 81 81 81 81 81 00",
+                "a number in seven arrays",
+                "81 81 81 81 81 81 81 00",
             ),
         ),
         (
@@ -137,8 +137,8 @@ fn refused() -> Vec<(&'static str, Vector)> {
             "depth-9",
             bad(
                 "limit",
-                "nine arrays, one in the other",
-                "81 81 81 81 81 81 81 81 80",
+                "a number in eight arrays",
+                "81 81 81 81 81 81 81 81 00",
             ),
         ),
         ("empty", bad("truncated", "no bytes at all", "")),

@@ -1,4 +1,4 @@
-//! `ids/`: names as text (spec §1.1, §1.2, §1.8, §2.3, §4.8).
+//! `ids/`: names as text (spec §1.1, §1.2, §1.6, §2.4, §6.2).
 
 use bellwether_formats::cid::{Cid, Codec};
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER, HEXUPPER};

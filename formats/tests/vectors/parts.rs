@@ -1,4 +1,4 @@
-//! `batch/`, continued: what can be wrong with parts (spec §4.6).
+//! `batch/`, continued: what can be wrong with parts (spec §4.4).
 
 use bellwether_formats::cid::{Cid, Codec};
 
@@ -150,7 +150,7 @@ pub(super) fn bad_unknown() -> Vec<(&'static str, Vector)> {
     let links: Vec<Tree> = (0..65u8)
         .map(|n| Cid::of(Codec::Raw, &sha256(&[n])).into())
         .collect();
-    let eight = (0..8).fold(Tree::Uint(1), |inner, _| vec![inner].into());
+    let seven = (0..7).fold(Tree::Uint(1), |inner, _| vec![inner].into());
     let wide = vec![0; 8192];
     vec![
         (
@@ -165,8 +165,8 @@ pub(super) fn bad_unknown() -> Vec<(&'static str, Vector)> {
             "unknown-part-depth-9",
             bad(
                 "limit",
-                "eight lists in a part, which is a level itself",
-                unknown(eight),
+                "a number in seven lists in a part: nine deep",
+                unknown(seven),
             ),
         ),
         (
