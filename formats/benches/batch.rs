@@ -1,6 +1,5 @@
 //! What publishing and syncing cost: an open batch of 10,000 cx1 seeds, and one envelope.
 #![allow(
-    missing_docs,
     clippy::unwrap_used,
     clippy::indexing_slicing,
     reason = "a bench may panic"

@@ -216,6 +216,10 @@ fn bad_fields() -> Vec<(&'static str, Vector)> {
             "salt-15",
             bad("value", "a salt of 15 bytes", b().set("salt", [7; 15])),
         ),
+        (
+            "salt-17",
+            bad("limit", "a salt of 17 bytes", b().set("salt", [7; 17])),
+        ),
         ("seq-0", bad("value", "batch 0", first().set("seq", 0))),
         (
             "seq-long",
