@@ -3,7 +3,7 @@
 
 use bellwether_formats::cid::{Block, Cid};
 use bellwether_formats::id::{FeedId, ProviderId, Zone};
-use redb::{ReadTransaction, ReadableTable};
+use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata};
 
 use super::feed::{self, FeedHead};
 use super::rows::{BatchRow, batch_key, batches_of, parse_feed};
@@ -49,20 +49,42 @@ impl Snapshot {
         })
     }
 
+    /// The newest batch of every feed, ascending by provider.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]
+    pub fn heads(&self) -> Result<Vec<FeedHead>, StoreError> {
+        self.heads_where(|_| true)
+    }
+
     /// The newest batch of every feed in a zone, ascending by provider.
     ///
     /// # Errors
     ///
     /// [`StoreError`]
     pub fn heads_in(&self, zone: &Zone) -> Result<Vec<FeedHead>, StoreError> {
+        self.heads_where(|feed| feed.zone == *zone)
+    }
+
+    fn heads_where(&self, wanted: impl Fn(&FeedId) -> bool) -> Result<Vec<FeedHead>, StoreError> {
         let mut heads = Vec::new();
         for entry in self.0.open_table(HEADS)?.iter()? {
             let feed = parse_feed(entry?.0.value())?;
-            if feed.zone == *zone {
+            if wanted(&feed) {
                 heads.extend(self.head(&feed)?);
             }
         }
         Ok(heads)
+    }
+
+    /// Bytes of blocks that are kept. Walks all of them.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]
+    pub fn used_bytes(&self) -> Result<u64, StoreError> {
+        Ok(self.0.open_table(BLOCKS)?.stats()?.stored_bytes())
     }
 
     /// The newest batch of a feed.
