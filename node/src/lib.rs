@@ -8,6 +8,8 @@ pub mod batcher;
 pub mod clock;
 pub mod config;
 pub mod files;
+pub mod gateway;
+pub mod http;
 pub mod intake;
 pub mod keys;
 pub mod network;
