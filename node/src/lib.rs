@@ -10,6 +10,7 @@ pub mod config;
 pub mod files;
 pub mod intake;
 pub mod keys;
+pub mod network;
 pub mod publisher;
 pub mod signer;
 pub mod store;
