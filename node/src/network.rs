@@ -21,7 +21,6 @@ mod redial;
 mod task;
 mod transport;
 
-use std::io;
 use std::time::Duration;
 
 use bellwether_formats::id::Zone;
@@ -159,8 +158,6 @@ pub enum RequestError {
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages are the documentation")]
 pub enum NetworkError {
-    #[error("the system's name servers cannot be found out")]
-    Dns(#[source] io::Error),
     #[error("gossip cannot be set up: {0}")]
     Gossip(String),
     #[error("the peer key cannot be used")]

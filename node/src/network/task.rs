@@ -153,8 +153,16 @@ impl Task {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let inbox = self.inbox.clone();
         loop {
+            // At once if there is room: what waits here keeps gossip and questions out.
+            while !self.outbox.is_empty()
+                && let Ok(permit) = inbox.try_reserve()
+                && let Some(event) = self.outbox.pop()
+            {
+                permit.send(event);
+            }
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
+                () = inbox.closed() => return Ok(()),
                 permit = inbox.reserve(), if !self.outbox.is_empty() => {
                     let Ok(permit) = permit else { return Ok(()) };
                     if let Some(event) = self.outbox.pop() {

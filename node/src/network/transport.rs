@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use libp2p::core::muxing::{StreamMuxer, StreamMuxerBox, StreamMuxerEvent};
 use libp2p::core::transport::{Boxed, Transport, upgrade};
+use libp2p::dns::{ResolverConfig, ResolverOpts};
 use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId, dns, identity, noise, tcp, yamux};
 use tokio::time::Sleep;
@@ -28,8 +29,12 @@ const MAX_STREAMS: usize = 64;
 pub(super) fn build(
     keypair: &identity::Keypair,
 ) -> Result<Boxed<(PeerId, StreamMuxerBox)>, NetworkError> {
-    let tcp = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true));
-    let dns = dns::tokio::Transport::system(tcp).map_err(NetworkError::Dns)?;
+    let tcp = || tcp::tokio::Transport::new(tcp::Config::default().nodelay(true));
+    let dns = dns::tokio::Transport::system(tcp()).unwrap_or_else(|error| {
+        // Numbers still work; a machine without name servers may have no names to dial.
+        tracing::warn!(%error, "no name servers, peers named by DNS cannot be reached");
+        nameless(tcp())
+    });
     let noise = noise::Config::new(keypair).map_err(|_| NetworkError::Key)?;
     let mut yamux = yamux::Config::default();
     yamux.set_max_num_streams(MAX_STREAMS);
@@ -48,6 +53,11 @@ pub(super) fn build(
             )
         })
         .boxed())
+}
+
+/// A transport that finds no names.
+fn nameless<T>(tcp: T) -> dns::tokio::Transport<T> {
+    dns::tokio::Transport::custom(tcp, ResolverConfig::default(), ResolverOpts::default())
 }
 
 /// Refuses an address on which somebody listens already. The transport itself would share the port
@@ -117,6 +127,8 @@ mod tests {
     use std::future::poll_fn;
 
     use futures::io::Cursor;
+    use libp2p::core::Endpoint;
+    use libp2p::core::transport::{DialOpts, PortUse};
 
     use super::*;
 
@@ -151,6 +163,22 @@ mod tests {
         ) -> Poll<Result<StreamMuxerEvent, Infallible>> {
             Poll::Pending
         }
+    }
+
+    #[tokio::test]
+    async fn without_name_servers_names_fail_and_numbers_do_not() {
+        let mut transport = nameless(tcp::tokio::Transport::new(tcp::Config::default()));
+        let options = || DialOpts {
+            role: Endpoint::Dialer,
+            port_use: PortUse::New,
+        };
+        let name = "/dns4/relay.invalid/tcp/1".parse().unwrap();
+        assert!(transport.dial(name, options()).unwrap().await.is_err());
+
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let number = format!("/ip4/127.0.0.1/tcp/{port}").parse().unwrap();
+        assert!(transport.dial(number, options()).unwrap().await.is_ok());
     }
 
     #[tokio::test]

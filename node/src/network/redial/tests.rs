@@ -2,7 +2,10 @@ use super::*;
 
 const SILENCE: Duration = Duration::from_secs(15);
 
-#[expect(clippy::disallowed_methods, reason = "an invented clock starts anywhere")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "an invented clock starts anywhere"
+)]
 fn start() -> Instant {
     Instant::now()
 }
