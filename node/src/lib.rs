@@ -14,5 +14,7 @@ pub mod intake;
 pub mod keys;
 pub mod network;
 pub mod publisher;
+pub mod relay;
+pub mod replicator;
 pub mod signer;
 pub mod store;
