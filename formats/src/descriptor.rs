@@ -65,7 +65,7 @@ pub struct Gateway {
 pub struct Anchor {
     /// The feed's zone.
     pub zone: Zone,
-    /// The batch's epoch.
+    /// Epoch of the descriptor that first carried the anchor: it acts on heads of lower epochs.
     pub epoch: u64,
     /// The batch's number.
     pub seq: u64,
@@ -82,9 +82,11 @@ impl Descriptor {
     }
 
     /// Whether this descriptor replaces `known`, one of the same provider: its epoch is higher, by
-    /// a bounded step, so that a thief cannot use up all epochs at once.
+    /// a bounded step, so that a thief cannot use up all epochs at once; and it promises the same
+    /// next root, so that a thief of the root cannot promise another.
     pub fn replaces(&self, known: &Self) -> bool {
         self.provider == known.provider
+            && self.next_root == known.next_root
             && self.epoch > known.epoch
             && self.epoch - known.epoch <= limit::MAX_EPOCH_STEP
     }

@@ -27,5 +27,6 @@ pub mod id;
 #[cfg(feature = "inspect")]
 pub mod inspect;
 pub mod limit;
+pub mod scheme;
 pub mod share;
 pub mod signed;

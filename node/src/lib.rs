@@ -1,1 +1,15 @@
-//! node
+//! Bellwether's provider, relay and gateway: one binary, by configuration.
+//!
+//! The path of a notification is told in `node/src/node.rs`, next to the code that starts the
+//! tasks.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
+
+pub mod batcher;
+pub mod clock;
+pub mod config;
+pub mod files;
+pub mod intake;
+pub mod keys;
+pub mod publisher;
+pub mod signer;
+pub mod store;

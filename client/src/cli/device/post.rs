@@ -1,0 +1,187 @@
+//! Sends a seed report to a provider's intake.
+
+use rustls::crypto::aws_lc_rs;
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+use ureq::{
+    Agent,
+    http::Uri,
+    tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem},
+};
+
+/// Longest time a report takes in all. The intake bounds itself to far less.
+const TIMEOUT: Duration = Duration::from_secs(60);
+/// Longest answer that is read, in bytes; an answer is a line.
+const MAX_ANSWER_BYTES: u64 = 64 * 1024;
+/// Longest file of certificates, in bytes.
+const MAX_CA_BYTES: u64 = 1024 * 1024;
+/// Where an intake takes reports. Source: spec §10.
+const REPORTS_PATH: &str = "/v1/reports";
+
+/// A provider's intake, and whom to believe that it is.
+pub(super) struct Intake {
+    agent: Agent,
+    uri: Uri,
+}
+
+/// What the intake said.
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// HTTP status.
+    pub(super) status: u16,
+    /// Whether the report was taken: any status 2xx.
+    pub(super) accepted: bool,
+    /// The answer's body.
+    pub(super) text: String,
+}
+
+impl Intake {
+    /// Gets ready to send; nothing is sent yet.
+    pub(super) fn new(url: &str, ca: Option<&Path>) -> Result<Self, PostError> {
+        let uri = intake_uri(url)?;
+        let roots = match ca {
+            Some(path) => certificates(path)?,
+            None => RootCerts::WebPki,
+        };
+        let tls = TlsConfig::builder()
+            .unversioned_rustls_crypto_provider(Arc::new(aws_lc_rs::default_provider()))
+            .root_certs(roots)
+            .build();
+        // A report is for one recipient: no redirects, and no proxy of the environment's.
+        let agent = Agent::config_builder()
+            .tls_config(tls)
+            .timeout_global(Some(TIMEOUT))
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .http_status_as_error(false)
+            .proxy(None)
+            .user_agent("")
+            .build()
+            .new_agent();
+        Ok(Self { agent, uri })
+    }
+
+    /// Sends the report and reads the answer.
+    pub(super) fn post(&self, report: &[u8]) -> Result<Answer, PostError> {
+        let mut response = self
+            .agent
+            .post(&self.uri)
+            .content_type("application/octet-stream")
+            .send(report)
+            .map_err(Box::new)?;
+        let status = response.status();
+        let text = response
+            .body_mut()
+            .with_config()
+            .limit(MAX_ANSWER_BYTES)
+            .lossy_utf8(true)
+            .read_to_string()
+            .map_err(Box::new)?;
+        Ok(Answer {
+            status: status.as_u16(),
+            accepted: status.is_success(),
+            text,
+        })
+    }
+}
+
+/// Takes `https` anywhere and `http` on this machine only: a report names a patient's seed.
+fn intake_uri(url: &str) -> Result<Uri, PostError> {
+    let uri: Uri = url.parse().map_err(|_| PostError::Url)?;
+    let host = uri.host().ok_or(PostError::Url)?;
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    let here = address == "localhost"
+        || address
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback());
+    match uri.scheme_str() {
+        Some("https") => {}
+        Some("http") if here => {}
+        Some("http") => return Err(PostError::Plain),
+        _ => return Err(PostError::Url),
+    }
+    if uri.path() != "/" {
+        return Ok(uri);
+    }
+    let mut parts = uri.into_parts();
+    parts.path_and_query = REPORTS_PATH.parse().ok();
+    Uri::from_parts(parts).map_err(|_| PostError::Url)
+}
+
+/// The certificates of a PEM file.
+fn certificates(path: &Path) -> Result<RootCerts, PostError> {
+    let read = |source| PostError::Ca {
+        path: path.to_owned(),
+        source,
+    };
+    if fs::metadata(path).map_err(read)?.len() > MAX_CA_BYTES {
+        return Err(read(io::ErrorKind::FileTooLarge.into()));
+    }
+    let pem = fs::read(path).map_err(read)?;
+    let certificates: Vec<Certificate<'static>> = parse_pem(&pem)
+        .filter_map(|item| match item {
+            Ok(PemItem::Certificate(certificate)) => Some(certificate),
+            _ => None,
+        })
+        .collect();
+    if certificates.is_empty() {
+        return Err(PostError::NoCertificate {
+            path: path.to_owned(),
+        });
+    }
+    Ok(RootCerts::Specific(Arc::new(certificates)))
+}
+
+/// Why a report was not sent, or no answer came.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PostError {
+    #[error("the intake's address must be a URL, such as https://intake.example")]
+    Url,
+    #[error("a report is sent over https; http is for this machine only")]
+    Plain,
+    #[error("cannot read the certificates in `{}`", path.display())]
+    Ca { path: PathBuf, source: io::Error },
+    #[error("there is no certificate in `{}`", path.display())]
+    NoCertificate { path: PathBuf },
+    #[error("no answer from the intake; sending the same report again does no harm")]
+    Http(#[from] Box<ureq::Error>),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_intake_is_https_or_on_this_machine() {
+        for (url, expected) in [
+            ("https://in.example", "https://in.example/v1/reports"),
+            ("https://in.example/", "https://in.example/v1/reports"),
+            ("https://in.example:8443/x/y", "https://in.example:8443/x/y"),
+            ("http://127.0.0.1:80", "http://127.0.0.1:80/v1/reports"),
+            ("http://localhost:1/", "http://localhost:1/v1/reports"),
+            ("http://[::1]:80/", "http://[::1]:80/v1/reports"),
+        ] {
+            assert_eq!(intake_uri(url).unwrap().to_string(), expected);
+        }
+        for url in [
+            "http://in.example",
+            "http://10.0.0.1/",
+            "http://localhost.example",
+        ] {
+            assert!(matches!(intake_uri(url), Err(PostError::Plain)), "{url}");
+        }
+        for url in [
+            "",
+            "in.example",
+            "ftp://in.example",
+            "https://",
+            "/v1/reports",
+        ] {
+            assert!(matches!(intake_uri(url), Err(PostError::Url)), "{url}");
+        }
+    }
+}

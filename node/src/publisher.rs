@@ -1,0 +1,308 @@
+//! The provider's hand: draws up a batch, has it signed, makes it the head.
+//!
+//! Every step is durable before the next begins, and each can be run again: what is prepared and
+//! not published when the node starts is signed and published as it stands, so no number is ever
+//! used twice and none is blocked. Source: spec §4.6.
+
+use std::path::{Path, PathBuf};
+
+use bellwether_formats::batch::Batch;
+use bellwether_formats::descriptor::Descriptor;
+use bellwether_formats::id::{FeedId, ProviderId, PublicKey, Zone};
+use bellwether_formats::signed::{OpenError, Signed, Unverified};
+
+use crate::batcher::{self, DraftError, Place, Policy};
+use crate::config::{self, Config, ConfigError};
+use crate::signer::{Signer, SignerError, SignerPlace};
+use crate::store::{BatchRow, PreparedRow, PublishError, Store, StoreError};
+
+mod task;
+
+pub use task::{Command, PublisherHandle, run};
+
+/// Publishes the zones of one provider.
+#[derive(Debug)]
+pub struct Publisher {
+    store: Store,
+    signer: Signer,
+    provider: ProviderId,
+    zones: Vec<(Zone, Policy)>,
+}
+
+/// Where the pieces of a provider's data directory lie.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// The store's file.
+    pub store: PathBuf,
+    /// The directory of the signing keys.
+    pub keys: PathBuf,
+}
+
+impl Places {
+    /// The places in a data directory.
+    pub fn of(dir: &Path) -> Self {
+        Self {
+            store: dir.join("store.redb"),
+            keys: dir.join(crate::keys::SIGNING),
+        }
+    }
+}
+
+impl Publisher {
+    /// Opens the signer and finishes what was prepared when the node stopped.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishZoneError`], in particular when the signer refuses this directory.
+    pub fn open(dir: &Path, config: &Config, store: Store) -> Result<Self, PublishZoneError> {
+        let provider = config
+            .provider
+            .as_ref()
+            .ok_or(PublishZoneError::NotProvider)?;
+        let places = Places::of(dir);
+        let id = provider.id()?;
+        let published = store.heads()?.iter().any(|head| head.feed.provider == id);
+        let place = SignerPlace {
+            dir: &provider.signer_dir,
+            provider: id,
+            store: &places.store,
+            keys: &places.keys,
+        };
+        let mut publisher = Self {
+            signer: Signer::open(place, published)?,
+            store,
+            provider: id,
+            zones: zones(provider, config)?,
+        };
+        for zone in publisher.zone_names() {
+            publisher.resume(&zone)?;
+        }
+        Ok(publisher)
+    }
+
+    /// The zones, in the configuration's order.
+    pub fn zone_names(&self) -> Vec<Zone> {
+        self.zones.iter().map(|(zone, _)| zone.clone()).collect()
+    }
+
+    /// When the next batch of a zone is due, in seconds of UTC.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishZoneError`]
+    pub fn due(&self, zone: &Zone) -> Result<u64, PublishZoneError> {
+        let policy = self.policy(zone)?;
+        let head = self.store.head(&self.feed(zone))?;
+        let pending = self.store.pending(zone)?;
+        let epoch = self.descriptor()?.epoch;
+        let renewed = head.as_ref().is_some_and(|head| head.head.epoch < epoch);
+        Ok(batcher::due(
+            policy,
+            head.map(|head| head.head).as_ref(),
+            pending,
+            renewed,
+        ))
+    }
+
+    /// Closes the batch of a zone now: with what is pending, or as a heartbeat.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishZoneError`]; what was prepared stays prepared and is finished by the next call.
+    pub fn close(&mut self, zone: &Zone, now: u64) -> Result<Signed<Batch>, PublishZoneError> {
+        self.resume(zone)?;
+        let policy = self.policy(zone)?.clone();
+        let head = self.store.head(&self.feed(zone))?.map(|head| head.head);
+        let at = batcher::publication_time(head.as_ref(), now)?;
+        let descriptor = self.descriptor()?;
+        let key = self.key(&descriptor, at)?;
+        let mut salt = [0; 16];
+        getrandom::fill(&mut salt).map_err(|_| PublishZoneError::Random)?;
+        let place = Place {
+            provider: self.provider,
+            zone,
+            key,
+            desc: (descriptor.epoch, descriptor.cid()),
+            head: head.as_ref(),
+            at,
+            salt,
+        };
+        let pending = self.store.pending_notes(zone, policy.max_notifications)?;
+        let mut no_random = false;
+        let draft = batcher::draft(&policy, place, &pending, |bytes| {
+            no_random |= getrandom::fill(bytes).is_err();
+        })?;
+        if no_random {
+            return Err(PublishZoneError::Random);
+        }
+        let prepared = self.store.prepare(&draft)?;
+        let batch = self.sign_and_publish(zone, &prepared)?;
+        let dummies = draft.dummies.len();
+        tracing::info!(
+            %zone, seq = batch.seq, cid = %batch.cid(), parts = batch.parts.len(),
+            notifications = pending.len(), dummies, "batch published"
+        );
+        Ok(batch)
+    }
+
+    /// Takes a renewed descriptor of this provider. The next batches follow at once.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishZoneError::Descriptor`] if it does not fit this provider and its keys.
+    pub fn renew(&mut self, envelope: &[u8]) -> Result<Signed<Descriptor>, PublishZoneError> {
+        let descriptor = Signed::<Descriptor>::open(envelope)?;
+        let known = self.descriptor()?;
+        if !descriptor.replaces(&known) {
+            let what = "it is not of this provider, or its epoch does not follow the known one";
+            return Err(PublishZoneError::Descriptor { what });
+        }
+        if let Some((zone, _)) = self
+            .zones
+            .iter()
+            .find(|(zone, _)| !descriptor.zones.contains(zone))
+        {
+            tracing::error!(%zone, "the descriptor does not name a zone of this node");
+            let what = "it does not name every zone of this node";
+            return Err(PublishZoneError::Descriptor { what });
+        }
+        self.key(&descriptor, descriptor.issued_at)?;
+        self.store.put_descriptor(&descriptor)?;
+        Ok(descriptor)
+    }
+
+    /// Signs and publishes what is prepared in a zone, if anything.
+    fn resume(&mut self, zone: &Zone) -> Result<(), PublishZoneError> {
+        if let Some(prepared) = self.store.prepared(zone)? {
+            let batch = self.sign_and_publish(zone, &prepared)?;
+            tracing::info!(%zone, seq = batch.seq, "prepared batch published after a stop");
+        }
+        Ok(())
+    }
+
+    fn sign_and_publish(
+        &mut self,
+        zone: &Zone,
+        prepared: &PreparedRow,
+    ) -> Result<Signed<Batch>, PublishZoneError> {
+        let key = signer_of(&prepared.inner)?;
+        let envelope = self
+            .signer
+            .sign(zone, prepared.seq, &key, &prepared.inner)?;
+        let batch = Unverified::<Batch>::decode(&envelope)
+            .map_err(OpenError::from)?
+            .verify()
+            .map_err(OpenError::from)?;
+        let _: BatchRow = self.store.publish(&batch)?;
+        Ok(batch)
+    }
+
+    /// The first key that the descriptor lists for `at` and that is on this machine.
+    fn key(&self, descriptor: &Descriptor, at: u64) -> Result<PublicKey, PublishZoneError> {
+        let listed = descriptor.keys.iter().map(|window| window.key);
+        let mut usable = listed.filter(|key| descriptor.lists(key, at));
+        let here: Vec<PublicKey> = self.signer.keys().collect();
+        usable
+            .find(|key| here.contains(key))
+            .ok_or(PublishZoneError::NoKey { at })
+    }
+
+    /// The provider's current descriptor.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishZoneError::NoDescriptor`] if `init` did not finish.
+    pub fn descriptor(&self) -> Result<Signed<Descriptor>, PublishZoneError> {
+        self.store
+            .descriptor(&self.provider)?
+            .ok_or(PublishZoneError::NoDescriptor)
+    }
+
+    fn feed(&self, zone: &Zone) -> FeedId {
+        FeedId {
+            provider: self.provider,
+            zone: zone.clone(),
+        }
+    }
+
+    fn policy(&self, zone: &Zone) -> Result<&Policy, PublishZoneError> {
+        let found = self.zones.iter().find(|(name, _)| name == zone);
+        let (_, policy) = found.ok_or_else(|| PublishZoneError::Zone { zone: zone.clone() })?;
+        Ok(policy)
+    }
+}
+
+fn zones(provider: &config::Provider, config: &Config) -> Result<Vec<(Zone, Policy)>, ConfigError> {
+    let policy = |zone: &config::ZonePolicy| Policy {
+        interval_s: zone.interval.as_secs(),
+        k: usize::try_from(zone.k).unwrap_or(usize::MAX),
+        max_notifications: usize::try_from(zone.max_notifications).unwrap_or(usize::MAX),
+        window_s: zone.window.as_secs(),
+        retain_s: config.retain.max_age.as_secs(),
+    };
+    provider
+        .zone
+        .iter()
+        .map(|zone| Ok((zone.zone()?, policy(zone))))
+        .collect()
+}
+
+/// The key that prepared bytes name. They are our own, so they are well-formed.
+fn signer_of(inner: &[u8]) -> Result<PublicKey, PublishZoneError> {
+    use bellwether_formats::cbor::Reader;
+    use bellwether_formats::signed::Content;
+    let batch = Batch::read(&mut Reader::new(inner)).map_err(OpenError::from)?;
+    Ok(batch.signer())
+}
+
+/// Why a zone's batch was not published.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages are the documentation")]
+pub enum PublishZoneError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("the descriptor cannot be used: {what}")]
+    Descriptor { what: &'static str },
+    #[error(transparent)]
+    Draft(#[from] DraftError),
+    #[error("relays have batch {theirs} of `{zone}`, this store ends at {ours}: not signing")]
+    Fenced { zone: Zone, theirs: u64, ours: u64 },
+    #[error("the store has no descriptor of this provider")]
+    NoDescriptor,
+    #[error("the descriptor lists no key of this machine for the time {at}")]
+    NoKey { at: u64 },
+    #[error("this node is not a provider")]
+    NotProvider,
+    #[error("the object is not well signed: {0}")]
+    Object(#[from] OpenError),
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    #[error("the system gives no randomness")]
+    Random,
+    #[error(transparent)]
+    Signer(#[from] SignerError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("this provider does not publish in `{zone}`")]
+    Zone { zone: Zone },
+}
+
+impl PublishZoneError {
+    /// What a person can do about it.
+    pub const fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Signer(error) => error.hint(),
+            Self::NoKey { .. } => {
+                Some("renew the descriptor: `bellwether-node descriptor renew --root FILE`")
+            }
+            Self::Fenced { .. } => Some(
+                "this data directory is older than what was published; the node is catching up \
+                 from its relays and must then be adopted with `signer adopt`",
+            ),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,178 @@
+//! The publisher's task: waits until a batch is due, something is accepted, or somebody asks.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bellwether_formats::batch::Batch;
+use bellwether_formats::descriptor::Descriptor;
+use bellwether_formats::id::Zone;
+use bellwether_formats::signed::Signed;
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::{PublishZoneError, Publisher};
+use crate::clock;
+
+/// What others ask of the publisher.
+#[derive(Debug)]
+pub enum Command {
+    /// Close the batches of all zones now.
+    Close(oneshot::Sender<Result<Vec<Signed<Batch>>, PublishZoneError>>),
+    /// Take a renewed descriptor and publish under it.
+    Renew(
+        Vec<u8>,
+        oneshot::Sender<Result<Signed<Descriptor>, PublishZoneError>>,
+    ),
+}
+
+/// How others reach the publisher.
+#[derive(Clone, Debug)]
+pub struct PublisherHandle {
+    /// Asks of it; bounded, so that nobody can pile work up.
+    pub commands: mpsc::Sender<Command>,
+    /// Says that something was accepted.
+    pub accepted: Arc<Notify>,
+}
+
+/// Longest sleep between two looks at what is due: clocks are set, sizes grow.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// Pause after a failure, so that a full disk does not fill the log as well.
+const RETRY: Duration = Duration::from_secs(10);
+
+/// Runs the publisher until `stop`. `fence` says, by zone, how far relays were seen to be; while
+/// one is ahead of the store nothing is signed there. Published batches go to `out`.
+///
+/// # Errors
+///
+/// None: what fails is logged and tried again, for the intake must go on taking reports.
+pub async fn run(
+    mut publisher: Publisher,
+    mut commands: mpsc::Receiver<Command>,
+    accepted: Arc<Notify>,
+    fence: watch::Receiver<BTreeMap<Zone, u64>>,
+    out: mpsc::Sender<Signed<Batch>>,
+    stop: CancellationToken,
+) -> Result<(), PublishZoneError> {
+    loop {
+        let seen = fence.borrow().clone();
+        let (back, published, next) = on_pool(publisher, move |publisher| {
+            let mut published = Vec::new();
+            let next = publish_due(publisher, &seen, &mut published);
+            (published, next)
+        })
+        .await;
+        publisher = back;
+        announce(&out, published).await;
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(()),
+            command = commands.recv() => {
+                let Some(command) = command else { return Ok(()) };
+                let seen = fence.borrow().clone();
+                let (back, published, ()) = on_pool(publisher, move |publisher| {
+                    (obey(publisher, command, &seen), ())
+                })
+                .await;
+                publisher = back;
+                announce(&out, published).await;
+            }
+            () = accepted.notified() => {}
+            () = tokio::time::sleep(next) => {}
+        }
+    }
+}
+
+/// Lends the publisher to the blocking pool: everything it does waits for the disk.
+async fn on_pool<T: Send + 'static>(
+    mut publisher: Publisher,
+    work: impl FnOnce(&mut Publisher) -> (Vec<Signed<Batch>>, T) + Send + 'static,
+) -> (Publisher, Vec<Signed<Batch>>, T) {
+    let done = tokio::task::spawn_blocking(move || {
+        let (published, value) = work(&mut publisher);
+        (publisher, published, value)
+    });
+    done.await.expect("the publisher's work does not panic")
+}
+
+/// Only the publisher may wait for the network: its batches are few.
+async fn announce(out: &mpsc::Sender<Signed<Batch>>, published: Vec<Signed<Batch>>) {
+    for batch in published {
+        // A node that is stopping needs no announcement: the batch is in the store.
+        let _ = out.send(batch).await;
+    }
+}
+
+/// Publishes what is due; gives how long to wait for the next.
+fn publish_due(
+    publisher: &mut Publisher,
+    fence: &BTreeMap<Zone, u64>,
+    published: &mut Vec<Signed<Batch>>,
+) -> Duration {
+    let mut wait = LOOK;
+    for zone in publisher.zone_names() {
+        let now = clock::now();
+        let outcome = match publisher.due(&zone) {
+            Ok(due) if due > now => {
+                wait = wait.min(Duration::from_secs(due - now));
+                continue;
+            }
+            Ok(_) => close(publisher, &zone, fence),
+            Err(error) => Err(error),
+        };
+        match outcome {
+            Ok(batch) => {
+                published.push(batch);
+                wait = Duration::ZERO;
+            }
+            Err(error) => {
+                tracing::error!(%zone, %error, hint = error.hint(), "batch not published");
+                wait = wait.min(RETRY);
+            }
+        }
+    }
+    wait
+}
+
+fn obey(
+    publisher: &mut Publisher,
+    command: Command,
+    fence: &BTreeMap<Zone, u64>,
+) -> Vec<Signed<Batch>> {
+    match command {
+        Command::Close(reply) => {
+            let mut published = Vec::new();
+            let all = publisher.zone_names().into_iter().try_for_each(|zone| {
+                published.push(close(publisher, &zone, fence)?);
+                Ok(())
+            });
+            let _ = reply.send(all.map(|()| published.clone()));
+            published
+        }
+        Command::Renew(envelope, reply) => {
+            let _ = reply.send(publisher.renew(&envelope));
+            Vec::new()
+        }
+    }
+}
+
+fn close(
+    publisher: &mut Publisher,
+    zone: &Zone,
+    fence: &BTreeMap<Zone, u64>,
+) -> Result<Signed<Batch>, PublishZoneError> {
+    let ours = publisher
+        .store
+        .head(&publisher.feed(zone))?
+        .map_or(0, |head| head.head.seq);
+    let theirs = fence.get(zone).copied().unwrap_or_default();
+    if theirs > ours {
+        return Err(PublishZoneError::Fenced {
+            zone: zone.clone(),
+            theirs,
+            ours,
+        });
+    }
+    publisher.close(zone, clock::now())
+}

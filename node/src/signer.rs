@@ -1,0 +1,268 @@
+//! The only holder of the signing keys, and its memory of what it signed.
+//!
+//! Two batches of one number with different content would be proof against the provider. So the
+//! signer keeps (zone, seq, id) in a directory of its own and refuses other bytes for a used
+//! number; and it knows the store it signs for by the store file's inode, so that a copied or
+//! restored data directory does not sign at all until a person says which copy lives on
+//! (`signer adopt`). Source: spec §4.6, decision 0002.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use bellwether_formats::batch::Batch;
+use bellwether_formats::id::{ObjectId, ProviderId, PublicKey, Zone};
+use bellwether_formats::signed::{Content, assemble, to_be_signed};
+use ed25519_dalek::{Signer as _, SigningKey};
+use serde::{Deserialize, Serialize};
+
+use crate::files;
+use crate::keys;
+
+/// Signs batches, each number once.
+#[derive(Debug)]
+pub struct Signer {
+    keys: Vec<SigningKey>,
+    path: PathBuf,
+    ledger: Ledger,
+    /// Held for as long as the signer lives: two signers at once would be two memories.
+    _lock: File,
+}
+
+/// What the signer remembers.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Ledger {
+    format: u8,
+    provider: String,
+    /// Inode of the store's file.
+    store: u64,
+    zones: BTreeMap<String, Last>,
+}
+
+/// The newest batch that was signed in a zone.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Last {
+    seq: u64,
+    id: String,
+}
+
+/// What the signer is opened for.
+#[derive(Clone, Copy, Debug)]
+pub struct SignerPlace<'a> {
+    /// The signer's directory, outside the data directory.
+    pub dir: &'a Path,
+    /// The provider.
+    pub provider: ProviderId,
+    /// The store's file.
+    pub store: &'a Path,
+    /// The directory of the signing keys.
+    pub keys: &'a Path,
+}
+
+impl Signer {
+    /// Opens the signer's memory. `published` says whether the store holds batches of the provider:
+    /// then a missing memory is a reason to refuse, not to begin anew.
+    ///
+    /// # Errors
+    ///
+    /// [`SignerError`]
+    pub fn open(place: SignerPlace<'_>, published: bool) -> Result<Self, SignerError> {
+        let signer = Self::read(place, published)?;
+        let store = inode(place.store)?;
+        if signer.ledger.store != store {
+            return Err(SignerError::OtherStore { path: signer.path });
+        }
+        Ok(signer)
+    }
+
+    /// Binds the signer's memory to the store of `place`, whatever store it was bound to.
+    /// `heads` are the newest batches in the store: the memory must not be ahead of them.
+    ///
+    /// # Errors
+    ///
+    /// [`SignerError::Ahead`] if batches were signed that this store does not have.
+    pub fn adopt(place: SignerPlace<'_>, heads: &BTreeMap<Zone, u64>) -> Result<(), SignerError> {
+        let mut signer = Self::read(place, false)?;
+        for (zone, last) in &signer.ledger.zones {
+            let head = heads.iter().find(|(name, _)| name.as_str() == zone);
+            let head = head.map_or(0, |(_, seq)| *seq);
+            if last.seq > head {
+                return Err(SignerError::Ahead {
+                    zone: zone.clone(),
+                    signed: last.seq,
+                    head,
+                });
+            }
+        }
+        signer.ledger.store = inode(place.store)?;
+        signer.save()
+    }
+
+    fn read(place: SignerPlace<'_>, published: bool) -> Result<Self, SignerError> {
+        let io = |source| SignerError::Io {
+            path: place.dir.to_owned(),
+            source,
+        };
+        fs::create_dir_all(place.dir).map_err(io)?;
+        let path = place.dir.join(format!("{}.json", place.provider));
+        let lock = File::create(path.with_extension("lock")).map_err(io)?;
+        rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive)
+            .map_err(|_| SignerError::Locked { path: path.clone() })?;
+        let keys = keys::load_signing(place.keys)?;
+        let ledger = match fs::read(&path) {
+            Ok(bytes) => {
+                let ledger: Ledger = serde_json::from_slice(&bytes)
+                    .map_err(|_| SignerError::Damaged { path: path.clone() })?;
+                if ledger.format != 1 || ledger.provider != place.provider.to_string() {
+                    return Err(SignerError::Damaged { path });
+                }
+                return Ok(Self {
+                    keys,
+                    path,
+                    ledger,
+                    _lock: lock,
+                });
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !published => Ledger {
+                format: 1,
+                provider: place.provider.to_string(),
+                store: inode(place.store)?,
+                zones: BTreeMap::new(),
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(SignerError::Missing { path });
+            }
+            Err(error) => return Err(io(error)),
+        };
+        let signer = Self {
+            keys,
+            path,
+            ledger,
+            _lock: lock,
+        };
+        signer.save()?;
+        Ok(signer)
+    }
+
+    /// The public keys that it can sign with.
+    pub fn keys(&self) -> impl Iterator<Item = PublicKey> {
+        self.keys.iter().map(keys::public)
+    }
+
+    /// The number and id of the newest batch that it signed in a zone.
+    pub fn last(&self, zone: &Zone) -> Option<(u64, &str)> {
+        let last = self.ledger.zones.get(zone.as_str())?;
+        Some((last.seq, &last.id))
+    }
+
+    /// Signs the inner bytes of a batch and gives the envelope. What it is about to sign is durable
+    /// before the signature exists; the same bytes may be signed again.
+    ///
+    /// # Errors
+    ///
+    /// [`SignerError::Used`] for other bytes under a used number, and for a lower number.
+    pub fn sign(
+        &mut self,
+        zone: &Zone,
+        seq: u64,
+        key: &PublicKey,
+        inner: &[u8],
+    ) -> Result<Vec<u8>, SignerError> {
+        let secret = self.keys.iter().find(|secret| keys::public(secret) == *key);
+        let secret = secret.ok_or(SignerError::NoKey { key: *key })?.clone();
+        let id = ObjectId::of(inner).to_string();
+        let last = self.ledger.zones.get(zone.as_str());
+        if !last.is_some_and(|last| last.seq == seq && last.id == id) {
+            if let Some(last) = last.filter(|last| last.seq >= seq) {
+                let zone = zone.to_string();
+                return Err(SignerError::Used {
+                    zone,
+                    seq,
+                    last: last.seq,
+                });
+            }
+            self.ledger.zones.insert(zone.to_string(), Last { seq, id });
+            self.save()?;
+        }
+        let signature = secret.sign(&to_be_signed(Batch::KIND, inner)).to_bytes();
+        Ok(assemble(Batch::KIND, inner, &signature))
+    }
+
+    fn save(&self) -> Result<(), SignerError> {
+        let text = serde_json::to_vec_pretty(&self.ledger).expect("a ledger is plain data");
+        files::replace(&self.path, &text, files::SECRET).map_err(|source| SignerError::Io {
+            path: self.path.clone(),
+            source,
+        })
+    }
+}
+
+/// What tells the store's file from a copy of it.
+fn inode(store: &Path) -> Result<u64, SignerError> {
+    let metadata = fs::metadata(store);
+    let metadata = metadata.map_err(|source| SignerError::Io {
+        path: store.to_owned(),
+        source,
+    })?;
+    Ok(metadata.ino())
+}
+
+/// Why the signer does not sign.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages are the documentation")]
+pub enum SignerError {
+    #[error("batches up to {signed} were signed in `{zone}`, the store ends at {head}")]
+    Ahead {
+        zone: String,
+        signed: u64,
+        head: u64,
+    },
+    #[error("the signer's memory `{}` is damaged or another provider's", path.display())]
+    Damaged { path: PathBuf },
+    #[error("cannot read or write the signer's `{}`", path.display())]
+    Io { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Key(#[from] keys::KeyError),
+    #[error("another process is signing with `{}`", path.display())]
+    Locked { path: PathBuf },
+    #[error("batches were published, but the signer's memory `{}` is missing", path.display())]
+    Missing { path: PathBuf },
+    #[error("the descriptor's signing key {key} is not on this machine")]
+    NoKey { key: PublicKey },
+    #[error(
+        "this data directory is a copy or was restored: the signer's memory `{}` belongs to another",
+        path.display()
+    )]
+    OtherStore { path: PathBuf },
+    #[error("refusing to sign other bytes as batch {seq} of `{zone}`: {last} was signed before")]
+    Used { zone: String, seq: u64, last: u64 },
+}
+
+impl SignerError {
+    /// What a person can do about it.
+    pub const fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::OtherStore { .. } => Some(
+                "if the other copy will never sign again, run `bellwether-node signer adopt \
+                 --data-dir DIR`",
+            ),
+            Self::Missing { .. } => Some(
+                "point `signer_dir` in node.toml at the directory that was used before, or \
+                 restore it from the backup that was made with the data directory",
+            ),
+            Self::Ahead { .. } | Self::Used { .. } => Some(
+                "this data directory is older than what was published: let the node catch up \
+                 from its relays (`run` with `network.bootstrap` set), then adopt it",
+            ),
+            Self::Locked { .. } => Some("stop the other node, or use its data directory"),
+            Self::Damaged { .. } | Self::Io { .. } | Self::Key(_) | Self::NoKey { .. } => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,280 @@
+//! The node's memory: one redb file. Source: spec §13 "Storage" of the operator's notes.
+//!
+//! Four commits move a notification: [`accept`](Store::accept) (a report's seeds are durable),
+//! [`prepare`](Store::prepare) (a batch is drawn up, still invisible), [`publish`](Store::publish)
+//! (it is the head, in one transaction) and [`replicate`](Store::replicate) (a foreign batch with
+//! all its blocks). Each is one transaction: a crash leaves the state before or after it.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use redb::{
+    Database, ReadTransaction, ReadableDatabase, StorageBackend, TableDefinition, WriteTransaction,
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+mod accept;
+mod feed;
+mod prune;
+mod publish;
+mod replicate;
+mod rows;
+
+pub use accept::{AcceptError, Accepted, CodeStatus, NewCode, SubmittedUnit};
+pub use feed::FeedHead;
+pub use prune::{Pruned, RetainPolicy};
+pub use publish::{Draft, PublishError};
+pub use replicate::ReplicateError;
+pub use rows::{BatchRow, CodeRow, NoteRow, PreparedRow};
+
+type Table = TableDefinition<'static, &'static [u8], &'static [u8]>;
+
+/// Format version, code key: `name` → value.
+const META: Table = TableDefinition::new("meta");
+/// `cid[36]` → the block's bytes.
+const BLOCKS: Table = TableDefinition::new("blocks");
+/// `provider[32] zone 0 seq[8 be]` → [`BatchRow`].
+const BATCHES: Table = TableDefinition::new("batches");
+/// `provider[32] zone` → seq of the head, 8 bytes big-endian. Outlives pruning.
+const HEADS: Table = TableDefinition::new("heads");
+/// `provider[32]` → `cid[36]` of the descriptor of the highest epoch known.
+const DESCRIPTORS: Table = TableDefinition::new("descriptors");
+/// `provider[32] zone` → the envelopes of two batches that contradict each other.
+const FORKS: Table = TableDefinition::new("forks");
+/// `code hash[32]` → [`CodeRow`].
+const CODES: Table = TableDefinition::new("codes");
+/// `record[16] zone` → [`NoteRow`].
+const NOTES: Table = TableDefinition::new("notes");
+/// `code hash[32] record[16] zone` → nothing: the notes that a code admitted.
+const NOTES_OF_CODE: Table = TableDefinition::new("notes_of_code");
+/// `zone 0 record[16]` → nothing: notes whose level is not the published one.
+const PENDING: Table = TableDefinition::new("pending");
+/// `zone` → [`PreparedRow`].
+const PREPARED: Table = TableDefinition::new("prepared");
+
+const ALL: [Table; 11] = [
+    META,
+    BLOCKS,
+    BATCHES,
+    HEADS,
+    DESCRIPTORS,
+    FORKS,
+    CODES,
+    NOTES,
+    NOTES_OF_CODE,
+    PENDING,
+    PREPARED,
+];
+
+/// Version of the tables above.
+const FORMAT: u8 = 1;
+
+/// Most memory that redb keeps pages in, in bytes: a small server has little.
+const CACHE_BYTES: usize = 32 * 1024 * 1024;
+
+/// A handle on the store; clones are the same store. Its calls wait for the disk: on a runtime
+/// they belong on the blocking pool.
+#[derive(Clone)]
+pub struct Store {
+    db: Arc<Database>,
+}
+
+impl Store {
+    /// Makes a new store. It appears under its name whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the file exists or cannot be written.
+    pub fn create(path: &Path) -> Result<Self, StoreError> {
+        if path.exists() {
+            return Err(StoreError::Exists {
+                path: path.display().to_string(),
+            });
+        }
+        let draft = path.with_extension("new");
+        match std::fs::remove_file(&draft) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+        let db = Database::builder()
+            .set_cache_size(CACHE_BYTES)
+            .create(&draft)?;
+        let store = Self::set_up(db)?;
+        std::fs::rename(&draft, path)?;
+        crate::files::sync_parent(path)?;
+        Ok(store)
+    }
+
+    /// Opens a store that [`create`](Self::create) made; repairs it after a crash.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Locked`] if another process has it open; [`StoreError::Format`] if another
+    /// version wrote it.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let db = Database::builder().set_cache_size(CACHE_BYTES).open(path)?;
+        Self::set_up(db)
+    }
+
+    /// A store on any backend: for tests that make the disk fail.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the backend fails or holds something else.
+    pub fn with_backend(backend: impl StorageBackend) -> Result<Self, StoreError> {
+        Self::set_up(
+            Database::builder()
+                .set_cache_size(CACHE_BYTES)
+                .create_with_backend(backend)?,
+        )
+    }
+
+    fn set_up(db: Database) -> Result<Self, StoreError> {
+        let store = Self { db: Arc::new(db) };
+        let found = store.meta_or_empty("format")?;
+        match found.as_deref() {
+            Some([FORMAT]) => return Ok(store),
+            Some(other) => {
+                let found = other.first().copied().unwrap_or_default();
+                return Err(StoreError::Format { found });
+            }
+            None => {}
+        }
+        let tx = store.write()?;
+        for table in ALL {
+            tx.open_table(table)?;
+        }
+        tx.open_table(META)?
+            .insert(b"format".as_slice(), [FORMAT].as_slice())?;
+        tx.commit()?;
+        Ok(store)
+    }
+
+    /// A value kept under a name, such as the key that codes are hashed with.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the disk fails.
+    pub fn meta(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        get(&self.read()?, META, name.as_bytes())
+    }
+
+    /// Keeps a value under a name.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the disk fails.
+    pub fn set_meta(&self, name: &str, value: &[u8]) -> Result<(), StoreError> {
+        let tx = self.write()?;
+        tx.open_table(META)?.insert(name.as_bytes(), value)?;
+        Ok(tx.commit()?)
+    }
+
+    fn meta_or_empty(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let tx = self.read()?;
+        match tx.open_table(META) {
+            Ok(table) => Ok(table
+                .get(name.as_bytes())?
+                .map(|value| value.value().to_vec())),
+            Err(redb::TableError::TableDoesNotExist(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn read(&self) -> Result<ReadTransaction, StoreError> {
+        Ok(self.db.begin_read()?)
+    }
+
+    /// Starts a transaction that is durable when its commit returns, and whose file needs no walk
+    /// through all pages after a crash.
+    fn write(&self) -> Result<WriteTransaction, StoreError> {
+        let mut tx = self.db.begin_write()?;
+        tx.set_quick_repair(true);
+        Ok(tx)
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Store")
+    }
+}
+
+/// Reads the bytes under a key.
+fn get(tx: &ReadTransaction, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+    Ok(tx
+        .open_table(table)?
+        .get(key)?
+        .map(|value| value.value().to_vec()))
+}
+
+/// Reads a row.
+fn row<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
+    ciborium::from_reader(bytes).map_err(|error| StoreError::Row {
+        error: error.to_string(),
+    })
+}
+
+/// Writes a row.
+fn to_row<T: Serialize>(value: &T) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    ciborium::into_writer(value, &mut bytes).expect("a row is written to memory");
+    bytes
+}
+
+/// The first key after every key that starts with `prefix`.
+fn prefix_end(prefix: &[u8]) -> Vec<u8> {
+    let mut end = prefix.to_vec();
+    while let Some(last) = end.pop() {
+        if last < u8::MAX {
+            end.push(last + 1);
+            break;
+        }
+    }
+    end
+}
+
+/// Why the store did not do as asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "the messages are the documentation")]
+pub enum StoreError {
+    #[error("the store failed: {0}")]
+    Db(Box<redb::Error>),
+    #[error("`{path}` exists already")]
+    Exists { path: String },
+    #[error("the store has format {found}, this version knows format {FORMAT}")]
+    Format { found: u8 },
+    #[error("a file could not be written: {0}")]
+    Io(#[from] std::io::Error),
+    #[error("the store is open in another process")]
+    Locked,
+    #[error("a row of the store is damaged: {error}")]
+    Row { error: String },
+    #[error("an object of the store is damaged: {0}")]
+    Object(#[from] bellwether_formats::signed::OpenError),
+}
+
+macro_rules! from_redb {
+    ($($error:ident),*) => {$(
+        impl From<redb::$error> for StoreError {
+            fn from(error: redb::$error) -> Self {
+                match redb::Error::from(error) {
+                    redb::Error::DatabaseAlreadyOpen => Self::Locked,
+                    error => Self::Db(Box::new(error)),
+                }
+            }
+        }
+    )*};
+}
+from_redb!(
+    CommitError,
+    DatabaseError,
+    StorageError,
+    TableError,
+    TransactionError
+);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,353 @@
+//! Codes, and what they admit. Source: spec §10.
+
+use bellwether_formats::id::{Level, RecordId, Scheme, Zone};
+use redb::{ReadableTable, WriteTransaction};
+
+use super::rows::{CodeRow, NoteRow, note_key, pending_key};
+use super::{
+    CODES, META, NOTES, NOTES_OF_CODE, PENDING, Store, StoreError, feed, prefix_end, row, to_row,
+};
+
+/// Most notifications that one code admits: it is a person's, and a person has few seeds.
+pub(super) const MAX_ADMITTED: u32 = 256;
+
+/// A code to be issued; the code itself stays with the caller.
+#[derive(Clone, Debug)]
+pub struct NewCode {
+    /// Its keyed hash.
+    pub hash: [u8; 32],
+    /// The zone of what it admits.
+    pub zone: Zone,
+    /// The level of what it admits.
+    pub level: Level,
+    /// First second at which it no longer works, unused.
+    pub expires_at: u64,
+}
+
+/// A unit of a verified report, and the key that proved it.
+#[derive(Clone, Debug)]
+pub struct SubmittedUnit {
+    /// How it expands.
+    pub scheme: Scheme,
+    /// The unit: a seed.
+    pub unit: Vec<u8>,
+    /// Hash of the key that signed for it.
+    pub key: [u8; 32],
+}
+
+/// What became of a report.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Accepted {
+    /// Notifications that are new.
+    pub new: usize,
+    /// Notifications that were known.
+    pub known: usize,
+}
+
+/// What `code list` says of a code.
+#[derive(Clone, Debug)]
+pub struct CodeStatus {
+    /// Its keyed hash.
+    pub hash: [u8; 32],
+    /// Its row.
+    pub row: CodeRow,
+}
+
+/// Why a verified report is not accepted.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages are the documentation")]
+pub enum AcceptError {
+    #[error("this code was not issued here")]
+    UnknownCode,
+    #[error("this code has expired")]
+    ExpiredCode,
+    #[error("this code was used by another device")]
+    UsedCode,
+    #[error("this code has admitted {MAX_ADMITTED} notifications, which is the limit")]
+    FullCode,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+macro_rules! through_store {
+    ($($error:ident),*) => {$(
+        impl From<redb::$error> for AcceptError {
+            fn from(error: redb::$error) -> Self {
+                Self::Store(error.into())
+            }
+        }
+    )*};
+}
+through_store!(CommitError, StorageError, TableError);
+
+impl Store {
+    /// Issues codes; those that exist already keep what they say. Gives how many are new.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]; then none is issued.
+    pub fn issue_codes(&self, codes: &[NewCode], now: u64) -> Result<usize, StoreError> {
+        let tx = self.write()?;
+        let mut new = 0;
+        {
+            let mut table = tx.open_table(CODES)?;
+            let mut meta = tx.open_table(META)?;
+            let last = meta
+                .get(b"issue".as_slice())?
+                .map(|value| feed::u64_of(value.value()));
+            let mut issue = last.transpose()?.unwrap_or_default();
+            for code in codes {
+                if table.get(code.hash.as_slice())?.is_some() {
+                    continue;
+                }
+                issue += 1;
+                new += 1;
+                let row = CodeRow {
+                    issue,
+                    zone: code.zone.to_string(),
+                    level: code.level.0,
+                    issued_at: now,
+                    expires_at: code.expires_at,
+                    used_at: None,
+                    keys: Vec::new(),
+                    admitted: 0,
+                };
+                table.insert(code.hash.as_slice(), to_row(&row).as_slice())?;
+            }
+            meta.insert(b"issue".as_slice(), issue.to_be_bytes().as_slice())?;
+        }
+        tx.commit()?;
+        Ok(new)
+    }
+
+    /// Every code, most recently issued last.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]
+    pub fn codes(&self) -> Result<Vec<CodeStatus>, StoreError> {
+        let tx = self.read()?;
+        let mut codes = Vec::new();
+        for entry in tx.open_table(CODES)?.iter()? {
+            let (hash, value) = entry?;
+            let hash = hash.value().try_into();
+            let hash = hash.map_err(|_| StoreError::Row {
+                error: "a code's hash".to_owned(),
+            })?;
+            codes.push(CodeStatus {
+                hash,
+                row: row(value.value())?,
+            });
+        }
+        codes.sort_by_key(|code| code.row.issue);
+        Ok(codes)
+    }
+
+    /// What is known of a code.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]
+    pub fn code(&self, hash: &[u8; 32]) -> Result<Option<CodeRow>, StoreError> {
+        let bytes = super::get(&self.read()?, CODES, hash)?;
+        bytes.map(|bytes| row(&bytes)).transpose()
+    }
+
+    /// Accepts the units of a verified report under a code; durable when this returns.
+    ///
+    /// A code is for the first device that uses it: later reports share a key with it. A report
+    /// that is known whole is accepted again whatever became of the code since, so that a phone
+    /// that lost the answer may ask again.
+    ///
+    /// # Errors
+    ///
+    /// [`AcceptError`]; then nothing has changed.
+    pub fn accept(
+        &self,
+        code: &[u8; 32],
+        units: &[SubmittedUnit],
+        now: u64,
+    ) -> Result<Accepted, AcceptError> {
+        let tx = self.write()?;
+        let mut accepted = Accepted::default();
+        {
+            let mut codes = tx.open_table(CODES)?;
+            let found = codes.get(code.as_slice())?.map(|value| row(value.value()));
+            let mut code_row: CodeRow = found.transpose()?.ok_or(AcceptError::UnknownCode)?;
+            let mut of_code = tx.open_table(NOTES_OF_CODE)?;
+            let mut fresh = Vec::new();
+            for unit in units {
+                let record = RecordId::of(unit.scheme, &unit.unit);
+                let key = [code.as_slice(), &note_key(&record, &code_row.zone)].concat();
+                if of_code.insert(key.as_slice(), [].as_slice())?.is_none() {
+                    fresh.push((record, unit));
+                }
+            }
+            accepted.new = fresh.len();
+            accepted.known = units.len() - fresh.len();
+            if fresh.is_empty() {
+                return Ok(accepted);
+            }
+            check_code(&code_row, units, now)?;
+            let added = u32::try_from(fresh.len()).unwrap_or(u32::MAX);
+            code_row.admitted = code_row.admitted.saturating_add(added);
+            if code_row.admitted > MAX_ADMITTED {
+                return Err(AcceptError::FullCode);
+            }
+            for (record, unit) in fresh {
+                add_note(&tx, &code_row, record, unit, now)?;
+            }
+            code_row.used_at.get_or_insert(now);
+            for unit in units.iter().filter(|unit| unit.key != [0; 32]) {
+                if !code_row.keys.contains(&unit.key) {
+                    code_row.keys.push(unit.key);
+                }
+            }
+            codes.insert(code.as_slice(), to_row(&code_row).as_slice())?;
+        }
+        tx.commit()?;
+        Ok(accepted)
+    }
+
+    /// Changes the level of a code and of every notification whose level it gives. The next batch
+    /// says so. Gives how many notifications changed; none if the code is unknown.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]; then nothing has changed.
+    pub fn set_level(&self, code: &[u8; 32], level: Level) -> Result<Option<usize>, StoreError> {
+        let tx = self.write()?;
+        let mut changed = 0;
+        {
+            let mut codes = tx.open_table(CODES)?;
+            let found = codes.get(code.as_slice())?.map(|value| row(value.value()));
+            let Some(mut code_row): Option<CodeRow> = found.transpose()? else {
+                return Ok(None);
+            };
+            code_row.level = level.0;
+            codes.insert(code.as_slice(), to_row(&code_row).as_slice())?;
+            let of_code = tx.open_table(NOTES_OF_CODE)?;
+            let end = prefix_end(code);
+            for entry in of_code.range(code.as_slice()..end.as_slice())? {
+                let (key, _) = entry?;
+                let note = key.value().get(code.len()..).unwrap_or_default();
+                changed += usize::from(relevel(&tx, note, code_row.issue, level)?);
+            }
+        }
+        tx.commit()?;
+        Ok(Some(changed))
+    }
+
+    /// How many notifications of a zone wait for its next batch.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]
+    pub fn pending(&self, zone: &Zone) -> Result<usize, StoreError> {
+        let tx = self.read()?;
+        let prefix = super::rows::pending_of(zone);
+        let end = prefix_end(&prefix);
+        let table = tx.open_table(PENDING)?;
+        Ok(table.range(prefix.as_slice()..end.as_slice())?.count())
+    }
+}
+
+fn check_code(code: &CodeRow, units: &[SubmittedUnit], now: u64) -> Result<(), AcceptError> {
+    if now >= code.expires_at {
+        return Err(AcceptError::ExpiredCode);
+    }
+    let shares_key = units.iter().any(|unit| code.keys.contains(&unit.key));
+    if code.used_at.is_some() && !shares_key {
+        return Err(AcceptError::UsedCode);
+    }
+    Ok(())
+}
+
+/// Adds a notification, or gives a known one the level of a more recently issued code.
+fn add_note(
+    tx: &WriteTransaction,
+    code: &CodeRow,
+    record: RecordId,
+    unit: &SubmittedUnit,
+    now: u64,
+) -> Result<(), StoreError> {
+    let key = note_key(&record, &code.zone);
+    let known = tx.open_table(NOTES)?.get(key.as_slice())?.is_some();
+    if !known {
+        let note = NoteRow {
+            scheme: unit.scheme.0,
+            unit: unit.unit.clone(),
+            level: code.level,
+            issue: code.issue,
+            accepted_at: now,
+            published_level: None,
+            observed_before: 0,
+            dummy: false,
+        };
+        put_note(tx, &key, &note)?;
+    }
+    // The most recently issued code speaks for the seed in every zone it is known in.
+    let mut keys = Vec::new();
+    {
+        let notes = tx.open_table(NOTES)?;
+        let end = prefix_end(record.as_bytes());
+        for entry in notes.range(record.as_bytes().as_slice()..end.as_slice())? {
+            keys.push(entry?.0.value().to_vec());
+        }
+    }
+    for key in keys {
+        relevel(tx, &key, code.issue, code.level())?;
+    }
+    Ok(())
+}
+
+/// Gives a note the level of code number `issue`, unless a more recently issued one gave its level.
+fn relevel(
+    tx: &WriteTransaction,
+    key: &[u8],
+    issue: u64,
+    level: Level,
+) -> Result<bool, StoreError> {
+    let found = tx
+        .open_table(NOTES)?
+        .get(key)?
+        .map(|value| row(value.value()));
+    let Some(mut note): Option<NoteRow> = found.transpose()? else {
+        return Ok(false);
+    };
+    if issue < note.issue {
+        return Ok(false);
+    }
+    let changed = note.level != level.0;
+    note.issue = issue;
+    note.level = level.0;
+    put_note(tx, key, &note)?;
+    Ok(changed)
+}
+
+/// Writes a note, and whether its zone's next batch must speak of it.
+pub(super) fn put_note(
+    tx: &WriteTransaction,
+    key: &[u8],
+    note: &NoteRow,
+) -> Result<(), StoreError> {
+    let (record, zone) = split_note_key(key)?;
+    tx.open_table(NOTES)?.insert(key, to_row(note).as_slice())?;
+    let pending = pending_key(zone, &record);
+    let mut table = tx.open_table(PENDING)?;
+    if note.is_pending() {
+        table.insert(pending.as_slice(), [].as_slice())?;
+    } else {
+        table.remove(pending.as_slice())?;
+    }
+    Ok(())
+}
+
+fn split_note_key(key: &[u8]) -> Result<(RecordId, &str), StoreError> {
+    let damaged = || StoreError::Row {
+        error: "a note's key".to_owned(),
+    };
+    let (record, zone) = key.split_first_chunk().ok_or_else(damaged)?;
+    let zone = std::str::from_utf8(zone).map_err(|_| damaged())?;
+    Ok((RecordId::from_bytes(*record), zone))
+}

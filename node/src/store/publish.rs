@@ -1,0 +1,219 @@
+//! The provider's two commits: a batch is prepared, then it is the head. Source: DESIGN of spec §4.6.
+
+use bellwether_formats::batch::Batch;
+use bellwether_formats::cid::{Block, Codec};
+use bellwether_formats::id::{FeedId, RecordId, Zone};
+use bellwether_formats::signed::Signed;
+use redb::{ReadableTable, WriteTransaction};
+
+use super::rows::{BatchRow, NoteRow, PreparedRow, note_key, pending_of};
+use super::{
+    BLOCKS, NOTES, PENDING, PREPARED, Store, StoreError, accept, feed, prefix_end, replicate, row,
+    rows, to_row,
+};
+
+/// A batch as the batcher draws it up from what is pending.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// The batch.
+    pub batch: Batch,
+    /// Its blocks.
+    pub blocks: Vec<Block>,
+    /// What it says: record, and level said.
+    pub says: Vec<(RecordId, u8)>,
+    /// The dummies that were made for it.
+    pub dummies: Vec<NoteRow>,
+}
+
+/// Why a batch was not published.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages are the documentation")]
+pub enum PublishError {
+    #[error("another batch of the zone is prepared and not yet published")]
+    Prepared,
+    #[error("nothing is prepared in the zone, or something else than was signed")]
+    NotPrepared,
+    #[error("batch {seq} does not follow the head: {rule}")]
+    NotNext { seq: u64, rule: &'static str },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+macro_rules! through_store {
+    ($($error:ident),*) => {$(
+        impl From<redb::$error> for PublishError {
+            fn from(error: redb::$error) -> Self {
+                Self::Store(error.into())
+            }
+        }
+    )*};
+}
+through_store!(CommitError, StorageError, TableError);
+
+impl Store {
+    /// What a zone's next batch must speak of, `max` at most, oldest record first.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]
+    pub fn pending_notes(
+        &self,
+        zone: &Zone,
+        max: usize,
+    ) -> Result<Vec<(RecordId, NoteRow)>, StoreError> {
+        let tx = self.read()?;
+        let prefix = pending_of(zone);
+        let end = prefix_end(&prefix);
+        let notes = tx.open_table(NOTES)?;
+        let mut pending = Vec::new();
+        for entry in tx
+            .open_table(PENDING)?
+            .range(prefix.as_slice()..end.as_slice())?
+            .take(max)
+        {
+            let (key, _) = entry?;
+            let record = key
+                .value()
+                .get(prefix.len()..)
+                .and_then(|record| record.try_into().ok());
+            let record = RecordId::from_bytes(record.ok_or_else(|| StoreError::Row {
+                error: "a pending key".to_owned(),
+            })?);
+            if let Some(note) = notes.get(note_key(&record, zone.as_str()).as_slice())? {
+                pending.push((record, row(note.value())?));
+            }
+        }
+        Ok(pending)
+    }
+
+    /// The batch that is prepared in a zone, to be signed as it stands.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]
+    pub fn prepared(&self, zone: &Zone) -> Result<Option<PreparedRow>, StoreError> {
+        let bytes = super::get(&self.read()?, PREPARED, zone.as_str().as_bytes())?;
+        bytes.map(|bytes| row(&bytes)).transpose()
+    }
+
+    /// Keeps a batch that is drawn up, with its salt and blocks; nobody sees it yet.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError::Prepared`] if the zone has one: its bytes may be signed already.
+    pub fn prepare(&self, draft: &Draft) -> Result<PreparedRow, PublishError> {
+        let prepared = PreparedRow {
+            seq: draft.batch.seq,
+            published_at: draft.batch.published_at,
+            inner: bellwether_formats::signed::inner_bytes(&draft.batch),
+            blocks: draft
+                .blocks
+                .iter()
+                .map(|b| rows::Block(b.bytes().to_vec()))
+                .collect(),
+            says: draft
+                .says
+                .iter()
+                .map(|(record, level)| (*record.as_bytes(), *level))
+                .collect(),
+            dummies: draft.dummies.clone(),
+        };
+        let tx = self.write()?;
+        {
+            let mut table = tx.open_table(PREPARED)?;
+            let zone = draft.batch.zone.as_str().as_bytes();
+            if table.get(zone)?.is_some() {
+                return Err(PublishError::Prepared);
+            }
+            table.insert(zone, to_row(&prepared).as_slice())?;
+        }
+        tx.commit()?;
+        Ok(prepared)
+    }
+
+    /// Makes the prepared batch, now signed, the head of its feed: one transaction.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError::NotPrepared`] if other bytes were prepared; [`PublishError::NotNext`] if
+    /// the head has moved. Then nothing has changed.
+    pub fn publish(&self, batch: &Signed<Batch>) -> Result<BatchRow, PublishError> {
+        let tx = self.write()?;
+        let zone = batch.zone.as_str().as_bytes();
+        let bytes = tx
+            .open_table(PREPARED)?
+            .remove(zone)?
+            .map(|value| value.value().to_vec());
+        let prepared: PreparedRow = row(&bytes.ok_or(PublishError::NotPrepared)?)?;
+        if prepared.inner != bellwether_formats::signed::inner_bytes::<Batch>(batch) {
+            return Err(PublishError::NotPrepared);
+        }
+        check_next(&tx, batch)?;
+        {
+            let mut blocks = tx.open_table(BLOCKS)?;
+            for block in prepared.blocks {
+                let block =
+                    Block::of(Codec::DagCbor, block.0).map_err(|error| StoreError::Row {
+                        error: error.to_string(),
+                    })?;
+                blocks.insert(block.cid().to_bytes().as_slice(), block.bytes())?;
+            }
+        }
+        let row = replicate::insert_batch(&tx, batch)?;
+        for (record, level) in &prepared.says {
+            said(&tx, batch, RecordId::from_bytes(*record), *level)?;
+        }
+        for dummy in prepared.dummies {
+            let record = RecordId::of(dummy.scheme(), &dummy.unit);
+            let dummy = NoteRow {
+                published_level: Some(dummy.level),
+                ..dummy
+            };
+            accept::put_note(&tx, &note_key(&record, batch.zone.as_str()), &dummy)?;
+        }
+        tx.commit()?;
+        Ok(row)
+    }
+}
+
+/// Compare-and-swap on the number: the batch follows the head that stands now.
+fn check_next(tx: &WriteTransaction, batch: &Signed<Batch>) -> Result<(), PublishError> {
+    let feed: FeedId = batch.feed();
+    let broken = match replicate::head_in(tx, &feed)? {
+        Some(row) => feed::head_of(&row)
+            .check_next(batch)
+            .err()
+            .map(|error| error.rule()),
+        None => (batch.seq != 1).then_some("seq"),
+    };
+    match broken {
+        Some(rule) => Err(PublishError::NotNext {
+            seq: batch.seq,
+            rule,
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Notes what the batch said of a record. If its level changed since the batch was drawn up, it
+/// stays pending.
+fn said(
+    tx: &WriteTransaction,
+    batch: &Batch,
+    record: RecordId,
+    level: u8,
+) -> Result<(), StoreError> {
+    let key = note_key(&record, batch.zone.as_str());
+    let found = tx
+        .open_table(NOTES)?
+        .get(key.as_slice())?
+        .map(|value| row(value.value()));
+    let Some(mut note): Option<NoteRow> = found.transpose()? else {
+        return Ok(());
+    };
+    if note.published_level.is_none() {
+        note.observed_before = batch.published_at;
+    }
+    note.published_level = Some(level);
+    accept::put_note(tx, &key, &note)
+}

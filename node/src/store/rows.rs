@@ -1,0 +1,253 @@
+//! What stands in the tables, and how their keys are made.
+
+use bellwether_formats::cid::Cid;
+use bellwether_formats::id::{FeedId, Level, ObjectId, ProviderId, RecordId, Scheme, Zone};
+use serde::{Deserialize, Serialize};
+
+use super::StoreError;
+
+/// A batch, as far as serving it needs no decoding. The envelope is the block `cid`.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct BatchRow {
+    /// Its number.
+    pub seq: u64,
+    id: [u8; 32],
+    cid: String,
+    desc: String,
+    /// Its epoch.
+    pub epoch: u64,
+    /// When it was published, in seconds of UTC.
+    pub published_at: u64,
+    /// When a newer one is due, in seconds of UTC.
+    pub next_by: u64,
+    bodies: Vec<String>,
+    links: Vec<String>,
+}
+
+impl BatchRow {
+    pub(super) fn of(
+        batch: &bellwether_formats::signed::Signed<bellwether_formats::batch::Batch>,
+    ) -> Self {
+        Self {
+            seq: batch.seq,
+            id: *batch.id().as_bytes(),
+            cid: batch.cid().to_string(),
+            desc: batch.desc.to_string(),
+            epoch: batch.epoch,
+            published_at: batch.published_at,
+            next_by: batch.next_by,
+            bodies: batch
+                .open_bodies()
+                .map(|body| body.cid.to_string())
+                .collect(),
+            links: batch.links().iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    /// Its id.
+    pub const fn id(&self) -> ObjectId {
+        ObjectId::from_bytes(self.id)
+    }
+
+    /// Its envelope.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Row`] if the row is damaged, here and below.
+    pub fn cid(&self) -> Result<Cid, StoreError> {
+        parse(&self.cid)
+    }
+
+    /// The descriptor that it names.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Row`]
+    pub fn desc(&self) -> Result<Cid, StoreError> {
+        parse(&self.desc)
+    }
+
+    /// The bodies of its open parts.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Row`]
+    pub fn bodies(&self) -> Result<Vec<Cid>, StoreError> {
+        self.bodies.iter().map(|cid| parse(cid)).collect()
+    }
+
+    /// Every block of its parts.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Row`]
+    pub fn links(&self) -> Result<Vec<Cid>, StoreError> {
+        self.links.iter().map(|cid| parse(cid)).collect()
+    }
+}
+
+/// A confirmation code, known by its keyed hash alone.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct CodeRow {
+    /// Counts the codes of this node: the most recently issued one decides a level.
+    pub issue: u64,
+    /// The zone of what it admits.
+    pub zone: String,
+    /// The level of what it admits.
+    pub level: u8,
+    /// When it was issued, in seconds of UTC.
+    pub issued_at: u64,
+    /// First second at which an unused code no longer works.
+    pub expires_at: u64,
+    /// When a report was first accepted with it.
+    pub used_at: Option<u64>,
+    /// Hashes of the keys that signed accepted reports: they may use the code again.
+    pub keys: Vec<[u8; 32]>,
+    /// How many notifications it admitted.
+    pub admitted: u32,
+}
+
+impl CodeRow {
+    pub(super) const fn level(&self) -> Level {
+        Level(self.level)
+    }
+}
+
+/// A notification of this provider in one zone.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct NoteRow {
+    /// Its scheme's code.
+    pub scheme: u8,
+    /// Its unit: a seed.
+    #[serde(with = "bytes")]
+    pub unit: Vec<u8>,
+    /// Its level now.
+    pub level: u8,
+    /// Issue number of the code that gave the level.
+    pub issue: u64,
+    /// When it was accepted, in seconds of UTC.
+    pub accepted_at: u64,
+    /// The level that the newest batch with it says.
+    pub published_level: Option<u8>,
+    /// Closes its window; the time of its first publication.
+    pub observed_before: u64,
+    /// Padding: made by this node, kept so that publishing it again agrees.
+    pub dummy: bool,
+}
+
+impl NoteRow {
+    pub(super) const fn scheme(&self) -> Scheme {
+        Scheme(self.scheme)
+    }
+
+    /// Whether a batch must say something new about it. What was never published need not be
+    /// withdrawn.
+    pub(super) fn is_pending(&self) -> bool {
+        match self.published_level {
+            Some(level) => level != self.level,
+            None => Level(self.level).alerts(),
+        }
+    }
+}
+
+/// A batch drawn up and not yet signed. Its bytes never change: the signer may have seen them.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct PreparedRow {
+    /// The batch's number.
+    pub seq: u64,
+    /// When it will have been published, in seconds of UTC.
+    pub published_at: u64,
+    /// The inner map, to be signed as it stands.
+    #[serde(with = "bytes")]
+    pub inner: Vec<u8>,
+    /// Raw bytes of its dag-cbor blocks.
+    pub blocks: Vec<Block>,
+    /// What it says: record, and level said.
+    pub says: Vec<([u8; 16], u8)>,
+    /// The dummies that were made for it.
+    pub dummies: Vec<NoteRow>,
+}
+
+/// The bytes of a block.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Block(#[serde(with = "bytes")] pub Vec<u8>);
+
+/// Byte strings as such, not as arrays of numbers.
+mod bytes {
+    use serde::{Deserializer, Serializer, de};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_bytes(bytes)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<u8>, D::Error> {
+        struct Visitor;
+        impl de::Visitor<'_> for Visitor {
+            type Value = Vec<u8>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a byte string")
+            }
+
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
+                Ok(bytes.to_vec())
+            }
+
+            fn visit_byte_buf<E>(self, bytes: Vec<u8>) -> Result<Vec<u8>, E> {
+                Ok(bytes)
+            }
+        }
+        d.deserialize_byte_buf(Visitor)
+    }
+}
+
+pub(super) fn feed_key(feed: &FeedId) -> Vec<u8> {
+    [feed.provider.as_bytes(), feed.zone.as_str().as_bytes()].concat()
+}
+
+pub(super) fn parse_feed(key: &[u8]) -> Result<FeedId, StoreError> {
+    let damaged = || StoreError::Row {
+        error: "a feed's key".to_owned(),
+    };
+    let (provider, zone) = key.split_first_chunk().ok_or_else(damaged)?;
+    let zone = std::str::from_utf8(zone)
+        .ok()
+        .and_then(|zone| zone.parse().ok());
+    Ok(FeedId {
+        provider: ProviderId::from_bytes(*provider),
+        zone: zone.ok_or_else(damaged)?,
+    })
+}
+
+/// The prefix of a feed's batches. No zone has a zero byte, so no feed's prefix is another's.
+pub(super) fn batches_of(feed: &FeedId) -> Vec<u8> {
+    let mut key = feed_key(feed);
+    key.push(0);
+    key
+}
+
+pub(super) fn batch_key(feed: &FeedId, seq: u64) -> Vec<u8> {
+    let mut key = batches_of(feed);
+    key.extend_from_slice(&seq.to_be_bytes());
+    key
+}
+
+pub(super) fn note_key(record: &RecordId, zone: &str) -> Vec<u8> {
+    [record.as_bytes(), zone.as_bytes()].concat()
+}
+
+pub(super) fn pending_of(zone: &Zone) -> Vec<u8> {
+    let mut key = zone.as_str().as_bytes().to_vec();
+    key.push(0);
+    key
+}
+
+pub(super) fn pending_key(zone: &str, record: &RecordId) -> Vec<u8> {
+    [zone.as_bytes(), &[0], record.as_bytes()].concat()
+}
+
+fn parse(cid: &str) -> Result<Cid, StoreError> {
+    cid.parse().map_err(|error| StoreError::Row {
+        error: format!("{error}"),
+    })
+}
