@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-use data_encoding::HEXLOWER_PERMISSIVE;
+use bellwether_formats::scheme::cx;
 use serde::{Deserialize, Serialize};
 
 use crate::time::{self, ParseTimeError};
@@ -48,11 +48,7 @@ pub struct ContactId(#[serde(with = "serde_bytes")] pub [u8; 16]);
 
 impl fmt::Display for ContactId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, byte) in self.0.iter().enumerate() {
-            let hyphen = if matches!(index, 4 | 6 | 8 | 10) { "-" } else { "" };
-            write!(f, "{hyphen}{byte:02x}")?;
-        }
-        Ok(())
+        cx::Identifier::from_bytes(self.0).fmt(f)
     }
 }
 
@@ -66,23 +62,8 @@ impl FromStr for ContactId {
     type Err = ObservationError;
 
     fn from_str(text: &str) -> Result<Self, ObservationError> {
-        let digits = match text.len() {
-            32 => text.to_owned(),
-            36 => {
-                let hyphen_at = |at| text.as_bytes().get(at) == Some(&b'-');
-                if ![8, 13, 18, 23].into_iter().all(hyphen_at) {
-                    return Err(ObservationError::Id);
-                }
-                text.replacen('-', "", 4)
-            }
-            _ => return Err(ObservationError::Id),
-        };
-        HEXLOWER_PERMISSIVE
-            .decode(digits.as_bytes())
-            .ok()
-            .and_then(|bytes| bytes.try_into().ok())
-            .map(Self)
-            .ok_or(ObservationError::Id)
+        let id: cx::Identifier = text.parse()?;
+        Ok(Self(*id.as_bytes()))
     }
 }
 
@@ -105,7 +86,7 @@ impl Observation {
     /// [`ObservationError`], by what is wrong.
     pub fn parse(family: Family, line: &str, now: u64) -> Result<Self, ObservationError> {
         let mut words = line.split_ascii_whitespace();
-        let id = words.next().ok_or(ObservationError::Id)?.parse()?;
+        let id = words.next().unwrap_or_default().parse()?;
         let at = words.next().map_or(Ok(now), time::parse)?;
         match words.next() {
             None => Self { id, at, family }.checked(now),
@@ -219,8 +200,8 @@ pub enum ObservationError {
     Full,
     #[error("the time is more than a day ahead of this device's clock")]
     Future,
-    #[error("an identifier is a UUID or 32 hexadecimal digits")]
-    Id,
+    #[error(transparent)]
+    Id(#[from] cx::ParseIdentifierError),
     #[error(transparent)]
     Time(#[from] ParseTimeError),
     #[error("an observation is an identifier and, after a space, a time")]

@@ -49,7 +49,10 @@ pub fn parse(text: &str) -> Result<Gateway, GatewayError> {
     if operator.len() > limit::MAX_OPERATOR_BYTES {
         return Err(GatewayError::Operator);
     }
-    let host = url.parse::<Uri>().ok().and_then(|uri| uri.host().map(str::to_owned));
+    let host = url
+        .parse::<Uri>()
+        .ok()
+        .and_then(|uri| uri.host().map(str::to_owned));
     let operator = match operator {
         "" => host.unwrap_or_default(),
         operator => operator.to_owned(),
@@ -81,7 +84,10 @@ pub fn order(pinned: &[Gateway], named: &[Gateway], random: u64) -> Vec<Gateway>
 /// first of another operator than the first's: the first two are asked in every sync, and should
 /// not be one witness.
 pub(crate) fn witnesses(gateways: &[Gateway], dead: impl Fn(&Gateway) -> bool) -> Vec<usize> {
-    let alive = gateways.iter().enumerate().filter(|(_, gateway)| !dead(gateway));
+    let alive = gateways
+        .iter()
+        .enumerate()
+        .filter(|(_, gateway)| !dead(gateway));
     let mut alive: Vec<(usize, &Gateway)> = alive.collect();
     if let Some((_, first)) = alive.first().copied() {
         let other = |(_, gateway): &(usize, &Gateway)| gateway.operator != first.operator;
@@ -99,7 +105,12 @@ pub(crate) fn again(order_so_far: &[Gateway], named: &[Gateway], random: u64) ->
     let new: Vec<Gateway> = order(&[], named, random);
     let known = |url: &str| order_so_far.iter().any(|other| other.url == url);
     let new = new.into_iter().filter(|gateway| !known(&gateway.url));
-    order_so_far.iter().cloned().chain(new).take(MAX_GATEWAYS).collect()
+    order_so_far
+        .iter()
+        .cloned()
+        .chain(new)
+        .take(MAX_GATEWAYS)
+        .collect()
 }
 
 /// Fisher and Yates, with a small generator: which gateway is asked first is no secret.
@@ -117,7 +128,10 @@ fn shuffle<T>(items: &mut [T], random: u64) {
 
 fn loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    host == "localhost"
+        || bare
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 /// Why a gateway cannot be asked.
@@ -126,7 +140,10 @@ fn loopback(host: &str) -> bool {
 pub enum GatewayError {
     #[error("a gateway's address has no user, query, fragment or trailing `/`")]
     Extra,
-    #[error("a gateway's address of {found} bytes, the limit is {}", limit::MAX_URL_BYTES)]
+    #[error(
+        "a gateway's address of {found} bytes, the limit is {}",
+        limit::MAX_URL_BYTES
+    )]
     Length { found: usize },
     #[error("a gateway's address is `https://host[:port]`")]
     Malformed,
@@ -202,7 +219,10 @@ mod tests {
         for random in 0..50 {
             let order = order(&pinned, &named, random);
             let asked = witnesses(&order, |_| false);
-            let urls: Vec<&str> = asked.iter().map(|index| order[*index].url.as_str()).collect();
+            let urls: Vec<&str> = asked
+                .iter()
+                .map(|index| order[*index].url.as_str())
+                .collect();
             assert!(urls[0] == "https://a" || urls[0] == "https://b");
             assert_eq!((urls[1], urls.len()), ("https://d", 4));
             firsts.push(urls[0].to_owned());
@@ -217,7 +237,11 @@ mod tests {
     #[test]
     fn a_new_descriptor_adds_gateways_behind_the_others() {
         let so_far = [gateway("https://a", "A")];
-        let named = [gateway("https://a", "A"), gateway("https://b", "A"), gateway("https://c", "C")];
+        let named = [
+            gateway("https://a", "A"),
+            gateway("https://b", "A"),
+            gateway("https://c", "C"),
+        ];
         for random in 0..10 {
             let order = again(&so_far, &named, random);
             assert_eq!((order[0].url.as_str(), order.len()), ("https://a", 3));

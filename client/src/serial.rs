@@ -8,7 +8,10 @@ pub(crate) mod text {
     use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serializer};
 
-    pub(crate) fn serialize<T: Display, S: Serializer>(value: &T, to: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<T: Display, S: Serializer>(
+        value: &T,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
         to.collect_str(value)
     }
 
@@ -40,7 +43,10 @@ pub(crate) mod maybe_object {
     use bellwether_formats::id::ObjectId;
     use serde::{Deserializer, Serializer};
 
-    pub(crate) fn serialize<S: Serializer>(id: &Option<ObjectId>, to: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(
+        id: &Option<ObjectId>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
         serde_bytes::serialize(&id.map(|id| *id.as_bytes()), to)
     }
 

@@ -4,22 +4,21 @@
 //! It knows the feeds followed and their trust state, and never an observation: what it asks for
 //! is a function of public data and chance.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use bellwether_formats::cid::Block;
 use bellwether_formats::descriptor::{Descriptor, Gateway};
-use bellwether_formats::id::{FeedId, ProviderId};
-use bellwether_formats::limit;
+use bellwether_formats::id::ProviderId;
 use bellwether_formats::signed::Signed;
-use data_encoding::HEXLOWER;
 use serde::Serialize;
-use sha2::{Digest, Sha256};
+use sha2::Digest;
 
-use crate::policy;
 use crate::state::Followed;
-use crate::trust::{self, DescriptorError, Feed};
+use crate::trust::Feed;
+use context::Context;
 use feed::FeedSync;
 
+mod context;
 mod feed;
 pub(crate) mod parts;
 mod read;
@@ -151,36 +150,11 @@ struct Witnesses {
     answered: usize,
 }
 
-/// What all stages of a provider's sync share.
-#[derive(Debug)]
-struct Context {
-    now: u64,
-    random: u64,
-    provider: ProviderId,
-    pins: Vec<Gateway>,
-    gateways: Vec<Gateway>,
-    descriptor: Option<Signed<Descriptor>>,
-    /// Addresses that did not answer. They are not waited for again in this sync.
-    dead: BTreeSet<String>,
-    steps: VecDeque<Step>,
-    report: Report,
-}
-
 impl Sync {
     /// Starts a sync at `now` (seconds of UTC); `random` decides which gateways are asked first.
     pub fn new(followed: Vec<Followed>, now: u64, random: u64) -> Self {
         Self {
-            context: Context {
-                now,
-                random,
-                provider: ProviderId::from_bytes([0; 32]),
-                pins: Vec::new(),
-                gateways: Vec::new(),
-                descriptor: None,
-                dead: BTreeSet::new(),
-                steps: VecDeque::new(),
-                report: Report::default(),
-            },
+            context: Context::new(now, random),
             providers: followed.into(),
             stage: Stage::Provider,
         }
@@ -214,9 +188,15 @@ impl Sync {
             Stage::Descriptor(witnesses, _) => {
                 let asked_again = matches!(
                     request,
-                    Some(Step::Fetch(Request { validator: Some(_), .. }))
+                    Some(Step::Fetch(Request {
+                        validator: Some(_),
+                        ..
+                    }))
                 );
-                if self.context.descriptor_answer(witnesses.asking, asked_again, answer) {
+                if self
+                    .context
+                    .descriptor_answer(witnesses.asking, asked_again, answer)
+                {
                     witnesses.answered += 1;
                 }
             }
@@ -240,7 +220,9 @@ impl Sync {
                 let feeds = context.start(next);
                 self.stage = Stage::Descriptor(Witnesses::new(context.alive()), feeds);
             }
-            Stage::Descriptor(witnesses, feeds) => match witnesses.next(|gateway| context.is_dead(gateway)) {
+            Stage::Descriptor(witnesses, feeds) => match witnesses
+                .next(|gateway| context.is_dead(gateway))
+            {
                 Some(gateway) => context.ask_descriptor(gateway),
                 None => {
                     context.find_gateways();
@@ -277,133 +259,9 @@ impl Witnesses {
         if self.answered >= WITNESSES {
             return None;
         }
-        self.asking = std::iter::from_fn(|| self.to_ask.pop_front())
-            .find(|gateway| !dead(*gateway))?;
+        self.asking =
+            std::iter::from_fn(|| self.to_ask.pop_front()).find(|gateway| !dead(*gateway))?;
         Some(self.asking)
-    }
-}
-
-impl Context {
-    /// Turns to a provider; gives its feeds.
-    fn start(&mut self, followed: Followed) -> VecDeque<Feed> {
-        self.provider = followed.provider;
-        self.descriptor = followed.descriptor;
-        self.pins = followed.gateways;
-        self.gateways.clear();
-        self.find_gateways();
-        if self.gateways.is_empty() {
-            let message = "no gateway is known".to_owned();
-            self.blame(None, None, "unreachable", message);
-        }
-        followed.feeds.into()
-    }
-
-    /// Adds gateways that the descriptor names and that were not known; the others keep their place.
-    fn find_gateways(&mut self) {
-        let named = self.descriptor.as_ref().map_or(&[][..], |held| &held.gateways);
-        if self.gateways.is_empty() {
-            self.gateways = policy::order(&self.pins, named, self.random);
-        } else {
-            self.gateways = policy::again(&self.gateways, named, self.random);
-        }
-    }
-
-    /// Numbers of the gateways that can be asked, in order.
-    fn alive(&self) -> Vec<usize> {
-        policy::witnesses(&self.gateways, |gateway| self.dead.contains(&gateway.url))
-    }
-
-    fn is_dead(&self, gateway: usize) -> bool {
-        self.gateways.get(gateway).is_none_or(|gateway| self.dead.contains(&gateway.url))
-    }
-
-    fn fetch(&mut self, gateway: usize, path: String, max_bytes: usize, validator: Option<String>) {
-        if let Some(gateway) = self.gateways.get(gateway).cloned() {
-            self.steps.push_back(Step::Fetch(Request {
-                gateway,
-                path,
-                max_bytes,
-                validator,
-            }));
-        }
-    }
-
-    fn keep(&mut self, descriptor: Option<Signed<Descriptor>>, feed: Option<Feed>, blocks: Vec<Block>) {
-        self.steps.push_back(Step::Keep(Box::new(Keep {
-            provider: self.provider,
-            descriptor,
-            feed,
-            blocks,
-        })));
-    }
-
-    fn blame(&mut self, gateway: Option<usize>, feed: Option<&FeedId>, rule: &'static str, message: String) {
-        let gateway = gateway.and_then(|gateway| self.gateways.get(gateway));
-        self.report.errors.push(Problem {
-            gateway: gateway.map(|gateway| gateway.url.clone()),
-            provider: self.provider.to_string(),
-            zone: feed.map(|feed| feed.zone.to_string()),
-            rule,
-            message,
-        });
-    }
-
-    /// Takes note of a gateway that did not answer, or has not what was asked for; gives the body
-    /// otherwise.
-    fn body(&mut self, gateway: usize, feed: Option<&FeedId>, answer: Answer) -> Option<Vec<u8>> {
-        match answer {
-            Answer::Body(bytes) => return Some(bytes),
-            Answer::Failed(message) => {
-                let url = self.gateways.get(gateway).map(|gateway| gateway.url.clone());
-                self.dead.extend(url);
-                self.blame(Some(gateway), feed, "unreachable", message);
-            }
-            Answer::NotFound => {
-                self.blame(Some(gateway), feed, "not-found", "the gateway does not have it".to_owned());
-            }
-            Answer::NotModified => {
-                self.blame(Some(gateway), feed, "not-found", "status 304 to no validator".to_owned());
-            }
-        }
-        None
-    }
-
-    fn ask_descriptor(&mut self, gateway: usize) {
-        let path = format!("/v1/providers/{}/descriptor", self.provider);
-        // The hash is our own, of public bytes: it tells the gateway nothing about this device.
-        let validator = self.descriptor.as_ref().map(|held| {
-            format!("\"{}\"", HEXLOWER.encode(&Sha256::digest(held.envelope())))
-        });
-        self.fetch(gateway, path, limit::MAX_DESCRIPTOR_BYTES, validator);
-    }
-
-    /// Whether the answer counts as a witness's.
-    fn descriptor_answer(&mut self, gateway: usize, asked_again: bool, answer: Answer) -> bool {
-        if asked_again && answer == Answer::NotModified {
-            return true;
-        }
-        let Some(bytes) = self.body(gateway, None, answer) else {
-            return false;
-        };
-        let taken = match Signed::open(&bytes) {
-            Ok(descriptor) => self
-                .offer_descriptor(descriptor)
-                .map_err(|error| (error.rule(), error.to_string())),
-            Err(error) => Err((error.rule(), error.to_string())),
-        };
-        if let Err((rule, message)) = taken {
-            self.blame(Some(gateway), None, rule, message);
-            return false;
-        }
-        true
-    }
-
-    fn offer_descriptor(&mut self, new: Signed<Descriptor>) -> Result<(), DescriptorError> {
-        if trust::replaces(self.descriptor.as_ref(), self.provider, &new, self.now)? {
-            self.descriptor = Some(new.clone());
-            self.keep(Some(new), None, Vec::new());
-        }
-        Ok(())
     }
 }
 

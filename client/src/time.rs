@@ -55,7 +55,7 @@ fn split_offset(text: &str) -> Option<(&str, i64)> {
     let (hours, minutes) = offset.split_once(':')?;
     let number = |text: &str, below: i64| {
         let digits = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
-        let number = text.parse().ok()?;
+        let number: i64 = text.parse().ok()?;
         (digits && number < below).then_some(number)
     };
     Some((
@@ -88,7 +88,11 @@ mod tests {
             "2026-11-21T04:00:00-05:30",
             "1795253400",
         ] {
-            assert_eq!(parse(text).map(format).unwrap(), "2026-11-21T09:30:00Z", "{text}");
+            assert_eq!(
+                parse(text).map(format).unwrap(),
+                "2026-11-21T09:30:00Z",
+                "{text}"
+            );
         }
     }
 

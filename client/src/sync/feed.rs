@@ -10,8 +10,8 @@ use bellwether_formats::limit;
 use bellwether_formats::signed::Signed;
 
 use super::read::{self, Contents, MAX_CAR_BYTES};
-use super::{Answer, Context, Outcome, Witnesses, parts};
-use crate::trust::{self, Feed, Place};
+use super::{Answer, Context, Outcome, Witnesses};
+use crate::trust::{self, Feed};
 
 /// Cursors are shown rounded down to a multiple of this, so that a gateway cannot tell two clients
 /// that are close to each other apart. Source: spec §11.2.
@@ -30,6 +30,8 @@ const MAX_POOL_BYTES: usize = 32 * 1024 * 1024;
 
 /// Bytes of blocks after which what was verified is persisted (4 MiB).
 const MAX_READY_BYTES: usize = limit::MAX_CAR_BYTES;
+
+mod way;
 
 #[derive(Debug)]
 pub(super) struct FeedSync {
@@ -56,7 +58,11 @@ enum Stage {
     Choose,
     Settle,
     Page,
-    Body { cid: Cid, asking: usize, others: VecDeque<usize> },
+    Body {
+        cid: Cid,
+        asking: usize,
+        others: VecDeque<usize>,
+    },
     Done,
 }
 
@@ -104,8 +110,13 @@ impl FeedSync {
             Stage::Choose => self.choose(context),
             Stage::Settle => self.settle(context),
             Stage::Page => self.ask_page(context),
-            Stage::Body { cid, asking, others } => {
-                let alive = std::iter::from_fn(|| others.pop_front()).find(|other| !context.is_dead(*other));
+            Stage::Body {
+                cid,
+                asking,
+                others,
+            } => {
+                let alive = std::iter::from_fn(|| others.pop_front())
+                    .find(|other| !context.is_dead(*other));
                 match alive {
                     Some(gateway) => {
                         *asking = gateway;
@@ -166,9 +177,13 @@ impl FeedSync {
         self.apply_anchor(context);
         // A descriptor that came with the second answer may say otherwise of the first.
         let heads = std::mem::take(&mut self.heads);
-        self.heads = heads.into_iter().filter(|(_, head)| self.refused(context, head).is_none()).collect();
+        self.heads = heads
+            .into_iter()
+            .filter(|(_, head)| self.refused(context, head).is_none())
+            .collect();
         self.targets = self.heads.iter().map(|(_, head)| head.clone()).collect();
-        self.targets.sort_by_key(|head| (head.epoch, head.seq, head.id()));
+        self.targets
+            .sort_by_key(|head| (head.epoch, head.seq, head.id()));
         self.targets.dedup_by_key(|head| head.id());
         let own = self.feed.head().map_or(0, |head| head.seq);
         if !self.targets.is_empty() && self.targets.iter().all(|target| target.seq < own) {
@@ -192,14 +207,22 @@ impl FeedSync {
         {
             return;
         }
-        let givers = self.heads.iter().filter(|(_, head)| head.id() == target.id());
+        let givers = self
+            .heads
+            .iter()
+            .filter(|(_, head)| head.id() == target.id());
         let mut order: Vec<usize> = givers.map(|(gateway, _)| *gateway).collect();
-        let others = context.alive().into_iter().filter(|other| !order.contains(other));
+        let others = context
+            .alive()
+            .into_iter()
+            .filter(|other| !order.contains(other));
         order.extend(others.collect::<Vec<_>>());
         let attempts = [false, true]
             .into_iter()
             .flat_map(|gaps| order.iter().map(move |gateway| (*gateway, gaps)));
-        let below = own.map_or(0, |(seq, _)| seq).min(target.seq.saturating_sub(1));
+        let below = own
+            .map_or(0, |(seq, _)| seq)
+            .min(target.seq.saturating_sub(1));
         let start = below - below % CURSOR_STEP;
         let mut hunt = Hunt {
             attempts: attempts.collect(),
@@ -212,206 +235,18 @@ impl FeedSync {
         // The very next batch is at hand already; only its bodies are missing. Source: spec §11.2.
         if own.is_some_and(|(_, id)| hunt.target.prev == Some(id)) {
             hunt.settle.push_back(hunt.target.id());
-            self.candidates.insert(hunt.target.id(), hunt.target.clone());
+            self.candidates
+                .insert(hunt.target.id(), hunt.target.clone());
         }
         self.hunt = Some(hunt);
         self.stage = Stage::Settle;
     }
 
-    fn ask_page(&mut self, context: &mut Context) {
-        let Some(hunt) = &mut self.hunt else {
-            self.stage = Stage::Choose;
-            return;
-        };
-        let Some((gateway, _)) = hunt.attempts.front().copied() else {
-            let message = format!("no gateway gave all that leads to batch {}", hunt.target.seq);
-            context.blame(None, Some(&self.id), "unreachable", message);
-            self.missed = true;
-            self.stage = Stage::Choose;
-            return;
-        };
-        if hunt.pages >= MAX_PAGES || context.is_dead(gateway) {
-            return self.give_up(context);
-        }
-        hunt.pages += 1;
-        let FeedId { provider, zone } = &self.id;
-        let path = format!("/v1/feeds/{provider}/{zone}/after/{}", hunt.after);
-        context.fetch(gateway, path, MAX_CAR_BYTES, None);
-    }
-
-    fn page_answer(&mut self, context: &mut Context, answer: Answer) {
-        let Some((gateway, gaps)) = self.attempt() else {
-            return;
-        };
-        let Some(contents) = self.contents(context, gateway, answer) else {
-            return self.give_up(context);
-        };
-        if let Err((rule, message)) = self.take_page(contents, gaps) {
-            context.blame(Some(gateway), Some(&self.id), rule, message);
-            return self.give_up(context);
-        }
-        if let (Some(descriptor), Some(hunt)) = (&context.descriptor, &mut self.hunt) {
-            hunt.settle = trust::believed(&self.candidates, descriptor, context.now).into();
-        }
-        self.stage = Stage::Settle;
-    }
-
-    /// Takes a page's batches as candidates.
-    fn take_page(&mut self, contents: Contents, gaps: bool) -> Result<(), (&'static str, String)> {
-        let Some(hunt) = &mut self.hunt else {
-            return Ok(());
-        };
-        let head = self.feed.head().map(|head| head.seq);
-        let Some(last) = contents.batches.last().map(|last| last.seq) else {
-            let message = format!("the gateway has nothing after batch {}", hunt.after);
-            return Err(("old-answer", message));
-        };
-        let mut expected = head.map(|head| head.max(hunt.after).saturating_add(1));
-        let mut above = hunt.after;
-        for batch in &contents.batches {
-            let seq = batch.seq;
-            if batch.feed() != self.id || seq <= above {
-                return Err(("feed", format!("batch {seq} is of another feed, or out of order")));
-            }
-            if !gaps && expected.is_some_and(|expected| seq > expected) {
-                let message = format!("the gateway has nothing between batches {above} and {seq}");
-                return Err(("gap", message));
-            }
-            above = seq;
-            expected = Some(seq.saturating_add(1).max(head.map_or(0, |head| head.saturating_add(1))));
-        }
-        hunt.after = last;
-        let pool: usize = self.pool.values().map(|block| block.bytes().len()).sum();
-        if pool > MAX_POOL_BYTES {
-            self.pool.clear();
-        }
-        self.pool.extend(contents.others);
-        self.candidates.extend(contents.batches.into_iter().map(|batch| (batch.id(), batch)));
-        if self.candidates.len() > MAX_WAITING.saturating_add(usize::try_from(limit::MAX_CAR_ROOTS).unwrap_or(0)) {
-            let message = format!("nobody vouches for batches up to {last}");
-            return Err(("limit", message));
-        }
-        Ok(())
-    }
-
-    /// Takes believed candidates in, one after the other, until a body is missing.
-    fn settle(&mut self, context: &mut Context) {
-        while let Some(batch) = self.next_believed() {
-            let place = match self.feed.place(&batch) {
-                Ok(place) => place,
-                Err(error) => {
-                    let gateway = self.attempt().map(|(gateway, _)| gateway);
-                    context.blame(gateway, Some(&self.id), error.rule(), error.to_string());
-                    return self.give_up(context);
-                }
-            };
-            if place == Place::Side && self.look_deeper(&batch) {
-                return;
-            }
-            if place != Place::Known {
-                let mut wanted = parts::wanted(&batch, context.now);
-                if let Some(cid) = wanted.find(|cid| !self.pool.contains_key(cid)) {
-                    return self.ask_body(context, cid);
-                }
-                self.accept(context, &batch, place);
-            }
-            self.candidates.remove(&batch.id());
-            if let Some(hunt) = &mut self.hunt {
-                hunt.settle.pop_front();
-            }
-        }
-        self.flush(context);
-        let target = self.hunt.as_ref().map(|hunt| hunt.target.id());
-        let reached = target.is_none_or(|target| self.feed.batch(target).is_some());
-        self.stage = if reached { Stage::Choose } else { Stage::Page };
-    }
-
-    fn next_believed(&self) -> Option<Signed<Batch>> {
-        let id = self.hunt.as_ref()?.settle.front()?;
-        self.candidates.get(id).cloned()
-    }
-
-    fn accept(&mut self, context: &mut Context, batch: &Signed<Batch>, place: Place) {
-        let (known, problems) = parts::judge(batch, context.now, |cid| self.pool.get(cid));
-        for (rule, message) in problems {
-            context.blame(None, Some(&self.id), rule, message);
-        }
-        if place == Place::Side {
-            let message = format!("the provider signed another batch {} as well", batch.seq);
-            context.blame(None, Some(&self.id), "equivocation", message);
-        }
-        self.feed.accept(batch, place, known);
-        context.report.batches += 1;
-        for cid in parts::wanted(batch, context.now) {
-            let body = self.pool.remove(&cid);
-            context.report.bodies += u64::from(body.is_some());
-            self.ready.extend(body);
-        }
-        self.ready.extend(parts::envelope(batch));
-        self.apply_anchor(context);
-        let ready: usize = self.ready.iter().map(|block| block.bytes().len()).sum();
-        if ready > MAX_READY_BYTES {
-            self.flush(context);
-        }
-    }
-
-    /// A branch of which the root is not known: asks once for all that the gateway keeps.
-    fn look_deeper(&mut self, batch: &Batch) -> bool {
-        let rooted = batch.prev.is_some_and(|prev| self.feed.batch(prev).is_some());
-        let Some(hunt) = self.hunt.as_mut().filter(|hunt| !rooted && hunt.start > 0) else {
-            return false;
-        };
-        hunt.start = 0;
-        hunt.after = 0;
-        hunt.settle.clear();
-        self.candidates.clear();
-        self.stage = Stage::Page;
-        true
-    }
-
-    fn ask_body(&mut self, context: &Context, cid: Cid) {
-        let first = self.attempt().map(|(gateway, _)| gateway);
-        let others = context.alive().into_iter().filter(|other| Some(*other) != first);
-        self.stage = Stage::Body {
-            cid,
-            asking: 0,
-            others: first.into_iter().chain(others).collect(),
-        };
-    }
-
-    fn body_answer(&mut self, context: &mut Context, cid: Cid, asking: usize, answer: Answer) {
-        let Some(bytes) = context.body(asking, Some(&self.id), answer) else {
-            return;
-        };
-        match Block::verify(cid, bytes) {
-            Ok(block) => {
-                self.pool.insert(cid, block);
-                self.stage = Stage::Settle;
-            }
-            Err(error) => context.blame(Some(asking), Some(&self.id), error.rule(), error.to_string()),
-        }
-    }
-
-    /// Turns to the next attempt, from the start: the one before it led nowhere.
-    fn give_up(&mut self, context: &mut Context) {
-        self.flush(context);
-        self.candidates.clear();
-        if let Some(hunt) = &mut self.hunt {
-            hunt.attempts.pop_front();
-            hunt.after = hunt.start;
-            hunt.pages = 0;
-            hunt.settle.clear();
-        }
-        self.stage = Stage::Page;
-    }
-
-    fn attempt(&self) -> Option<(usize, bool)> {
-        self.hunt.as_ref()?.attempts.front().copied()
-    }
-
     fn apply_anchor(&mut self, context: &mut Context) {
         let descriptor = context.descriptor.as_ref();
-        let anchor = descriptor.and_then(|descriptor| descriptor.anchor(&self.id.zone)).cloned();
+        let anchor = descriptor
+            .and_then(|descriptor| descriptor.anchor(&self.id.zone))
+            .cloned();
         if anchor.is_some_and(|anchor| self.feed.apply_anchor(&anchor, context.now)) {
             let message = "the provider revoked a key: what it did not sign itself is dropped";
             context.blame(None, Some(&self.id), "anchor", message.to_owned());
@@ -424,7 +259,12 @@ impl FeedSync {
         let contents = match read::read(&bytes) {
             Ok(contents) => contents,
             Err(error) => {
-                context.blame(Some(gateway), Some(&self.id), error.rule(), error.to_string());
+                context.blame(
+                    Some(gateway),
+                    Some(&self.id),
+                    error.rule(),
+                    error.to_string(),
+                );
                 return None;
             }
         };
@@ -433,7 +273,12 @@ impl FeedSync {
                 continue;
             }
             if let Err(error) = context.offer_descriptor(descriptor.clone()) {
-                context.blame(Some(gateway), Some(&self.id), error.rule(), error.to_string());
+                context.blame(
+                    Some(gateway),
+                    Some(&self.id),
+                    error.rule(),
+                    error.to_string(),
+                );
             }
         }
         Some(contents)
@@ -442,7 +287,11 @@ impl FeedSync {
     /// Has what was taken in persisted.
     fn flush(&mut self, context: &mut Context) {
         if !self.ready.is_empty() {
-            context.keep(None, Some(self.feed.clone()), std::mem::take(&mut self.ready));
+            context.keep(
+                None,
+                Some(self.feed.clone()),
+                std::mem::take(&mut self.ready),
+            );
         }
     }
 

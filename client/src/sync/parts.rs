@@ -10,10 +10,13 @@ use crate::trust::{Body, KnownPart};
 
 /// The bodies that `batch` commits to and that every client reads, now or never.
 pub(crate) fn wanted(batch: &Batch, now: u64) -> impl Iterator<Item = Cid> {
-    batch.parts.iter().filter_map(move |part| match read_as(batch, part, now) {
-        Reading::Body(part) => Some(part.body.cid),
-        Reading::Known(_) => None,
-    })
+    batch
+        .parts
+        .iter()
+        .filter_map(move |part| match read_as(batch, part, now) {
+            Reading::Body(part) => Some(part.body.cid),
+            Reading::Known(_) => None,
+        })
 }
 
 /// What became of every part, given the bodies that are [`wanted`]; and the broken rules.
@@ -87,11 +90,18 @@ fn check(part: &OpenPart, bytes: &[u8]) -> Result<(), (&'static str, String)> {
     let cid = part.body.cid;
     let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
     if size != part.body.size {
-        let message = format!("the body {cid} has {size} bytes, its part says {}", part.body.size);
+        let message = format!(
+            "the body {cid} has {size} bytes, its part says {}",
+            part.body.size
+        );
         return Err(("value", message));
     }
-    let body = OpenBody::decode(part.scheme, bytes)
-        .map_err(|error| (error.rule(), format!("the body {cid} is malformed: {error}")))?;
+    let body = OpenBody::decode(part.scheme, bytes).map_err(|error| {
+        (
+            error.rule(),
+            format!("the body {cid} is malformed: {error}"),
+        )
+    })?;
     if body.count() != part.count {
         let (found, said) = (body.count(), part.count);
         let message = format!("the body {cid} has {found} notifications, its part says {said}");

@@ -25,8 +25,11 @@ pub(super) struct Contents {
 /// Reads an answer of which every root is a batch.
 pub(super) fn read(bytes: &[u8]) -> Result<Contents, ReadError> {
     let car = Car::decode(bytes, MAX_CAR_BYTES)?;
-    let mut others: BTreeMap<Cid, Block> =
-        car.blocks.into_iter().map(|block| (block.cid(), block)).collect();
+    let mut others: BTreeMap<Cid, Block> = car
+        .blocks
+        .into_iter()
+        .map(|block| (block.cid(), block))
+        .collect();
     let mut batches = Vec::new();
     for root in car.roots {
         let block = others.remove(&root).ok_or(ReadError::Root { cid: root })?;

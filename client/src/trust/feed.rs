@@ -1,19 +1,19 @@
 //! The trust state of a feed: which batches are known, which of them is the head, and what is
 //! wrong with the story they tell.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use bellwether_formats::batch::{Batch, Window};
 use bellwether_formats::chain::{ChainError, Head};
 use bellwether_formats::cid::Cid;
-use bellwether_formats::descriptor::Anchor;
 use bellwether_formats::id::{FeedId, ObjectId, ProviderId, Zone};
 use bellwether_formats::signed::Signed;
 use serde::{Deserialize, Serialize};
 
-use super::stands_against;
 use crate::observations::expired;
 use crate::serial;
+
+mod branches;
 
 /// A feed that is followed: its batches of the retention, on its main branch and beside it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -130,7 +130,7 @@ pub enum Place {
 
 impl Feed {
     /// A feed of which nothing is known yet.
-    pub const fn new(id: FeedId) -> Self {
+    pub fn new(id: FeedId) -> Self {
         Self {
             provider: id.provider,
             zone: id.zone,
@@ -168,6 +168,29 @@ impl Feed {
 
     pub(crate) fn parts_mut(&mut self) -> impl Iterator<Item = &mut KnownPart> {
         self.batches.iter_mut().flat_map(|known| &mut known.parts)
+    }
+
+    /// Takes over from an older state of the same feed how far each body was tested.
+    pub(crate) fn remember_tests(&mut self, old: &Self) {
+        let kept = old
+            .batches
+            .iter()
+            .flat_map(|known| &known.parts)
+            .filter_map(|part| match part.body {
+                Body::Kept { cid, tested } => Some(((cid, part.from, part.to), tested)),
+                Body::Past | Body::Broken | Body::Unread => None,
+            });
+        let known: BTreeMap<_, u64> = kept.collect();
+        for part in self.parts_mut() {
+            let (from, to) = (part.from, part.to);
+            if let Body::Kept { cid, tested } = &mut part.body {
+                *tested = known
+                    .get(&(*cid, from, to))
+                    .copied()
+                    .unwrap_or(0)
+                    .max(*tested);
+            }
+        }
     }
 
     /// What is missing.
@@ -262,47 +285,6 @@ impl Feed {
         }
     }
 
-    /// Lets an anchor act, if it stands against the head and the head is not its ancestor. Gives
-    /// whether it did. Source: spec §1.6.
-    pub fn apply_anchor(&mut self, anchor: &Anchor, now: u64) -> bool {
-        let Some(head) = self.head() else {
-            return false;
-        };
-        if !stands_against(anchor, head.epoch, head.id) {
-            return false;
-        }
-        if self.batch(anchor.id).is_some() {
-            let mut true_ones = self.ancestors(anchor.id);
-            if anchor.seq > head.seq && true_ones.contains(&head.id) {
-                return false;
-            }
-            // What follows the anchored batch is true from the anchor's epoch on.
-            let mut tip = anchor.id;
-            while let Some(next) = self.batches.iter().find(|known| {
-                known.prev == Some(tip)
-                    && known.epoch >= anchor.epoch
-                    && !true_ones.contains(&known.id)
-            }) {
-                tip = next.id;
-                true_ones.insert(tip);
-            }
-            self.batches.retain(|known| true_ones.contains(&known.id));
-            self.batches.iter_mut().for_each(|known| known.side = false);
-            self.head = Some(tip);
-        } else if anchor.seq <= head.seq {
-            // How far back the stories agree is not known: all is fetched again.
-            self.batches.clear();
-            self.head = None;
-            self.gaps.clear();
-        } else {
-            return false;
-        }
-        self.forks.clear();
-        self.anchored_at = Some(now);
-        self.untest();
-        true
-    }
-
     /// Drops what is past the retention; the head stays.
     pub fn expire(&mut self, now: u64) {
         let head = self.head;
@@ -312,34 +294,10 @@ impl Feed {
         self.forks.retain(|fork| !expired(fork.at, now));
     }
 
-    /// The stories told: the batches of each branch, newest first; the main one first of all.
-    pub fn branches(&self) -> Vec<Vec<&KnownBatch>> {
-        let prevs: BTreeSet<ObjectId> = self.batches.iter().filter_map(|known| known.prev).collect();
-        let side_tips = self
-            .batches
-            .iter()
-            .filter(|known| known.side && !prevs.contains(&known.id));
-        self.head().into_iter().chain(side_tips).map(|tip| self.branch(tip)).collect()
-    }
-
-    /// A batch and its ancestors as far as they are known, newest first. A recorded gap is crossed;
-    /// a parent that is merely unknown ends the walk.
-    fn branch<'a>(&'a self, tip: &'a KnownBatch) -> Vec<&'a KnownBatch> {
-        let mut branch = vec![tip];
-        let mut at = tip;
-        for known in self.batches.iter().rev() {
-            let parent = at.prev == Some(known.id) && known.seq < at.seq;
-            let across = |gap: &Gap| (gap.after, gap.before) == (known.seq, at.seq);
-            if parent || (!at.side && !known.side && self.gaps.iter().any(across)) {
-                branch.push(known);
-                at = known;
-            }
-        }
-        branch
-    }
-
     fn main_at(&self, seq: u64) -> Option<&KnownBatch> {
-        self.batches.iter().find(|known| known.seq == seq && !known.side)
+        self.batches
+            .iter()
+            .find(|known| known.seq == seq && !known.side)
     }
 
     /// Notes the root of a branch, once.
@@ -351,7 +309,9 @@ impl Feed {
         let twice = match (self.main_at(batch.seq), batch.prev) {
             (Some(main), _) => Some((main, batch.id())),
             // Its parent is what contradicts the head, and is known by its id alone.
-            (None, Some(prev)) => self.main_at(batch.seq.saturating_sub(1)).map(|main| (main, prev)),
+            (None, Some(prev)) => self
+                .main_at(batch.seq.saturating_sub(1))
+                .map(|main| (main, prev)),
             (None, None) => None,
         };
         let fork = twice.map(|(main, side)| Fork {
@@ -362,30 +322,6 @@ impl Feed {
         });
         let new = fork.filter(|fork| !self.forks.iter().any(|noted| noted.side == fork.side));
         self.forks.extend(new);
-    }
-
-    /// Makes the branch that ends in `tip` the main one.
-    fn go_over_to(&mut self, tip: ObjectId) {
-        let main = self.ancestors(tip);
-        for known in &mut self.batches {
-            known.side = !main.contains(&known.id);
-        }
-        self.head = Some(tip);
-    }
-
-    /// A batch and its ancestors, across gaps.
-    fn ancestors(&self, tip: ObjectId) -> BTreeSet<ObjectId> {
-        let tip = self.batch(tip);
-        tip.map_or_else(Vec::new, |tip| self.branch(tip)).iter().map(|known| known.id).collect()
-    }
-
-    /// Has every body tested again: what was found on a branch that is gone must not count.
-    fn untest(&mut self) {
-        for part in self.parts_mut() {
-            if let Body::Kept { tested, .. } = &mut part.body {
-                *tested = 0;
-            }
-        }
     }
 }
 
