@@ -11,7 +11,6 @@ use bellwether_formats::descriptor::{Descriptor, Gateway};
 use bellwether_formats::id::ProviderId;
 use bellwether_formats::signed::Signed;
 use serde::Serialize;
-use sha2::Digest;
 
 use crate::state::Followed;
 use crate::trust::Feed;

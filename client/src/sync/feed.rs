@@ -175,6 +175,10 @@ impl FeedSync {
     /// All witnesses are heard: which of what they named is to be reached?
     fn find_targets(&mut self, context: &mut Context) {
         self.apply_anchor(context);
+        if self.feed.anchored_at() == Some(context.now) && self.feed.head().is_some() {
+            // What was revoked must not wait for what is new.
+            context.keep(None, Some(self.feed.clone()), Vec::new());
+        }
         // A descriptor that came with the second answer may say otherwise of the first.
         let heads = std::mem::take(&mut self.heads);
         self.heads = heads
