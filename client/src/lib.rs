@@ -23,4 +23,8 @@ pub mod sync;
 pub mod time;
 pub mod trust;
 
+#[cfg(test)]
+#[path = "../tests/fixture/mod.rs"]
+mod fixture;
+
 pub use client::{Client, Synced};

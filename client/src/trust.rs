@@ -42,14 +42,14 @@ pub fn replaces(
     if new.epoch < held.epoch || new.id() == held.id() {
         return Ok(false);
     }
+    if new.next_root != held.next_root {
+        return Err(DescriptorError::NextRoot);
+    }
     if !new.replaces(held) {
         return Err(DescriptorError::Epoch {
             found: new.epoch,
             held: held.epoch,
         });
-    }
-    if new.next_root != held.next_root {
-        return Err(DescriptorError::NextRoot);
     }
     Ok(true)
 }

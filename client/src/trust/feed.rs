@@ -118,7 +118,7 @@ pub struct Fork {
 /// Where a believed batch stands.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Place {
-    /// Known, or from before what is known: nothing to do.
+    /// Known, or from before what is known, or from inside a gap: nothing to do.
     Known,
     /// It becomes the head.
     Next,
@@ -234,17 +234,26 @@ impl Feed {
         let Some(head) = self.head() else {
             return Ok(Place::Next);
         };
+        let contradicts = self.main_at(batch.seq).is_some();
         if let Some(prev) = batch.prev.and_then(|prev| self.batch(prev)) {
             prev.as_head().check_next(batch)?;
-            let next = prev.id == head.id;
-            return Ok(if next { Place::Next } else { Place::Side });
+            return Ok(if prev.id == head.id {
+                Place::Next
+            } else if prev.side || contradicts {
+                Place::Side
+            } else {
+                Place::Known
+            });
         }
         if batch.seq > head.seq.saturating_add(1) {
             head.as_head().check_later(batch)?;
             return Ok(Place::AfterGap);
         }
-        let aside = batch.seq > head.seq || self.main_at(batch.seq).is_some();
-        Ok(if aside { Place::Side } else { Place::Known })
+        Ok(if batch.seq > head.seq || contradicts {
+            Place::Side
+        } else {
+            Place::Known
+        })
     }
 
     /// Takes a believed batch in at its place.
