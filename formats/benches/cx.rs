@@ -44,7 +44,7 @@ fn matching(criterion: &mut Criterion) {
         let wanted = WantedIds::new(strangers);
         group.throughput(Throughput::Elements(1000 * 2048));
         group.bench_function(name, |bencher| {
-            bencher.iter(|| matches(generator, &seeds, &wanted, |_, _, hit| panic!("{hit}")));
+            bencher.iter(|| matches(generator, &seeds, &wanted, &mut |_, _, hit| panic!("{hit}")));
         });
     }
     group.finish();
