@@ -88,7 +88,7 @@ pub fn gateway(
     descriptor: &Signed<Descriptor>,
     batches: &[Signed<Batch>],
     bodies: &[Block],
-) -> impl FnMut(&str) -> Option<Vec<u8>> + Send + Clone + 'static {
+) -> impl FnMut(&str) -> Option<Vec<u8>> + Send + Clone + 'static + use<> {
     let (descriptor, batches, bodies) = (descriptor.clone(), batches.to_vec(), bodies.to_vec());
     move |path| {
         let path = path.strip_suffix("?format=raw").unwrap_or(path);
