@@ -1,5 +1,4 @@
 //! CX: identifiers a second, and matching as a phone does it.
-#![expect(missing_docs, reason = "made by criterion's macros")]
 
 use bellwether_formats::scheme::cx::{
     Generator, Identifier, WantedIds, bench_seed, expand, matches,
