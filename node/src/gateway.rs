@@ -1,8 +1,7 @@
 //! The node's public, read-only face over HTTP. Source: spec §8.1 to §8.6.
 //!
-//! What is asked is read from the path alone ([`path`](mod@path), pure), found in one snapshot of
-//! the store on the blocking pool ([`bundle`]), and answered with what caches need
-//! ([`conditional`], [`range`], pure).
+//! What is asked is read from the path alone (`path`, pure), found in one snapshot of the store on
+//! the blocking pool (`bundle`), and answered with what caches need (`conditional`, `range`, pure).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,7 +65,7 @@ struct Inner {
     store: Store,
     clock: Clock,
     health: health::Disk,
-    reads: Semaphore,
+    reads: Arc<Semaphore>,
     budget: Budget,
 }
 
@@ -78,7 +77,7 @@ impl GatewayState {
             store,
             clock,
             health: health::Disk::new(max_bytes),
-            reads: Semaphore::new(READS),
+            reads: Arc::new(Semaphore::new(READS)),
             budget: Budget::new(ANSWER_BYTES),
         }))
     }
@@ -92,10 +91,16 @@ impl GatewayState {
         &self,
         job: impl FnOnce(&Snapshot) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Trouble> {
-        let place = time::timeout(PATIENCE, self.0.reads.acquire()).await;
-        let _place = place.map_err(|_| Trouble::Busy)?;
+        let place = Arc::clone(&self.0.reads).acquire_owned();
+        let place = time::timeout(PATIENCE, place).await;
+        let place = place.map_err(|_| Trouble::Busy)?;
         let store = self.0.store.clone();
-        let read = tokio::task::spawn_blocking(move || job(&store.snapshot()?)).await;
+        let read = tokio::task::spawn_blocking(move || {
+            // Held until the read is done, also if the peer has long gone.
+            let _place = place;
+            job(&store.snapshot()?)
+        });
+        let read = read.await;
         Ok(read.map_err(|_| Trouble::Panic)??)
     }
 }
