@@ -43,7 +43,11 @@ impl World {
         let now = Arc::new(AtomicU64::new(START));
         let time = Arc::clone(&now);
         let clock: Clock = Arc::new(move || time.load(Ordering::Relaxed));
-        let state = GatewayState::new(store.clone(), clock, cap);
+        let state = GatewayState {
+            store: store.clone(),
+            clock,
+            max_bytes: cap,
+        };
         Self {
             served: Served::new(router(state)),
             store,
