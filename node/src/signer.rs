@@ -201,6 +201,42 @@ impl Signer {
     }
 }
 
+/// Why the signer would not sign for a directory, read without taking its lock: for `check`.
+/// `heads` are the newest batches, prepared ones included. Empty when all is well.
+pub fn faults(place: SignerPlace<'_>, heads: &BTreeMap<Zone, u64>) -> Vec<String> {
+    let path = place.dir.join(format!("{}.json", place.provider));
+    let published = heads.values().any(|seq| *seq > 0);
+    let bytes = match fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !published => return Vec::new(),
+        Err(_) => return vec![SignerError::Missing { path }.to_string()],
+    };
+    let Ok(ledger) = serde_json::from_slice::<Ledger>(&bytes) else {
+        return vec![SignerError::Damaged { path }.to_string()];
+    };
+    let mut faults = Vec::new();
+    match inode(place.store) {
+        Ok(store) if store == ledger.store => {}
+        Ok(_) => faults.push(SignerError::OtherStore { path }.to_string()),
+        Err(error) => faults.push(error.to_string()),
+    }
+    for (zone, last) in ledger.zones {
+        let head = heads.iter().find(|(name, _)| name.as_str() == zone);
+        let head = head.map_or(0, |(_, seq)| *seq);
+        if last.seq > head {
+            faults.push(
+                SignerError::Ahead {
+                    zone,
+                    signed: last.seq,
+                    head,
+                }
+                .to_string(),
+            );
+        }
+    }
+    faults
+}
+
 /// What tells the store's file from a copy of it.
 fn inode(store: &Path) -> Result<u64, SignerError> {
     let metadata = fs::metadata(store);
