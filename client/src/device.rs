@@ -8,6 +8,7 @@
 
 mod der;
 mod file;
+pub mod post;
 mod report;
 
 #[cfg(test)]

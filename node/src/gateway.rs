@@ -209,11 +209,7 @@ async fn look_up(state: &GatewayState, asked: &Parts) -> Response {
 }
 
 /// A block never changes: it is kept for ever, and asked for in ranges.
-async fn block(
-    state: &GatewayState,
-    asked: &Parts,
-    cid: Cid,
-) -> Result<Option<Response>, Trouble> {
+async fn block(state: &GatewayState, asked: &Parts, cid: Cid) -> Result<Option<Response>, Trouble> {
     let memory = state.0.budget.reserve(MAX_BLOCK_BYTES).await;
     let memory = memory.ok_or(Trouble::Busy)?;
     let bytes = state.read(move |snapshot| snapshot.bytes(&cid)).await?;

@@ -163,10 +163,7 @@ async fn post(state: IntakeState, request: Request) -> Result<Accepted, Refusal>
 fn is_report(fields: &HeaderMap) -> bool {
     let said = |value: &HeaderValue| {
         let kind = value.to_str().unwrap_or_default().split(';').next();
-        kind.is_some_and(|kind| {
-            kind.trim()
-                .eq_ignore_ascii_case("application/octet-stream")
-        })
+        kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/octet-stream"))
     };
     fields.get_all(header::CONTENT_TYPE).iter().all(said)
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bellwether_client::Client;
 use bellwether_client::device::Device;
 use bellwether_client::device::post::Intake;
-use bellwether_client::observations::{Family, Observation};
+use bellwether_client::observations::{ContactId, Family, Observation};
 use bellwether_formats::id::Zone;
 use bellwether_formats::scheme::cx::{Generator, Identifier};
 use bellwether_formats::share::{Share, parse_gateway};
@@ -109,7 +109,7 @@ fn play(folder: &Path, runtime: &Runtime, story: &mut Story) -> Result<Nodes, Cl
         let at = clock::now() - 3600;
         phone
             .observe(&[Observation {
-                id,
+                id: ContactId(*id.as_bytes()),
                 at,
                 family: Family::Cx,
             }])

@@ -77,9 +77,7 @@ pub(super) fn parse(uri: &Uri, fields: &HeaderMap) -> Result<Target, PathError> 
         let provider = provider.ok_or(PathError::NotFound)?;
         return Ok(Target::Descriptor(parse_provider(provider)?));
     }
-    let rest = path
-        .strip_prefix("/v1/feeds/")
-        .ok_or(PathError::NotFound)?;
+    let rest = path.strip_prefix("/v1/feeds/").ok_or(PathError::NotFound)?;
     let (rest, seq) = rest.rsplit_once('/').ok_or(PathError::NotFound)?;
     let feed = rest.strip_suffix("/after").ok_or(PathError::NotFound)?;
     let (provider, zone) = feed.split_once('/').ok_or(PathError::NotFound)?;
@@ -175,7 +173,10 @@ mod tests {
             ("/v1/feeds/gb/after/1", "not-found"),
             ("/v1/feeds/x/gb/after/1", "provider-id"),
             ("/ipfs/bafkqaaa?format=raw", "cid"),
-            ("/ipfs/QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWnPbdG", "cid"),
+            (
+                "/ipfs/QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWnPbdG",
+                "cid",
+            ),
         ] {
             assert_eq!(rule(path), expect, "{path}");
         }
