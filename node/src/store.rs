@@ -301,4 +301,4 @@ from_redb!(
 );
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

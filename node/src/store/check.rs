@@ -161,9 +161,10 @@ fn forks(tx: &ReadTransaction, faults: &mut Faults) -> Result<(), StoreError> {
         let (feed, cids) = entry?;
         let feed = parse_feed(feed.value())?;
         for cid in cids.value().chunks(Cid::LEN) {
-            if get(tx, BLOCKS, cid)?.is_none() {
-                faults.push(format!("{feed}: half of the proof of a fork is missing"));
-            }
+            let cid = Cid::from_bytes(cid).map_err(|error| StoreError::Row {
+                error: format!("{feed}: the proof of a fork: {error}"),
+            })?;
+            faults.extend(block_fault(tx, &format!("{feed}: proof of a fork"), &cid)?);
         }
     }
     Ok(())
