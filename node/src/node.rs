@@ -293,8 +293,11 @@ async fn start_gateway(
     };
     let listener = bind("gateway.listen", listen).await?;
     let address = listener.local_addr()?;
-    let clock = Arc::new(clock::now);
-    let state = GatewayState::new(store.clone(), clock, config.retain.max_bytes);
+    let state = GatewayState {
+        store: store.clone(),
+        clock: Arc::new(clock::now),
+        max_bytes: config.retain.max_bytes,
+    };
     let router = gateway::router(state);
     let serving = http::serve(
         listener,
