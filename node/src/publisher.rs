@@ -4,6 +4,7 @@
 //! not published when the node starts is signed and published as it stands, so no number is ever
 //! used twice and none is blocked. Source: spec §4.7.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use bellwether_formats::batch::Batch;
@@ -14,7 +15,7 @@ use bellwether_formats::signed::{OpenError, Signed, Unverified};
 
 use crate::batcher::{self, DraftError, Place, Policy};
 use crate::config::{self, Config, ConfigError};
-use crate::signer::{Signer, SignerError, SignerPlace};
+use crate::signer::{End, Signer, SignerError, SignerPlace};
 use crate::store::{BatchRow, PreparedRow, PublishError, Store, StoreError};
 
 mod task;
@@ -47,6 +48,30 @@ impl Places {
             keys: dir.join(crate::keys::SIGNING),
         }
     }
+}
+
+/// Where the store ends in the zones of some feeds: at the head, or at what is prepared after it,
+/// which may be signed already.
+///
+/// # Errors
+///
+/// [`StoreError`]
+pub fn ends(store: &Store, feeds: Vec<FeedId>) -> Result<BTreeMap<Zone, End>, StoreError> {
+    let mut ends = BTreeMap::new();
+    for feed in feeds {
+        // In this order: what becomes the head in between is then seen twice, and not never.
+        let prepared = store
+            .prepared(&feed.zone)?
+            .map(|prepared| (prepared.seq, prepared.id()));
+        let head = store.head(&feed)?.map(|head| (head.head.seq, head.head.id));
+        let newest = match (prepared, head) {
+            (Some(prepared), Some(head)) if prepared.0 <= head.0 => Some(head),
+            (prepared, head) => prepared.or(head),
+        };
+        let end = newest.map(|(seq, id)| End { seq, id: Some(id) });
+        ends.insert(feed.zone, end.unwrap_or_default());
+    }
+    Ok(ends)
 }
 
 impl Publisher {

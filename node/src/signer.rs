@@ -43,6 +43,15 @@ struct Ledger {
     zones: BTreeMap<String, Last>,
 }
 
+/// Where a store ends in a zone: its head, or what is prepared to follow it.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct End {
+    /// Number of the batch; 0 if there is none.
+    pub seq: u64,
+    /// Its id, if it is to be compared.
+    pub id: Option<ObjectId>,
+}
+
 /// What tells the store's file from a copy of it.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -92,6 +101,28 @@ impl Ledger {
         let fits = ledger.format == 1 && ledger.provider == provider.to_string();
         fits.then_some(ledger)
     }
+
+    /// Where a store that ends at `ends` does not have what was signed.
+    fn clashes(&self, ends: &BTreeMap<Zone, End>) -> impl Iterator<Item = SignerError> {
+        self.zones.iter().filter_map(|(zone, last)| {
+            let end = ends.iter().find(|(name, _)| name.as_str() == zone);
+            let end = end.map_or_else(End::default, |(_, end)| *end);
+            let (zone, seq) = (zone.clone(), last.seq);
+            if seq > end.seq {
+                return Some(SignerError::Ahead {
+                    zone,
+                    signed: seq,
+                    head: end.seq,
+                });
+            }
+            let other = seq == end.seq && end.id.is_some_and(|id| id.to_string() != last.id);
+            other.then_some(SignerError::Used {
+                zone,
+                seq,
+                last: seq,
+            })
+        })
+    }
 }
 
 /// What the signer is opened for.
@@ -123,24 +154,17 @@ impl Signer {
     }
 
     /// Binds the signer's memory to the store of `place`, whatever store it was bound to.
-    /// `heads` are the newest batches in the store, prepared ones included: the memory must not be
-    /// ahead of them. A memory that is lost begins anew, for the person says so.
+    /// `ends` says where that ends: the memory must neither be ahead of it nor say otherwise. One
+    /// that is lost begins anew, for the person says so.
     ///
     /// # Errors
     ///
-    /// [`SignerError::Ahead`] if batches were signed that this store does not have.
-    pub fn adopt(place: SignerPlace<'_>, heads: &BTreeMap<Zone, u64>) -> Result<(), SignerError> {
+    /// [`SignerError::Ahead`] if batches were signed that this store does not have;
+    /// [`SignerError::Used`] if it has another one in the place of what was signed.
+    pub fn adopt(place: SignerPlace<'_>, ends: &BTreeMap<Zone, End>) -> Result<(), SignerError> {
         let mut signer = Self::read(place, false)?;
-        for (zone, last) in &signer.ledger.zones {
-            let head = heads.iter().find(|(name, _)| name.as_str() == zone);
-            let head = head.map_or(0, |(_, seq)| *seq);
-            if last.seq > head {
-                return Err(SignerError::Ahead {
-                    zone: zone.clone(),
-                    signed: last.seq,
-                    head,
-                });
-            }
+        if let Some(clash) = signer.ledger.clashes(ends).next() {
+            return Err(clash);
         }
         let mut ledger = signer.ledger.clone();
         ledger.store = StoreFile::of(place.store)?;
@@ -254,17 +278,30 @@ impl Signer {
 }
 
 /// Why the signer would not sign for a directory, read without taking its lock: for `check`.
-/// `heads` are the newest batches, prepared ones included. Empty when all is well.
-pub fn faults(place: SignerPlace<'_>, heads: &BTreeMap<Zone, u64>) -> Vec<String> {
+/// `ends` says where the store ends, and is asked after the memory was read: a node that runs is
+/// then never found behind what it signed. Empty when all is well.
+///
+/// # Errors
+///
+/// What `ends` fails with.
+pub fn faults<E>(
+    place: SignerPlace<'_>,
+    ends: impl FnOnce() -> Result<BTreeMap<Zone, End>, E>,
+) -> Result<Vec<String>, E> {
     let path = place.dir.join(format!("{}.json", place.provider));
-    let published = heads.values().any(|seq| *seq > 0);
-    let bytes = match fs::read(&path) {
+    let bytes = fs::read(&path);
+    let ends = ends()?;
+    let published = ends.values().any(|end| end.seq > 0);
+    let fault = |error: SignerError| Ok(vec![error.to_string()]);
+    let bytes = match bytes {
         Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound && !published => return Vec::new(),
-        Err(_) => return vec![SignerError::Missing { path }.to_string()],
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !published => {
+            return Ok(Vec::new());
+        }
+        Err(_) => return fault(SignerError::Missing { path }),
     };
     let Some(ledger) = Ledger::read(&bytes, &place.provider) else {
-        return vec![SignerError::Damaged { path }.to_string()];
+        return fault(SignerError::Damaged { path });
     };
     let mut faults = Vec::new();
     match StoreFile::of(place.store) {
@@ -272,21 +309,8 @@ pub fn faults(place: SignerPlace<'_>, heads: &BTreeMap<Zone, u64>) -> Vec<String
         Ok(_) => faults.push(SignerError::OtherStore { path }.to_string()),
         Err(error) => faults.push(error.to_string()),
     }
-    for (zone, last) in ledger.zones {
-        let head = heads.iter().find(|(name, _)| name.as_str() == zone);
-        let head = head.map_or(0, |(_, seq)| *seq);
-        if last.seq > head {
-            faults.push(
-                SignerError::Ahead {
-                    zone,
-                    signed: last.seq,
-                    head,
-                }
-                .to_string(),
-            );
-        }
-    }
-    faults
+    faults.extend(ledger.clashes(&ends).map(|clash| clash.to_string()));
+    Ok(faults)
 }
 
 /// Why the signer does not sign.

@@ -77,7 +77,10 @@ pub fn run_within(command: &mut Command, patience: Duration) -> Output {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
-    let (stdout, stderr) = (thread::spawn(|| slurp(stdout)), thread::spawn(|| slurp(stderr)));
+    let (stdout, stderr) = (
+        thread::spawn(|| slurp(stdout)),
+        thread::spawn(|| slurp(stderr)),
+    );
     let status = wait(&mut child, patience);
     if status.is_none() {
         // This very child, by its handle.
@@ -85,10 +88,18 @@ pub fn run_within(command: &mut Command, patience: Duration) -> Output {
         child.wait().unwrap();
     }
     let (stdout, stderr) = (stdout.join().unwrap(), stderr.join().unwrap());
-    assert!(status.is_some(), "`{line}` hangs; it said: {stdout}\n{stderr}");
+    assert!(
+        status.is_some(),
+        "`{line}` hangs; it said: {stdout}\n{stderr}"
+    );
     assert!(!stderr.contains("panicked"), "`{line}` panicked: {stderr}");
     let code = status.and_then(|status| status.code()).unwrap_or(-1);
-    Output { line, code, stdout, stderr }
+    Output {
+        line,
+        code,
+        stdout,
+        stderr,
+    }
 }
 
 /// Waits for a child's end; none if it takes too long.
@@ -128,13 +139,19 @@ fn binaries() -> &'static (PathBuf, PathBuf) {
 
 fn build(folder: &Path) {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.current_dir(crate::repository()).arg("build").arg("--locked");
+    cargo
+        .current_dir(crate::repository())
+        .arg("build")
+        .arg("--locked");
     cargo.args(["-p", "bellwether-node", "-p", "bellwether-client", "--bins"]);
     cargo.arg("--target-dir").arg(folder.parent().unwrap());
     if folder.ends_with("release") {
         cargo.arg("--release");
     }
-    assert!(cargo.status().unwrap().success(), "the binaries do not build");
+    assert!(
+        cargo.status().unwrap().success(),
+        "the binaries do not build"
+    );
 }
 
 /// Whether a binary is newer than everything that it was built from, which the file beside it
@@ -151,6 +168,8 @@ fn is_fresh(binary: &Path) -> bool {
         return false;
     };
     let sources = sources.replace("\\ ", "\0");
-    let mut sources = sources.split_whitespace().map(|path| PathBuf::from(path.replace('\0', " ")));
+    let mut sources = sources
+        .split_whitespace()
+        .map(|path| PathBuf::from(path.replace('\0', " ")));
     sources.all(|path| time(&path).is_some_and(|changed: SystemTime| changed <= built))
 }

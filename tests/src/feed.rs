@@ -50,10 +50,12 @@ impl Feed {
             if car.roots.is_empty() {
                 return Ok(all);
             }
-            all.blocks.extend(car.blocks.into_iter().map(|block| (block.cid(), block)));
+            all.blocks
+                .extend(car.blocks.into_iter().map(|block| (block.cid(), block)));
             for root in &car.roots {
                 let block = &all.blocks[root];
-                all.batches.push(Signed::open(block.bytes()).map_err(io::Error::other)?);
+                all.batches
+                    .push(Signed::open(block.bytes()).map_err(io::Error::other)?);
             }
             seq = all.batches.last().map_or(seq, |batch| batch.seq);
         }

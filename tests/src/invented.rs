@@ -25,7 +25,10 @@ pub struct Invented {
 impl Invented {
     /// Keys made of a number.
     pub fn new(number: u8) -> Self {
-        let (root, key) = (SigningKey::from_bytes(&[number; 32]), SigningKey::from_bytes(&[!number; 32]));
+        let (root, key) = (
+            SigningKey::from_bytes(&[number; 32]),
+            SigningKey::from_bytes(&[!number; 32]),
+        );
         let now = crate::utc();
         let descriptor = Descriptor {
             provider: public(&root),
@@ -33,7 +36,11 @@ impl Invented {
             issued_at: now - 3600,
             expires_at: now + 300 * 86_400,
             name: "Invented".into(),
-            keys: vec![KeyWindow { key: public(&key), not_before: 0, not_after: MAX_NUMBER }],
+            keys: vec![KeyWindow {
+                key: public(&key),
+                not_before: 0,
+                not_after: MAX_NUMBER,
+            }],
             zones: vec![zone()],
             gateways: Vec::new(),
             anchors: Vec::new(),
@@ -42,7 +49,10 @@ impl Invented {
             peers: Vec::new(),
             successor: None,
         };
-        Self { key, descriptor: Signed::sign(&descriptor, &root).unwrap() }
+        Self {
+            key,
+            descriptor: Signed::sign(&descriptor, &root).unwrap(),
+        }
     }
 
     /// Its id.
@@ -104,7 +114,11 @@ pub fn gateway(
         }
         let (_, after) = path.strip_prefix("/v1/feeds/")?.rsplit_once('/')?;
         let after: u64 = after.parse().ok()?;
-        Some(car(&descriptor, batches.iter().filter(|batch| batch.seq > after), &bodies))
+        Some(car(
+            &descriptor,
+            batches.iter().filter(|batch| batch.seq > after),
+            &bodies,
+        ))
     }
 }
 
@@ -129,8 +143,14 @@ fn car<'a>(
 pub fn sealed(at: u64) -> Part {
     Part::Sealed(SealedPart {
         scheme: Scheme::CX1,
-        window: Window { from: at - WINDOW_S, to: at },
-        filter: BlockRef { cid: Cid::of(Codec::Raw, b"filter"), size: 6 },
+        window: Window {
+            from: at - WINDOW_S,
+            to: at,
+        },
+        filter: BlockRef {
+            cid: Cid::of(Codec::Raw, b"filter"),
+            size: 6,
+        },
         index: Cid::of(Codec::DagCbor, b"index"),
         ids: 8192,
     })
@@ -138,14 +158,24 @@ pub fn sealed(at: u64) -> Part {
 
 /// An open part of cx1 seeds made of numbers, and its body.
 pub fn part(at: u64, seeds: &[u8]) -> (Part, Block) {
-    let terms = Terms { level: Level::DIAGNOSED, grade: None, observed_before: at };
+    let terms = Terms {
+        level: Level::DIAGNOSED,
+        grade: None,
+        observed_before: at,
+    };
     let units = seeds.iter().map(|number| (terms, [*number; 24]));
     let body = OpenBody::build(Scheme::CX1, units).unwrap();
     let block = Block::of(Codec::DagCbor, body.encode()).unwrap();
     let part = OpenPart {
         scheme: Scheme::CX1,
-        window: Window { from: at - WINDOW_S, to: at },
-        body: BlockRef { cid: block.cid(), size: u64::try_from(block.bytes().len()).unwrap() },
+        window: Window {
+            from: at - WINDOW_S,
+            to: at,
+        },
+        body: BlockRef {
+            cid: block.cid(),
+            size: u64::try_from(block.bytes().len()).unwrap(),
+        },
         count: body.count(),
     };
     (Part::Open(part), block)

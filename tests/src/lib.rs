@@ -19,11 +19,13 @@ mod node;
 mod phone;
 pub mod proxy;
 pub mod random;
+mod running;
 pub mod server;
 pub mod vectors;
 pub mod web;
 mod world;
 
-pub use node::{Init, Provider, Relay, Running, Starting};
+pub use node::{Init, Provider, Relay};
 pub use phone::{Device, Phone};
+pub use running::{Running, Starting};
 pub use world::{World, eventually, repository, utc};

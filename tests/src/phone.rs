@@ -33,7 +33,11 @@ impl Phone {
     #[track_caller]
     pub fn verb(&self, verb: &[&str]) -> Output {
         let mut command = command::client();
-        command.args(&verb[..1]).arg("--state").arg(&self.state).args(&verb[1..]);
+        command
+            .args(&verb[..1])
+            .arg("--state")
+            .arg(&self.state)
+            .args(&verb[1..]);
         command::run(&mut command)
     }
 
@@ -55,7 +59,8 @@ impl Phone {
     pub fn observed_at(&self, ids: &[String], at: u64) -> &Self {
         let at = bellwether_client::time::format(at);
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-        self.verb(&[&["observe", "--scheme", "cx", "--at", &at][..], &ids].concat()).ok();
+        self.verb(&[&["observe", "--scheme", "cx", "--at", &at][..], &ids].concat())
+            .ok();
         self
     }
 
@@ -69,14 +74,21 @@ impl Phone {
     #[track_caller]
     pub fn alerts(&self) -> Alerts {
         let said = self.verb(&["alerts", "--json"]);
-        Alerts { code: said.code, lines: said.json(), told: said.stderr }
+        Alerts {
+            code: said.code,
+            lines: said.json(),
+            told: said.stderr,
+        }
     }
 }
 
 impl Alerts {
     /// The levels, one a line.
     pub fn levels(&self) -> Vec<&str> {
-        self.lines.iter().map(|line| line["level"].as_str().unwrap()).collect()
+        self.lines
+            .iter()
+            .map(|line| line["level"].as_str().unwrap())
+            .collect()
     }
 }
 
@@ -114,7 +126,12 @@ impl Device {
     #[track_caller]
     pub fn verb(&self, verb: &[&str]) -> Output {
         let mut command = command::client();
-        command.arg("device").args(&verb[..1]).arg("--file").arg(&self.file).args(&verb[1..]);
+        command
+            .arg("device")
+            .args(&verb[..1])
+            .arg("--file")
+            .arg(&self.file)
+            .args(&verb[1..]);
         command::run(&mut command)
     }
 }

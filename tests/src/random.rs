@@ -24,6 +24,11 @@ impl Random {
         self.next() % end
     }
 
+    /// A place in something of `len`.
+    pub fn place(&mut self, len: usize) -> usize {
+        usize::try_from(self.below(u64::try_from(len).unwrap())).unwrap()
+    }
+
     /// Bytes.
     pub fn bytes<const N: usize>(&mut self) -> [u8; N] {
         std::array::from_fn(|_| self.next().to_le_bytes()[0])

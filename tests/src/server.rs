@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 /// What it answers to a path: a body, or nothing for 404.
-type Answers = Box<dyn FnMut(&str) -> Option<Vec<u8>> + Send>;
+pub type Answers = Box<dyn FnMut(&str) -> Option<Vec<u8>> + Send>;
 
 /// A server on loopback, until the test ends.
 pub struct Server {
@@ -58,7 +58,12 @@ fn serve(reader: &mut BufReader<TcpStream>, answers: &Mutex<Answers>) -> Option<
     let answer = answers.lock().unwrap()(&path);
     let (status, body) = answer.map_or(("404 Not Found", Vec::new()), |body| ("200 OK", body));
     let stream = reader.get_mut();
-    write!(stream, "HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n", body.len()).ok()?;
+    write!(
+        stream,
+        "HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    )
+    .ok()?;
     stream.write_all(&body).ok()?;
     stream.flush().ok()
 }

@@ -25,19 +25,27 @@ impl Vector {
 /// Every vector of a folder of `spec/vectors`, by name.
 pub fn folder(name: &str) -> Vec<Vector> {
     let folder = crate::repository().join("spec/vectors").join(name);
-    let files = fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path());
+    let files = fs::read_dir(&folder)
+        .unwrap()
+        .map(|file| file.unwrap().path());
     let mut files: Vec<_> = files.collect();
     files.sort();
     let read = |path: &std::path::PathBuf| {
         let file = path.file_name().unwrap().to_string_lossy().into_owned();
         let text = fs::read_to_string(path).unwrap();
-        let (header, hex) = text.split_once("\n\n").unwrap_or_else(|| panic!("{file}: no header"));
+        let (header, hex) = text
+            .split_once("\n\n")
+            .unwrap_or_else(|| panic!("{file}: no header"));
         let line = |line: &str| {
             let (name, value) = line.split_once(": ")?;
             Some((name.to_owned(), value.to_owned()))
         };
         let header = header.lines().filter_map(line).collect();
-        Vector { bytes: unhex(hex, &file), file, header }
+        Vector {
+            bytes: unhex(hex, &file),
+            file,
+            header,
+        }
     };
     files.iter().map(read).collect()
 }
@@ -46,7 +54,11 @@ fn unhex(hex: &str, file: &str) -> Vec<u8> {
     let digits: Vec<u32> = hex
         .chars()
         .filter(|digit| !digit.is_whitespace())
-        .map(|digit| digit.to_digit(16).unwrap_or_else(|| panic!("{file}: `{digit}`")))
+        .map(|digit| {
+            digit
+                .to_digit(16)
+                .unwrap_or_else(|| panic!("{file}: `{digit}`"))
+        })
         .collect();
     let byte = |pair: &[u32]| u8::try_from(pair[0] * 16 + pair[1]).unwrap();
     assert_eq!(digits.len() % 2, 0, "{file}: half a byte");

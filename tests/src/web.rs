@@ -43,7 +43,11 @@ pub fn get(url: &str) -> io::Result<Answer> {
     let status = response.status().as_u16();
     let body = response.body_mut().with_config().limit(8 * 1024 * 1024);
     let body = body.read_to_vec().map_err(io::Error::other)?;
-    Ok(Answer { status, body, took: began.elapsed() })
+    Ok(Answer {
+        status,
+        body,
+        took: began.elapsed(),
+    })
 }
 
 /// Posts a report to an intake, as an app does.
@@ -56,5 +60,9 @@ pub fn post(intake: &str, certificate: &Path, report: &[u8]) -> io::Result<Answe
     let began = Instant::now();
     let answer = intake.post(report).map_err(io::Error::other)?;
     let (status, body) = (answer.status, answer.text.into_bytes());
-    Ok(Answer { status, body, took: began.elapsed() })
+    Ok(Answer {
+        status,
+        body,
+        took: began.elapsed(),
+    })
 }

@@ -25,8 +25,12 @@ impl Default for World {
 impl World {
     /// An empty one.
     pub fn new() -> Self {
-        let folder = tempfile::Builder::new().prefix("bellwether-test-").tempdir();
-        Self { folder: folder.unwrap() }
+        let folder = tempfile::Builder::new()
+            .prefix("bellwether-test-")
+            .tempdir();
+        Self {
+            folder: folder.unwrap(),
+        }
     }
 
     /// A path in it.
@@ -52,7 +56,12 @@ impl World {
     /// A verb of the node, with a directory: `--data-dir` goes last.
     #[track_caller]
     pub fn node(&self, dir: &Path, verb: &[&str]) -> Output {
-        command::run(self.homely(command::node()).args(verb).arg("--data-dir").arg(dir))
+        command::run(
+            self.homely(command::node())
+                .args(verb)
+                .arg("--data-dir")
+                .arg(dir),
+        )
     }
 
     /// A command that finds its home, its temporary folder and nothing else of the user's here.
@@ -62,7 +71,10 @@ impl World {
 }
 
 pub(crate) fn homely(mut command: Command, home: &Path) -> Command {
-    command.env("HOME", home).env("TMPDIR", home).env_remove("XDG_STATE_HOME");
+    command
+        .env("HOME", home)
+        .env("TMPDIR", home)
+        .env_remove("XDG_STATE_HOME");
     command.env_remove("RUST_LOG").env_remove("RUST_BACKTRACE");
     command
 }
@@ -76,17 +88,26 @@ pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         if let Some(found) = look() {
             return found;
         }
-        assert!(began.elapsed() < Duration::from_secs(60), "waited a minute for {what}");
+        assert!(
+            began.elapsed() < Duration::from_secs(60),
+            "waited a minute for {what}"
+        );
         thread::sleep(Duration::from_millis(20));
     }
 }
 
 /// The repository's root.
 pub fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .to_owned()
 }
 
 /// Now, in seconds of UTC.
 pub fn utc() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs()
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap()
+        .as_secs()
 }

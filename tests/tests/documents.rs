@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use bellwether_tests::{command, repository};
+use bellwether_node::config::Config;
+use bellwether_tests::{World, command, repository};
 use serde_yaml_ng::Value;
 
 const NODE: &str = "bellwether-node";
@@ -39,20 +40,30 @@ fn helped(binary: &str) -> BTreeMap<String, BTreeSet<String>> {
 }
 
 fn help(binary: &str, verb: &[&str], verbs: &mut BTreeMap<String, BTreeSet<String>>) {
-    let mut command = if binary == NODE { command::node() } else { command::client() };
+    let mut command = if binary == NODE {
+        command::node()
+    } else {
+        command::client()
+    };
     let told = command::run(command.args(verb).arg("--help")).ok().stdout;
     let commands = told.lines().skip_while(|line| *line != "Commands:").skip(1);
     let commands = commands.take_while(|line| line.starts_with("  "));
     let names = commands.filter(|line| !line.starts_with("   "));
-    let names: Vec<&str> = names.filter_map(|line| line.split_whitespace().next()).collect();
+    let names: Vec<&str> = names
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
     for name in names.iter().filter(|name| **name != "help") {
         help(binary, &[verb, &[*name]].concat(), verbs);
     }
     if names.is_empty() {
-        let words = told.split(|letter: char| !(letter.is_ascii_lowercase() || letter == '-'));
+        let words = told.split(|letter: char| {
+            !(letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-')
+        });
         let options = words.filter(|word| word.starts_with("--") && word.len() > 2);
-        let options: BTreeSet<String> =
-            options.filter(|word| *word != "--help").map(str::to_owned).collect();
+        let options: BTreeSet<String> = options
+            .filter(|word| *word != "--help")
+            .map(str::to_owned)
+            .collect();
         verbs.insert(verb.join(" "), options);
     }
 }
@@ -64,7 +75,10 @@ fn is_verb(word: &str) -> bool {
 
 /// The commands of our binaries in a line: binary, the words that may be its verb, the options.
 fn commands(line: &str) -> Vec<(String, Vec<String>, Vec<String>)> {
-    let plain = line.replace(['"', '\'', '`', '[', ']', ',', '(', ')', '$', ';', '<', '>'], " ");
+    let plain = line.replace(
+        ['"', '\'', '`', '[', ']', ',', '(', ')', '$', ';', '<', '>'],
+        " ",
+    );
     let words: Vec<&str> = plain.split_whitespace().collect();
     let mut found = Vec::new();
     for (at, word) in words.iter().enumerate() {
@@ -73,34 +87,46 @@ fn commands(line: &str) -> Vec<(String, Vec<String>, Vec<String>)> {
             continue;
         }
         let rest = &words[at + 1..];
-        let verb: Vec<String> =
-            rest.iter().take_while(|word| is_verb(word)).map(|word| (*word).to_owned()).collect();
+        let verb: Vec<String> = rest
+            .iter()
+            .take_while(|word| is_verb(word))
+            .map(|word| (*word).to_owned())
+            .collect();
         if verb.is_empty() {
             continue;
         }
         let options = rest.iter().take_while(|word| **word != "|");
         let options = options.filter(|word| word.starts_with("--") && !word.contains('…'));
-        let options = options.map(|word| word.trim_end_matches('…').to_owned()).collect();
+        let options = options
+            .map(|word| word.trim_end_matches('…').to_owned())
+            .collect();
         found.push((binary.to_owned(), verb, options));
     }
     found
 }
 
 /// The verb that some words start with.
-fn verb_of(
-    verbs: &BTreeMap<String, BTreeSet<String>>,
-    words: &[String],
-) -> Option<String> {
-    (1..=words.len().min(2)).rev().map(|len| words[..len].join(" ")).find(|verb| verbs.contains_key(verb))
+fn verb_of(verbs: &BTreeMap<String, BTreeSet<String>>, words: &[String]) -> Option<String> {
+    (1..=words.len().min(2))
+        .rev()
+        .map(|len| words[..len].join(" "))
+        .find(|verb| verbs.contains_key(verb))
 }
 
 #[test]
 fn readmes_commands_are_what_the_check_runs() {
     let blocks = blocks(&read("README.md"), "sh");
-    let [first] = &blocks[0][..] else { panic!("one line: {blocks:?}") };
+    let [first] = &blocks[0][..] else {
+        panic!("one line: {blocks:?}")
+    };
     assert!(first.starts_with("cargo run --locked "), "{first}");
-    let [second] = &blocks[1][..] else { panic!("one line: {blocks:?}") };
-    assert!(second.starts_with("cargo test --locked --workspace"), "{second}");
+    let [second] = &blocks[1][..] else {
+        panic!("one line: {blocks:?}")
+    };
+    assert!(
+        second.starts_with("cargo test --locked --workspace"),
+        "{second}"
+    );
     let (cargo, ours) = first.split_once(" -- ").unwrap();
     assert!(cargo.ends_with("--bin bellwether-node"), "{cargo}");
     assert!(helped(NODE).contains_key(ours), "{ours}");
@@ -121,14 +147,21 @@ fn every_command_in_a_document_exists() {
         for line in text.lines() {
             // Prose speaks of the programs; commands are in backticks or lines of their own.
             let prose = document.ends_with(".md") && !line.starts_with("bellwether");
-            let parts: Vec<&str> =
-                if prose { line.split('`').skip(1).step_by(2).collect() } else { vec![line] };
+            let parts: Vec<&str> = if prose {
+                line.split('`').skip(1).step_by(2).collect()
+            } else {
+                vec![line]
+            };
             for (binary, words, options) in parts.into_iter().flat_map(commands) {
                 let known = &verbs[binary.as_str()];
                 let verb = verb_of(known, &words);
-                let verb = verb.unwrap_or_else(|| panic!("{document}: `{binary} {words:?}` in `{line}`"));
+                let verb =
+                    verb.unwrap_or_else(|| panic!("{document}: `{binary} {words:?}` in `{line}`"));
                 for option in options {
-                    assert!(known[&verb].contains(&option), "{document}: {binary} {verb} {option}");
+                    assert!(
+                        known[&verb].contains(&option),
+                        "{document}: {binary} {verb} {option}"
+                    );
                 }
                 seen += 1;
             }
@@ -154,7 +187,9 @@ fn the_spec_has_the_command_lines_verbs_and_options() {
         for line in &lines {
             let (binary, rest) = line.split_once(' ').unwrap();
             let words = rest.split_whitespace();
-            let words: Vec<&str> = words.take_while(|word| is_verb(word) || *word == "|").collect();
+            let words: Vec<&str> = words
+                .take_while(|word| is_verb(word) || *word == "|")
+                .collect();
             let plain = line.replace(['[', ']', '(', ')', '|'], " ");
             let options: BTreeSet<String> = plain
                 .split_whitespace()
@@ -162,7 +197,9 @@ fn the_spec_has_the_command_lines_verbs_and_options() {
                 .map(str::to_owned)
                 .collect();
             for verb in words.join(" ").split(" | ") {
-                spec.entry((binary.to_owned(), verb.to_owned())).or_default().extend(options.clone());
+                spec.entry((binary.to_owned(), verb.to_owned()))
+                    .or_default()
+                    .extend(options.clone());
             }
         }
     }
@@ -173,11 +210,16 @@ fn the_spec_has_the_command_lines_verbs_and_options() {
         }
     }
     let verbs = |all: &BTreeMap<(String, String), BTreeSet<String>>| {
-        all.keys().map(|(binary, verb)| format!("{binary} {verb}")).collect::<BTreeSet<_>>()
+        all.keys()
+            .map(|(binary, verb)| format!("{binary} {verb}"))
+            .collect::<BTreeSet<_>>()
     };
     assert_eq!(verbs(&spec), verbs(&help), "spec §12 and --help");
     for (verb, options) in &help {
-        assert_eq!(&spec[verb], options, "options of {verb:?}: spec §12 and --help");
+        assert_eq!(
+            &spec[verb], options,
+            "options of {verb:?}: spec §12 and --help"
+        );
     }
 }
 
@@ -191,14 +233,23 @@ fn the_compose_file_is_a_provider_and_two_relays_of_different_operators() {
     let mut providers = 0;
     for (name, service) in services {
         let script = service["command"][0].as_str().unwrap();
-        assert!(script.contains("bellwether-node init") && script.contains("exec bellwether-node run"));
+        assert!(
+            script.contains("bellwether-node init") && script.contains("exec bellwether-node run")
+        );
         assert_eq!(service["image"], "bellwether", "{name:?}");
         assert_eq!(service["read_only"], true, "{name:?}");
         if script.contains("--relay") {
             assert!(script.contains(r#"--operator "$$OPERATOR""#), "{script}");
-            operators.insert(service["environment"]["OPERATOR"].as_str().unwrap().to_owned());
+            operators.insert(
+                service["environment"]["OPERATOR"]
+                    .as_str()
+                    .unwrap()
+                    .to_owned(),
+            );
         } else {
-            assert!(script.contains("--signer-dir /signer") && script.contains("--privacy linkable"));
+            assert!(
+                script.contains("--signer-dir /signer") && script.contains("--privacy linkable")
+            );
             providers += 1;
         }
         for volume in service["volumes"].as_sequence().unwrap() {
@@ -213,23 +264,28 @@ fn the_compose_file_is_a_provider_and_two_relays_of_different_operators() {
 fn the_unit_runs_what_readme_says() {
     let unit = read("docker/bellwether-node.service");
     let value = |key: &str| {
-        let line = unit.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+        let line = unit
+            .lines()
+            .find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
         line.unwrap_or_else(|| panic!("no {key}"))
     };
-    assert_eq!(value("ExecStart"), "/usr/local/bin/bellwether-node run --data-dir /var/lib/bellwether");
+    assert_eq!(
+        value("ExecStart"),
+        "/usr/local/bin/bellwether-node run --data-dir /var/lib/bellwether"
+    );
     assert_eq!(value("KillSignal"), "SIGTERM");
     assert!(read("README.md").contains("--data-dir /var/lib/bellwether"));
 }
 
 #[test]
 fn the_example_configuration_is_one() {
-    let folder = tempfile();
-    fs::copy(repository().join("node/node.example.toml"), folder.path("").join("node.toml")).unwrap();
-    bellwether_node::config::Config::load(&folder.path("")).unwrap();
-}
-
-fn tempfile() -> bellwether_tests::World {
-    bellwether_tests::World::new()
+    let world = World::new();
+    fs::copy(
+        repository().join("node/node.example.toml"),
+        world.path("node.toml"),
+    )
+    .unwrap();
+    Config::load(&world.path("")).unwrap();
 }
 
 /// Every file of the repository with this ending, in folders that are kept.
@@ -253,7 +309,10 @@ fn every_link_leads_somewhere() {
     let mut links = 0;
     for document in &documents {
         let text = fs::read_to_string(document).unwrap();
-        let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        let targets = text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next());
         for target in targets {
             let path = target.split('#').next().unwrap();
             if path.is_empty() || path.contains("://") || path.starts_with("mailto:") {

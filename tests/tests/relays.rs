@@ -1,6 +1,11 @@
 //! Relays: they serve when the provider is off, catch up when they were off, and recover when a
 //! connection hangs.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test"
+)]
 
 use std::time::{Duration, Instant};
 
@@ -36,7 +41,9 @@ fn a_relay_that_was_off_catches_up_without_gossip_and_serves_alone() {
     // Three batches that the relay does not see, the report in the middle one.
     provider.publish();
     let code = provider.codes(1).remove(0);
-    device.report(&provider, &running.text("intake"), &code).ok();
+    device
+        .report(&provider, &running.text("intake"), &code)
+        .ok();
     provider.publish();
     let newest = provider.publish();
     let relaying = relay.run();
@@ -45,12 +52,20 @@ fn a_relay_that_was_off_catches_up_without_gossip_and_serves_alone() {
     running.stop();
 
     let ours = Feed::after(&relaying.gateway(), &provider.feed(), 0).unwrap();
-    let ids = |feed: &Feed| feed.batches.iter().map(|batch| batch.cid()).collect::<Vec<_>>();
+    let ids = |feed: &Feed| {
+        feed.batches
+            .iter()
+            .map(|batch| batch.cid())
+            .collect::<Vec<_>>()
+    };
     assert_eq!(ids(&ours), ids(&theirs), "every batch, in order");
     assert_eq!(ours.said(), theirs.said(), "and its bodies");
     let phone = world.phone("phone");
     let gateway = relaying.gateway();
-    phone.follow(&provider.share(&[(&gateway, "relay")])).observed(&heard).sync();
+    phone
+        .follow(&provider.share(&[(&gateway, "relay")]))
+        .observed(&heard)
+        .sync();
     assert_eq!(phone.alerts().code, 1);
     relaying.stop();
 }
@@ -65,14 +80,23 @@ fn a_new_relay_learns_from_a_relay() {
     let newest = provider.publish();
     arrives(&first, &newest);
     running.stop();
-    let of_first = ["--provider", &provider.id, "--zone", "gb/sct", "--bootstrap", &first.p2p()];
+    let of_first = [
+        "--provider",
+        &provider.id,
+        "--zone",
+        "gb/sct",
+        "--bootstrap",
+        &first.p2p(),
+    ];
     let second = Relay::init(&world, "second", &of_first);
     let second = second.run();
     arrives(&second, &newest);
     first.stop();
     let phone = world.phone("phone");
     let gateway = second.gateway();
-    phone.follow(&provider.share(&[(&gateway, "second")])).sync();
+    phone
+        .follow(&provider.share(&[(&gateway, "second")]))
+        .sync();
     assert_eq!(phone.alerts().code, 0);
 }
 
@@ -87,7 +111,14 @@ fn a_relay_comes_back_while_its_old_connection_hangs() {
     let port: u16 = parts.nth(4).unwrap().parse().unwrap();
     let proxy = Proxy::before(([127, 0, 0, 1], port).into());
     let bootstrap = format!("/ip4/127.0.0.1/tcp/{}", proxy.address.port());
-    let through = ["--provider", &provider.id, "--zone", "gb/sct", "--bootstrap", &bootstrap];
+    let through = [
+        "--provider",
+        &provider.id,
+        "--zone",
+        "gb/sct",
+        "--bootstrap",
+        &bootstrap,
+    ];
     let relay = Relay::init(&world, "relay", &through);
     let relaying = relay.run();
     let peer = relaying.text("peer_id");
@@ -120,7 +151,14 @@ fn a_connection_that_hangs_is_replaced() {
     let port: u16 = running.p2p().split('/').nth(4).unwrap().parse().unwrap();
     let proxy = Proxy::before(([127, 0, 0, 1], port).into());
     let bootstrap = format!("/ip4/127.0.0.1/tcp/{}", proxy.address.port());
-    let through = ["--provider", &provider.id, "--zone", "gb/sct", "--bootstrap", &bootstrap];
+    let through = [
+        "--provider",
+        &provider.id,
+        "--zone",
+        "gb/sct",
+        "--bootstrap",
+        &bootstrap,
+    ];
     let relay = Relay::init(&world, "relay", &through);
     let relaying = relay.run();
     arrives(&relaying, &provider.publish());

@@ -1,9 +1,5 @@
 //! Seed reports over HTTPS: each is answered as its vector says, and the accepted ones alert.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test"
-)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -33,8 +29,14 @@ fn post(node: &Running, provider: &Provider, what: &str, bytes: &[u8]) -> web::A
     assert!(answer.took < QUICK, "{what}: {answer:?}");
     if answer.status != 200 {
         let told = answer.json();
-        assert!(told["error"].is_string() && told["message"].is_string(), "{what}: {told}");
-        assert!(told["message"].as_str().unwrap().len() < 200, "{what}: {told}");
+        assert!(
+            told["error"].is_string() && told["message"].is_string(),
+            "{what}: {told}"
+        );
+        assert!(
+            told["message"].as_str().unwrap().len() < 200,
+            "{what}: {told}"
+        );
     }
     answer
 }
@@ -70,7 +72,10 @@ fn every_vector_is_answered_as_expected_and_the_accepted_alert() {
     let mut slowest = (Duration::ZERO, String::new());
     while !left.is_empty() {
         round += 1;
-        let provider = world.provider(&format!("board-{round}")).named(&publisher).init();
+        let provider = world
+            .provider(&format!("board-{round}"))
+            .named(&publisher)
+            .init();
         provider.import_codes(&codes);
         let node = provider.run();
         let mut accepted = BTreeSet::new();
@@ -90,7 +95,12 @@ fn every_vector_is_answered_as_expected_and_the_accepted_alert() {
                 let count = told["accepted"].as_u64().unwrap();
                 let known = told["known"].as_u64().unwrap_or_default();
                 let distinct: BTreeSet<&Seed> = fresh.iter().collect();
-                assert_eq!(count + known, distinct.len() as u64, "{}: {told}", vector.file);
+                assert_eq!(
+                    count + known,
+                    u64::try_from(distinct.len()).unwrap(),
+                    "{}: {told}",
+                    vector.file
+                );
                 accepted.extend(fresh);
                 // The same again does no harm.
                 let again = post(&node, &provider, &vector.file, &vector.bytes);
@@ -100,11 +110,17 @@ fn every_vector_is_answered_as_expected_and_the_accepted_alert() {
                 assert_eq!(told["error"], *expect, "{}", vector.file);
             }
         }
-        assert!(!accepted.is_empty(), "round {round} accepted nothing of {next:?}");
+        assert!(
+            !accepted.is_empty(),
+            "round {round} accepted nothing of {next:?}"
+        );
         alerted(&world, round, &provider, &node, &accepted);
         left = next;
     }
-    println!("{} reports, {round} providers, slowest {slowest:?}", vectors.len());
+    println!(
+        "{} reports, {round} providers, slowest {slowest:?}",
+        vectors.len()
+    );
 }
 
 /// After `publish`, who was near is alerted of each, and who was not is not.
@@ -131,14 +147,18 @@ fn alerted(
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     for line in &alerts.lines {
         for observation in line["observations"].as_array().unwrap() {
-            *seen.entry(observation["id"].as_str().unwrap().to_owned()).or_default() += 1;
+            *seen
+                .entry(observation["id"].as_str().unwrap().to_owned())
+                .or_default() += 1;
         }
     }
     let heard: BTreeMap<String, usize> = heard.into_iter().map(|id| (id, 1)).collect();
     assert_eq!(seen, heard);
 
     let far = world.phone(&format!("far-{round}"));
-    far.follow(&share).observed(&["d5662e6f-56be-42c1-8881-4234c2f7bbdc".to_owned()]).sync();
+    far.follow(&share)
+        .observed(&["d5662e6f-56be-42c1-8881-4234c2f7bbdc".to_owned()])
+        .sync();
     assert_eq!(far.alerts().code, 0);
 }
 
@@ -149,9 +169,15 @@ fn a_body_that_is_too_large_is_answered_readably() {
     let node = provider.run();
     for len in [64 * 1024 + 1, 1 << 20, 4 << 20] {
         let answer = post(&node, &provider, "zeros", &vec![0; len]);
-        assert_eq!((answer.status, answer.json()["error"].as_str()), (413, Some("too-large")));
+        assert_eq!(
+            (answer.status, answer.json()["error"].as_str()),
+            (413, Some("too-large"))
+        );
     }
     // And the intake goes on.
     let answer = post(&node, &provider, "nothing", &[]);
-    assert_eq!((answer.status, answer.json()["error"].as_str()), (400, Some("der")));
+    assert_eq!(
+        (answer.status, answer.json()["error"].as_str()),
+        (400, Some("der"))
+    );
 }

@@ -1,14 +1,12 @@
 //! What is wrong with a node, found before its users find it.
 
-use std::collections::BTreeMap;
 use std::fs;
 
-use bellwether_formats::id::Zone;
 use serde_json::{Value, json};
 
 use super::{Admin, AdminError, time};
 use crate::config::Provider;
-use crate::publisher::Places;
+use crate::publisher::{self, Places};
 use crate::signer::{self, SignerPlace};
 
 /// How long before its end a descriptor is to be renewed, in seconds (60 days).
@@ -120,20 +118,9 @@ fn ledger_findings(admin: &Admin, provider: &Provider) -> Result<Vec<Finding>, A
         store: &places.store,
         keys: &places.keys,
     };
-    // A batch that is prepared may be signed already: the ledger is then one ahead of the head.
-    let mut heads: BTreeMap<Zone, u64> = BTreeMap::new();
-    for feed in admin.config.own_feeds()? {
-        let head = admin.store.head(&feed)?.map_or(0, |head| head.head.seq);
-        let prepared = admin
-            .store
-            .prepared(&feed.zone)?
-            .map_or(0, |prepared| prepared.seq);
-        heads.insert(feed.zone, head.max(prepared));
-    }
-    Ok(signer::faults(place, &heads)
-        .into_iter()
-        .map(error)
-        .collect())
+    let own = admin.config.own_feeds()?;
+    let faults = signer::faults(place, || publisher::ends(&admin.store, own))?;
+    Ok(faults.into_iter().map(error).collect())
 }
 
 fn error(what: String) -> Finding {

@@ -1,6 +1,5 @@
 //! `descriptor renew`, `signer adopt`: what a person does with the root key and after a restore.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -12,7 +11,7 @@ use bellwether_node::clock;
 use bellwether_node::config::Config;
 use bellwether_node::init::DESCRIPTOR_LIFE_S;
 use bellwether_node::keys;
-use bellwether_node::publisher::Places;
+use bellwether_node::publisher::{self, Places};
 use bellwether_node::signer::{Signer, SignerPlace};
 use bellwether_node::store::Store;
 use data_encoding::HEXLOWER;
@@ -98,23 +97,15 @@ pub(super) fn signer(verb: SignerVerb) -> Result<ExitCode, CliError> {
     let provider = config.provider.as_ref().ok_or(AdminError::NotProvider)?;
     let places = Places::of(&dir);
     let store = Store::open(&places.store).map_err(AdminError::from)?;
-    let mut heads = BTreeMap::new();
-    for feed in config.own_feeds().map_err(AdminError::from)? {
-        let head = store.head(&feed).map_err(AdminError::from)?;
-        let prepared = store.prepared(&feed.zone).map_err(AdminError::from)?;
-        let head = head.map_or(0, |head| head.head.seq);
-        heads.insert(
-            feed.zone,
-            head.max(prepared.map_or(0, |prepared| prepared.seq)),
-        );
-    }
+    let own = config.own_feeds().map_err(AdminError::from)?;
+    let ends = publisher::ends(&store, own).map_err(AdminError::from)?;
     let place = SignerPlace {
         dir: &provider.signer_dir,
         provider: provider.id().map_err(AdminError::from)?,
         store: &places.store,
         keys: &places.keys,
     };
-    Signer::adopt(place, &heads).map_err(|error| CliError::Node {
+    Signer::adopt(place, &ends).map_err(|error| CliError::Node {
         hint: error.hint().map(ToOwned::to_owned),
         error: error.to_string(),
     })?;

@@ -46,7 +46,10 @@ impl Home {
     }
 
     fn adopt(&self, seq: u64) -> Result<(), SignerError> {
-        Signer::adopt(self.place(), &BTreeMap::from([(gb(), seq)]))
+        Signer::adopt(
+            self.place(),
+            &BTreeMap::from([(gb(), End { seq, id: None })]),
+        )
     }
 
     fn ledger(&self) -> PathBuf {
@@ -54,7 +57,8 @@ impl Home {
     }
 
     fn faults(&self, seq: u64) -> usize {
-        faults(self.place(), &BTreeMap::from([(gb(), seq)])).len()
+        let ends = || Ok::<_, ()>(BTreeMap::from([(gb(), End { seq, id: None })]));
+        faults(self.place(), ends).unwrap().len()
     }
 
     /// Puts a copy of the store in its place, as a restore does.
@@ -173,6 +177,28 @@ fn a_copied_store_is_not_signed_for() {
     assert!(sign(&mut signer, 3, b"other").is_err());
     sign(&mut signer, 4, b"four").unwrap();
     assert_eq!(home.faults(3), 1, "the store is behind");
+}
+
+#[test]
+fn a_store_with_another_batch_in_its_place_is_found() {
+    let home = Home::new();
+    sign(&mut home.open(false).unwrap(), 3, b"three").unwrap();
+    for (id, seq, found) in [
+        (b"three".as_slice(), 3, 0),
+        (b"other", 3, 1),
+        (b"other", 4, 0),
+    ] {
+        let ends = BTreeMap::from([(
+            gb(),
+            End {
+                seq,
+                id: Some(ObjectId::of(id)),
+            },
+        )]);
+        let faults = faults(home.place(), || Ok::<_, ()>(ends.clone())).unwrap();
+        assert_eq!(faults.len(), found, "{faults:?}");
+        assert_eq!(Signer::adopt(home.place(), &ends).is_err(), found > 0);
+    }
 }
 
 #[test]
