@@ -391,6 +391,29 @@ fn a_setting_that_readers_refuse_blocks_nothing_once_it_is_right() {
     assert_eq!((batch.seq, batch.parts.len()), (1, 1));
 }
 
+#[test]
+fn forty_thousand_go_into_one_batch() {
+    let home = Home::new();
+    let mut publisher = home.publisher();
+    for block in 0..160_u32 {
+        let which = u8::try_from(block).unwrap();
+        let units: Vec<_> = (block * 250..(block + 1) * 250).map(unit).collect();
+        // Code 2 is of another zone.
+        let code = if which == 2 { 200 } else { which };
+        issue(&home.store, &gb(), &[code]);
+        home.store.accept(&[code; 32], &units, NOW).unwrap();
+    }
+    let batch = publisher.close(&gb(), NOW).unwrap();
+    let Some(bellwether_formats::batch::Part::Open(part)) = batch.parts.first() else {
+        panic!("{:?}", batch.parts)
+    };
+    assert_eq!((batch.parts.len(), part.count), (1, 40_000));
+    assert_eq!(home.store.pending(&gb()).unwrap(), 0);
+    // Sizes of the design: 24.2 bytes a seed, everything included.
+    let bytes = u64::try_from(batch.envelope().len()).unwrap() + part.body.size;
+    assert!(bytes * 10 <= 40_000 * 242, "{bytes} bytes");
+}
+
 /// The task reads the machine's clock, so this one provider is of all times.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_task_forgets_publishes_and_obeys() {
