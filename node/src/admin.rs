@@ -30,12 +30,25 @@ pub const MAX_CODES: usize = 50_000;
 /// A request of the command line.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(tag = "verb", rename_all = "kebab-case", deny_unknown_fields)]
-#[expect(missing_docs, reason = "the fields are the verbs' options, see spec §12.2")]
+#[expect(
+    missing_docs,
+    reason = "the fields are the verbs' options, see spec §12.2"
+)]
 pub enum Request {
     /// Make codes.
-    CodeIssue { level: String, zone: String, count: usize, valid_s: u64 },
+    CodeIssue {
+        level: String,
+        zone: String,
+        count: usize,
+        valid_s: u64,
+    },
     /// Take codes made elsewhere.
-    CodeImport { level: String, zone: String, codes: Vec<String>, valid_s: u64 },
+    CodeImport {
+        level: String,
+        zone: String,
+        codes: Vec<String>,
+        valid_s: u64,
+    },
     /// What is known of codes.
     CodeList,
     /// Change the level of what a code admitted.
@@ -87,12 +100,18 @@ impl Admin {
         now: u64,
     ) -> Result<Value, AdminError> {
         match request {
-            Request::CodeIssue { level, zone, count, valid_s } => {
-                self.issue(level, zone, *count, now.saturating_add(*valid_s), now)
-            }
-            Request::CodeImport { level, zone, codes, valid_s } => {
-                self.import(level, zone, codes, now.saturating_add(*valid_s), now)
-            }
+            Request::CodeIssue {
+                level,
+                zone,
+                count,
+                valid_s,
+            } => self.issue(level, zone, *count, now.saturating_add(*valid_s), now),
+            Request::CodeImport {
+                level,
+                zone,
+                codes,
+                valid_s,
+            } => self.import(level, zone, codes, now.saturating_add(*valid_s), now),
             Request::CodeList => self.list(now),
             Request::Level { code, level } => self.level(code, level),
             Request::Status => status::status(self, live, now),
@@ -123,7 +142,12 @@ impl Admin {
             getrandom::fill(&mut random).map_err(|_| KeyError::Random)?;
             let code = code::generate(random);
             let hash = *key.hash(&code).as_bytes();
-            rows.push(NewCode { hash, zone: zone.clone(), level, expires_at });
+            rows.push(NewCode {
+                hash,
+                zone: zone.clone(),
+                level,
+                expires_at,
+            });
             codes.push(code);
         }
         self.store.issue_codes(&rows, now)?;
@@ -143,10 +167,17 @@ impl Admin {
         let key = self.code_key()?;
         let mut rows = Vec::new();
         for (line, text) in (1..).zip(codes) {
-            let code = code::import(text.as_bytes())
-                .map_err(|error| AdminError::Code { line, why: error.to_string() })?;
+            let code = code::import(text.as_bytes()).map_err(|error| AdminError::Code {
+                line,
+                why: error.to_string(),
+            })?;
             let hash = *key.hash(code).as_bytes();
-            rows.push(NewCode { hash, zone: zone.clone(), level, expires_at });
+            rows.push(NewCode {
+                hash,
+                zone: zone.clone(),
+                level,
+                expires_at,
+            });
         }
         let new = self.store.issue_codes(&rows, now)?;
         Ok(json!({ "new": new, "known": rows.len() - new }))
@@ -193,8 +224,14 @@ impl Admin {
     }
 
     fn descriptor(&self) -> Result<Signed<Descriptor>, AdminError> {
-        let provider = self.config.provider.as_ref().ok_or(AdminError::NotProvider)?;
-        self.store.descriptor(&provider.id()?)?.ok_or(AdminError::NotProvider)
+        let provider = self
+            .config
+            .provider
+            .as_ref()
+            .ok_or(AdminError::NotProvider)?;
+        self.store
+            .descriptor(&provider.id()?)?
+            .ok_or(AdminError::NotProvider)
     }
 }
 
@@ -227,7 +264,9 @@ pub fn renewed(descriptor: &Signed<Descriptor>) -> Value {
 ///
 /// [`AdminError::Envelope`]
 pub fn envelope(hex: &str) -> Result<Vec<u8>, AdminError> {
-    HEXLOWER.decode(hex.as_bytes()).map_err(|_| AdminError::Envelope)
+    HEXLOWER
+        .decode(hex.as_bytes())
+        .map_err(|_| AdminError::Envelope)
 }
 
 fn within(count: usize) -> Result<(), AdminError> {

@@ -391,3 +391,6 @@ pub enum ConfigError {
     #[error("node.toml: `{key}`: {why}")]
     Value { key: &'static str, why: String },
 }
+
+#[cfg(test)]
+mod tests;

@@ -70,7 +70,10 @@ pub fn provider(dir: &Path, new: NewProvider, now: u64) -> Result<Share, InitErr
     let keys_dir = dir.join(keys::SIGNING);
     let root = keys::create(&dir.join(keys::ROOT))?;
     let next_root = keys::create(&dir.join(keys::NEXT_ROOT))?;
-    let signing = [keys::create_signing(&keys_dir)?, keys::create_signing(&keys_dir)?];
+    let signing = [
+        keys::create_signing(&keys_dir)?,
+        keys::create_signing(&keys_dir)?,
+    ];
     keys::create(&dir.join(CODE_KEY))?;
     let id = keys::public(&root);
     let signer_dir = match new.signer_dir {
@@ -136,7 +139,12 @@ pub fn provider(dir: &Path, new: NewProvider, now: u64) -> Result<Share, InitErr
     open_signer(&signer_dir, id, &places)?;
     // Written last: a directory without it is not yet a node, and `init` says so.
     config.save(dir)?;
-    Ok(Share { provider: id, zones, gateways: new.gateways, peers: Vec::new() })
+    Ok(Share {
+        provider: id,
+        zones,
+        gateways: new.gateways,
+        peers: Vec::new(),
+    })
 }
 
 /// Makes a relay's directory, for the feeds of some share strings.
@@ -157,7 +165,10 @@ pub fn relay(
             zones: share.zones.iter().map(ToString::to_string).collect(),
         })
         .collect();
-    let peers = follow.iter().flat_map(|share| share.peers.clone()).collect();
+    let peers = follow
+        .iter()
+        .flat_map(|share| share.peers.clone())
+        .collect();
     let config = Config {
         operator: operator.unwrap_or_default(),
         gateway: gateway(&listen),
@@ -184,13 +195,22 @@ const DEFAULT_INTAKE: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7443);
 
 fn open_signer(dir: &Path, provider: PublicKey, places: &Places) -> Result<(), InitError> {
-    let place = SignerPlace { dir, provider, store: &places.store, keys: &places.keys };
+    let place = SignerPlace {
+        dir,
+        provider,
+        store: &places.store,
+        keys: &places.keys,
+    };
     Signer::open(place, false)?;
     Ok(())
 }
 
 fn gateway(listen: &Listen) -> config::Gateway {
-    listen.http.map_or_else(config::Gateway::default, |http| config::Gateway { listen: Some(http) })
+    listen
+        .http
+        .map_or_else(config::Gateway::default, |http| config::Gateway {
+            listen: Some(http),
+        })
 }
 
 fn network(listen: &Listen, mut peers: Vec<String>) -> config::Network {
@@ -198,8 +218,16 @@ fn network(listen: &Listen, mut peers: Vec<String>) -> config::Network {
     peers.extend(listen.bootstrap.iter().cloned());
     peers.sort();
     peers.dedup();
-    let addresses = if listen.p2p.is_empty() { default.listen.clone() } else { listen.p2p.clone() };
-    config::Network { listen: addresses, bootstrap: peers, ..default }
+    let addresses = if listen.p2p.is_empty() {
+        default.listen.clone()
+    } else {
+        listen.p2p.clone()
+    };
+    config::Network {
+        listen: addresses,
+        bootstrap: peers,
+        ..default
+    }
 }
 
 /// The certificate's files: given ones, or self-signed ones for trying out.
@@ -216,8 +244,8 @@ fn tls_files(
     if !address.is_unspecified() && !address.is_loopback() {
         names.push(address.to_string());
     }
-    let tls = http::self_signed(&names)
-        .map_err(|error| InitError::Certificate(error.to_string()))?;
+    let tls =
+        http::self_signed(&names).map_err(|error| InitError::Certificate(error.to_string()))?;
     let folder = std::path::absolute(dir.join("tls"))?;
     fs::create_dir_all(&folder)?;
     let (cert, key) = (folder.join("cert.pem"), folder.join("key.pem"));
@@ -230,18 +258,25 @@ fn tls_files(
 fn empty_dir(dir: &Path) -> Result<(), InitError> {
     fs::create_dir_all(dir)?;
     if fs::read_dir(dir)?.next().is_some() {
-        return Err(InitError::NotEmpty { dir: dir.to_owned() });
+        return Err(InitError::NotEmpty {
+            dir: dir.to_owned(),
+        });
     }
     Ok(())
 }
 
 /// The user's state directory, by the XDG rules.
-#[expect(clippy::disallowed_methods, reason = "where the user's state lies is the environment's")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "where the user's state lies is the environment's"
+)]
 fn default_signer_dir() -> Result<PathBuf, InitError> {
     let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
     let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state"));
     let state = state.filter(|path| path.is_absolute()).or_else(home);
-    Ok(state.ok_or(InitError::NoStateDir)?.join("bellwether/signer"))
+    Ok(state
+        .ok_or(InitError::NoStateDir)?
+        .join("bellwether/signer"))
 }
 
 /// Why no node was made.
@@ -274,9 +309,13 @@ impl InitError {
     /// What a person can do about it.
     pub const fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::NoPeer => Some("name one with `--bootstrap MULTIADDR`, or use a share string with `peer=`"),
+            Self::NoPeer => {
+                Some("name one with `--bootstrap MULTIADDR`, or use a share string with `peer=`")
+            }
             Self::NoStateDir => Some("name a directory with `--signer-dir DIR`"),
-            Self::NotEmpty { .. } => Some("use a new directory; a node that exists is started with `run`"),
+            Self::NotEmpty { .. } => {
+                Some("use a new directory; a node that exists is started with `run`")
+            }
             _ => None,
         }
     }

@@ -23,26 +23,27 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether_formats::descriptor::Gateway;
-use bellwether_formats::share::Share;
-use serde::Serialize;
-use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::admin::socket::{self, Reply};
-use crate::admin::{self, Admin, AdminError, Live, Request};
+use crate::admin::{self, Admin, AdminError, socket};
 use crate::clock;
 use crate::config::{Config, ConfigError};
 use crate::gateway::{self, GatewayState};
 use crate::http::{self, Limits, Tls, TlsError};
 use crate::intake::{self, IntakeState};
 use crate::network::{self, KeyError, NetworkConfig, NetworkError, NetworkHandle};
-use crate::publisher::{self, Command, Places, PublishZoneError, Publisher};
+use crate::publisher::{self, Places, PublishZoneError, Publisher};
 use crate::relay::{self, RelayConfig, RelayStatus};
 use crate::store::{Store, StoreError};
+
+mod control;
+mod info;
+
+use control::Control;
+pub use info::Info;
 
 /// Messages of peers that wait for the relay; above it they are dropped and asked for again.
 const MAX_EVENTS: usize = 256;
@@ -59,23 +60,6 @@ const FENCE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long tasks may take to end, once told to.
 pub const GRACE: Duration = Duration::from_secs(10);
-
-/// What a node says of itself when it runs: the one line of `run`.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-pub struct Info {
-    /// The provider's id.
-    pub provider: Option<String>,
-    /// The node's name in the network.
-    pub peer_id: String,
-    /// Where other nodes reach it.
-    pub p2p: Vec<String>,
-    /// Where clients reach it.
-    pub gateway: Option<String>,
-    /// Where seed reports are taken.
-    pub intake: Option<String>,
-    /// What to hand to followers.
-    pub share: Option<String>,
-}
 
 /// A running node. Dropping it tells its tasks to stop; [`shutdown`](Self::shutdown) also waits.
 #[derive(Debug)]
@@ -99,7 +83,10 @@ impl Node {
         let stop = CancellationToken::new();
         // Whatever fails below, the tasks that run already are told to end.
         let stop_on_error = stop.clone().drop_guard();
-        let tasks = Tasks { stop: stop.clone(), tracker: TaskTracker::new() };
+        let tasks = Tasks {
+            stop: stop.clone(),
+            tracker: TaskTracker::new(),
+        };
 
         let (network, status, fence, published) =
             start_network(&dir, &config, &store, &tasks).await?;
@@ -114,14 +101,24 @@ impl Node {
             Some(publisher) => start_intake(&dir, &config, &store, publisher, &tasks).await?,
             None => None,
         };
-        let info = info(&config, &store, &network, gateway, intake)?;
+        let info = Info::of(&config, &store, &network, gateway, intake)?;
         let admin = Admin::new(dir.clone(), config, store);
-        let control = Control { admin, publisher, network, status, info: info.clone() };
+        let control = Control {
+            admin,
+            publisher,
+            network,
+            status,
+            info: info.clone(),
+        };
         let control = Arc::new(control);
         let answer = move |request| Arc::clone(&control).answer(request);
         tasks.spawn("control", socket::serve(dir, answer, stop.clone()));
         stop_on_error.disarm();
-        Ok(Self { info, stop, tasks: tasks.tracker })
+        Ok(Self {
+            info,
+            stop,
+            tasks: tasks.tracker,
+        })
     }
 
     /// What the node says of itself.
@@ -140,7 +137,10 @@ impl Node {
     pub async fn shutdown(self) {
         self.stop.cancel();
         self.tasks.close();
-        if tokio::time::timeout(GRACE, self.tasks.wait()).await.is_err() {
+        if tokio::time::timeout(GRACE, self.tasks.wait())
+            .await
+            .is_err()
+        {
             tracing::warn!(running = self.tasks.len(), "tasks did not end in time");
         }
     }
@@ -184,15 +184,22 @@ impl Tasks {
 type Fence = watch::Receiver<BTreeMap<bellwether_formats::id::Zone, u64>>;
 
 /// Own batches on their way to the relay.
-type Published =
-    mpsc::Sender<bellwether_formats::signed::Signed<bellwether_formats::batch::Batch>>;
+type Published = mpsc::Sender<bellwether_formats::signed::Signed<bellwether_formats::batch::Batch>>;
 
 async fn start_network(
     dir: &Path,
     config: &Config,
     store: &Store,
     tasks: &Tasks,
-) -> Result<(NetworkHandle, watch::Receiver<RelayStatus>, Fence, Published), StartError> {
+) -> Result<
+    (
+        NetworkHandle,
+        watch::Receiver<RelayStatus>,
+        Fence,
+        Published,
+    ),
+    StartError,
+> {
     let keypair = network::load_or_create_peer_key(&dir.join("peer.key"))?;
     let feeds = config.carried()?;
     let mut zones: Vec<_> = feeds.iter().map(|feed| feed.zone.clone()).collect();
@@ -242,7 +249,10 @@ fn start_publisher(
 ) -> publisher::PublisherHandle {
     let (commands, inbox) = mpsc::channel(MAX_COMMANDS);
     let accepted = Arc::new(Notify::new());
-    let handle = publisher::PublisherHandle { commands, accepted: Arc::clone(&accepted) };
+    let handle = publisher::PublisherHandle {
+        commands,
+        accepted: Arc::clone(&accepted),
+    };
     let alone = config.network.bootstrap.is_empty();
     let stop = tasks.stop.clone();
     tasks.spawn("publisher", async move {
@@ -271,7 +281,13 @@ async fn start_gateway(
         max_bytes: config.retain.max_bytes,
     };
     let router = gateway::router(state);
-    let serving = http::serve(listener, None, router, Limits::default(), tasks.stop.clone());
+    let serving = http::serve(
+        listener,
+        None,
+        router,
+        Limits::default(),
+        tasks.stop.clone(),
+    );
     tasks.spawn("gateway", serving);
     Ok(Some(format!("http://{address}")))
 }
@@ -312,118 +328,22 @@ async fn start_intake(
 async fn bind(key: &'static str, address: std::net::SocketAddr) -> Result<TcpListener, StartError> {
     TcpListener::bind(address)
         .await
-        .map_err(|source| StartError::Listen { key, address, source })
+        .map_err(|source| StartError::Listen {
+            key,
+            address,
+            source,
+        })
 }
 
 fn addresses(key: &'static str, texts: &[String]) -> Result<Vec<network::Multiaddr>, ConfigError> {
     let parse = |text: &String| {
         let why = |error| format!("`{text}`: {error}");
-        text.parse().map_err(|error| ConfigError::Value { key, why: why(error) })
+        text.parse().map_err(|error| ConfigError::Value {
+            key,
+            why: why(error),
+        })
     };
     texts.iter().map(parse).collect()
-}
-
-fn info(
-    config: &Config,
-    store: &Store,
-    network: &NetworkHandle,
-    gateway: Option<String>,
-    intake: Option<String>,
-) -> Result<Info, StartError> {
-    let p2p: Vec<String> = network.listen_addrs().iter().map(ToString::to_string).collect();
-    let provider = match &config.provider {
-        Some(provider) => Some(provider.id()?),
-        None => None,
-    };
-    let share = match provider {
-        Some(id) => {
-            let descriptor = store.descriptor(&id)?;
-            let named = descriptor.map(|descriptor| descriptor.gateways.clone());
-            let own = gateway.iter().map(|url| Gateway {
-                url: url.clone(),
-                operator: config.operator.clone(),
-            });
-            let gateways = match named {
-                Some(named) if !named.is_empty() => named,
-                _ => own.collect(),
-            };
-            let zones = config.own_feeds()?.into_iter().map(|feed| feed.zone).collect();
-            Some(Share { provider: id, zones, gateways, peers: p2p.clone() })
-        }
-        None => None,
-    };
-    Ok(Info {
-        provider: provider.map(|id| id.to_string()),
-        peer_id: network.peer_id().to_string(),
-        p2p,
-        gateway,
-        intake,
-        share: share.map(|share| share.to_string()),
-    })
-}
-
-/// Answers the command line while the node runs.
-struct Control {
-    admin: Admin,
-    publisher: Option<publisher::PublisherHandle>,
-    network: NetworkHandle,
-    status: watch::Receiver<RelayStatus>,
-    info: Info,
-}
-
-impl Control {
-    async fn answer(self: Arc<Self>, request: Request) -> Reply {
-        let answered = match request {
-            Request::Publish => self.publish().await,
-            Request::Renew { envelope } => self.renew(envelope).await,
-            request => self.from_store(request).await,
-        };
-        match answered {
-            Ok(value) => Reply::Done(value),
-            Err(error) => Reply::Failed {
-                error: error.to_string(),
-                hint: error.hint().map(ToOwned::to_owned),
-            },
-        }
-    }
-
-    async fn from_store(self: &Arc<Self>, request: Request) -> Result<Value, AdminError> {
-        let this = Arc::clone(self);
-        let work = move || {
-            let live = Live {
-                info: serde_json::to_value(&this.info).unwrap_or_default(),
-                network: json!({
-                    "peers": this.network.status().peers,
-                    "relay": this.status.borrow().clone(),
-                }),
-            };
-            this.admin.answer(&request, Some(&live), clock::now())
-        };
-        tokio::task::spawn_blocking(work).await.expect("an answer does not panic")
-    }
-
-    async fn publish(&self) -> Result<Value, AdminError> {
-        let (reply, answer) = oneshot::channel();
-        let batches = self.command(Command::Close(reply), answer).await?;
-        Ok(admin::published(&batches))
-    }
-
-    async fn renew(&self, envelope: String) -> Result<Value, AdminError> {
-        let (reply, answer) = oneshot::channel();
-        let envelope = admin::envelope(&envelope)?;
-        let descriptor = self.command(Command::Renew(envelope, reply), answer).await?;
-        Ok(admin::renewed(&descriptor))
-    }
-
-    async fn command<T>(
-        &self,
-        command: Command,
-        answer: oneshot::Receiver<Result<T, PublishZoneError>>,
-    ) -> Result<T, AdminError> {
-        let publisher = self.publisher.as_ref().ok_or(AdminError::NotProvider)?;
-        publisher.commands.send(command).await.map_err(|_| AdminError::Stopping)?;
-        Ok(answer.await.map_err(|_| AdminError::Stopping)??)
-    }
 }
 
 /// Why a node did not start.
@@ -437,7 +357,11 @@ pub enum StartError {
     #[error("the data directory cannot be used")]
     Io(#[from] io::Error),
     #[error("cannot listen on {address} (`{key}`)")]
-    Listen { key: &'static str, address: std::net::SocketAddr, source: io::Error },
+    Listen {
+        key: &'static str,
+        address: std::net::SocketAddr,
+        source: io::Error,
+    },
     #[error(transparent)]
     Network(#[from] NetworkError),
     #[error(transparent)]

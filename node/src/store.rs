@@ -22,6 +22,7 @@ mod prune;
 mod publish;
 mod replicate;
 mod rows;
+mod snapshot;
 
 pub use accept::{AcceptError, Accepted, CodeStatus, NewCode, SubmittedUnit};
 pub use feed::FeedHead;
@@ -29,6 +30,7 @@ pub use prune::{Pruned, RetainPolicy};
 pub use publish::{Draft, PublishError};
 pub use replicate::ReplicateError;
 pub use rows::{BatchRow, CodeRow, NoteRow, PreparedRow};
+pub use snapshot::Snapshot;
 
 type Table = TableDefinition<'static, &'static [u8], &'static [u8]>;
 

@@ -43,11 +43,7 @@ pub(super) fn check(admin: &Admin, now: u64) -> Result<Value, AdminError> {
 }
 
 /// Everything found, at a depth.
-pub(super) fn findings(
-    admin: &Admin,
-    now: u64,
-    depth: Depth,
-) -> Result<Vec<Finding>, AdminError> {
+pub(super) fn findings(admin: &Admin, now: u64, depth: Depth) -> Result<Vec<Finding>, AdminError> {
     let mut found = Vec::new();
     if depth == Depth::Whole {
         found.extend(admin.store.faults()?.into_iter().map(error));
@@ -62,7 +58,9 @@ pub(super) fn findings(
             None => found.push(warning(format!("{feed}: no batch yet"))),
         }
         if admin.store.is_forked(&feed)? {
-            found.push(error(format!("{feed}: the provider signed two batches of one number")));
+            found.push(error(format!(
+                "{feed}: the provider signed two batches of one number"
+            )));
         }
     }
     let (used, max) = (admin.store.used_bytes()?, admin.config.retain.max_bytes);
@@ -84,7 +82,10 @@ fn provider_findings(
     let descriptor = admin.descriptor()?;
     let left = descriptor.expires_at.saturating_sub(now);
     if left == 0 {
-        found.push(error(format!("the descriptor expired at {}", time(descriptor.expires_at))));
+        found.push(error(format!(
+            "the descriptor expired at {}",
+            time(descriptor.expires_at)
+        )));
     } else if left < RENEW_S {
         found.push(warning(format!(
             "the descriptor expires at {}, in {} days: renew it with the root key",
@@ -98,7 +99,10 @@ fn provider_findings(
             admin.dir.join(crate::keys::ROOT).display()
         )));
     }
-    for path in [&provider.intake.tls_cert, &provider.intake.tls_key].into_iter().flatten() {
+    for path in [&provider.intake.tls_cert, &provider.intake.tls_key]
+        .into_iter()
+        .flatten()
+    {
         if let Err(why) = fs::metadata(path) {
             found.push(error(format!("`{}` cannot be read: {why}", path.display())));
         }
@@ -120,16 +124,28 @@ fn ledger_findings(admin: &Admin, provider: &Provider) -> Result<Vec<Finding>, A
     let mut heads: BTreeMap<Zone, u64> = BTreeMap::new();
     for feed in admin.config.own_feeds()? {
         let head = admin.store.head(&feed)?.map_or(0, |head| head.head.seq);
-        let prepared = admin.store.prepared(&feed.zone)?.map_or(0, |prepared| prepared.seq);
+        let prepared = admin
+            .store
+            .prepared(&feed.zone)?
+            .map_or(0, |prepared| prepared.seq);
         heads.insert(feed.zone, head.max(prepared));
     }
-    Ok(signer::faults(place, &heads).into_iter().map(error).collect())
+    Ok(signer::faults(place, &heads)
+        .into_iter()
+        .map(error)
+        .collect())
 }
 
 fn error(what: String) -> Finding {
-    Finding { warning: false, what }
+    Finding {
+        warning: false,
+        what,
+    }
 }
 
 fn warning(what: String) -> Finding {
-    Finding { warning: true, what }
+    Finding {
+        warning: true,
+        what,
+    }
 }

@@ -68,7 +68,10 @@ pub fn ask(dir: &Path, request: &Request) -> io::Result<Option<Reply>> {
 
 /// Nobody listens: the file is missing, or a killed node left it behind.
 fn is_nobody(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
+    )
 }
 
 /// Listens for requests of the command line until `stop`, one at a time: they change one store.
@@ -102,7 +105,10 @@ pub async fn serve<F: Future<Output = Reply>>(
         let read = tokio::time::timeout(Duration::from_secs(10), reader.read_line(&mut line)).await;
         let reply = match (read, serde_json::from_str(&line)) {
             (Ok(Ok(_)), Ok(request)) => answer(request).await,
-            _ => Reply::Failed { error: "the request cannot be read".to_owned(), hint: None },
+            _ => Reply::Failed {
+                error: "the request cannot be read".to_owned(),
+                hint: None,
+            },
         };
         let mut bytes = serde_json::to_vec(&reply).unwrap_or_default();
         bytes.push(b'\n');

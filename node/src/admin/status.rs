@@ -58,7 +58,12 @@ fn share_offline(admin: &Admin) -> Result<Option<String>, AdminError> {
     };
     let share = Share {
         provider: descriptor.provider,
-        zones: admin.config.own_feeds()?.into_iter().map(|feed| feed.zone).collect(),
+        zones: admin
+            .config
+            .own_feeds()?
+            .into_iter()
+            .map(|feed| feed.zone)
+            .collect(),
         gateways: descriptor.gateways.clone(),
         peers: admin.config.network.external.clone(),
     };

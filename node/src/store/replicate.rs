@@ -60,6 +60,39 @@ impl Store {
         Ok(newest)
     }
 
+    /// Those of `cids` that are not kept.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]
+    pub fn lacking(&self, cids: &[Cid]) -> Result<Vec<Cid>, StoreError> {
+        let blocks = self.read()?.open_table(BLOCKS)?;
+        let mut lacking = Vec::new();
+        for cid in cids {
+            if blocks.get(cid.to_bytes().as_slice())?.is_none() {
+                lacking.push(*cid);
+            }
+        }
+        Ok(lacking)
+    }
+
+    /// Keeps blocks ahead of the batch that links to them, when they are too many to hold. Should
+    /// it never come, pruning removes them.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]
+    pub fn put_blocks(&self, blocks: &[Block]) -> Result<(), StoreError> {
+        let tx = self.write()?;
+        {
+            let mut table = tx.open_table(BLOCKS)?;
+            for block in blocks {
+                table.insert(block.cid().to_bytes().as_slice(), block.bytes())?;
+            }
+        }
+        Ok(tx.commit()?)
+    }
+
     /// Keeps a batch with its blocks as the head of its feed. In a feed of which nothing is kept
     /// it may have any number. `blocks` are those that the store lacks.
     ///

@@ -1,0 +1,375 @@
+//! The loop: wait, hand in, do what comes out.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bellwether_formats::batch::Batch;
+use bellwether_formats::cid::{Block, Cid};
+use bellwether_formats::id::{FeedId, Zone};
+use bellwether_formats::signed::{OpenError, Signed};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+
+use super::{RefuseError, RelayConfig, RelayStatus, Replicator, perform, server};
+use crate::clock;
+use crate::config::Retain;
+use crate::network::{
+    GossipToken, NetworkEvent, NetworkHandle, NoneReason, PeerId, ReplyToken, RequestError,
+    SyncRequest, SyncResponse, Verdict,
+};
+use crate::replicator::{Answer, Input, Job, Moment, Note, Output};
+use crate::store::{RetainPolicy, Store, StoreError};
+
+/// Questions of peers that are answered at a time: as many as a disk is quick for, and each answer
+/// may hold a megabyte.
+const MAX_SERVED: usize = 8;
+
+/// Time between two prunings.
+const PRUNE: Duration = Duration::from_mins(10);
+
+/// Shortest time between two reports of the status.
+const REPORT: Duration = Duration::from_millis(200);
+
+/// Owns the replicator.
+pub(super) struct Driver {
+    replicator: Replicator,
+    store: Store,
+    network: NetworkHandle,
+    feeds: Arc<BTreeSet<FeedId>>,
+    retain: Retain,
+    fence: watch::Sender<BTreeMap<Zone, u64>>,
+    status: watch::Sender<RelayStatus>,
+    /// Gossip messages that wait for their verdict. The replicator bounds them.
+    tokens: BTreeMap<u64, GossipToken>,
+    next_token: u64,
+    served: JoinSet<()>,
+    pruning: JoinSet<Result<(), StoreError>>,
+    start: Instant,
+    peers: u64,
+    rejected: u64,
+    /// When the status is to be reported, if something happened since the last time.
+    report_at: Option<Instant>,
+}
+
+impl Driver {
+    pub(super) async fn new(
+        config: RelayConfig,
+        store: Store,
+        network: NetworkHandle,
+        fence: watch::Sender<BTreeMap<Zone, u64>>,
+        status: watch::Sender<RelayStatus>,
+    ) -> Result<Self, StoreError> {
+        let RelayConfig {
+            feeds: carried,
+            own,
+            anti_entropy,
+            retain,
+        } = config;
+        let all = carried.iter().chain(&own).cloned().collect();
+        let known = on_pool(&store, move |store| perform::known(store, &carried, &own));
+        let (feeds, descriptors) = known.await?;
+        let start = Instant::now();
+        let replicator = Replicator::new(feeds, descriptors, anti_entropy, moment(start));
+        Ok(Self {
+            replicator,
+            store,
+            network,
+            feeds: Arc::new(all),
+            retain,
+            fence,
+            status,
+            tokens: BTreeMap::new(),
+            next_token: 0,
+            served: JoinSet::new(),
+            pruning: JoinSet::new(),
+            start,
+            peers: 0,
+            rejected: 0,
+            report_at: Some(start),
+        })
+    }
+
+    pub(super) async fn run(
+        mut self,
+        mut events: mpsc::Receiver<NetworkEvent>,
+        mut published: mpsc::Receiver<Signed<Batch>>,
+        stop: CancellationToken,
+    ) -> Result<(), StoreError> {
+        let mut prune = tokio::time::interval(PRUNE);
+        prune.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            self.settle().await?;
+            self.report();
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(()),
+                Some(batch) = published.recv() => self.publish(batch).await?,
+                () = tokio::time::sleep_until(self.wake_at()) => self.tick(),
+                event = events.recv() => match event {
+                    Some(event) => self.happened(event).await,
+                    None => return Ok(()),
+                },
+                Some(_) = self.served.join_next() => {}
+                Some(pruned) = self.pruning.join_next() => pruned.unwrap_or(Ok(()))?,
+                _ = prune.tick() => self.prune(),
+            }
+        }
+    }
+
+    /// Does everything that the replicator says.
+    async fn settle(&mut self) -> Result<(), StoreError> {
+        while let Some(output) = self.replicator.poll_output() {
+            match output {
+                Output::Ask { peer, tag, request } => self.ask(peer, tag, request),
+                Output::Judged { token, result } => self.judged(token, result),
+                Output::Store(job) => self.store(job).await?,
+                Output::Fence { zone, seq } => self.fence(zone, seq),
+                Output::Note(note) => log(&note),
+            }
+        }
+        Ok(())
+    }
+
+    fn ask(&mut self, peer: PeerId, tag: u64, request: SyncRequest) {
+        if let Err(error) = self.network.send_request(peer, request, tag) {
+            tracing::debug!(%peer, %error, "not asked");
+            let answer = Answer::Failed;
+            self.hand_in(Input::Answer { tag, answer });
+        }
+    }
+
+    fn judged(&mut self, token: u64, result: Result<(), RefuseError>) {
+        let Some(token) = self.tokens.remove(&token) else {
+            return;
+        };
+        let verdict = match result {
+            Ok(()) => Verdict::Accept,
+            Err(error) => {
+                tracing::debug!(rule = error.rule(), %error, "gossiped batch not passed on");
+                error.verdict()
+            }
+        };
+        self.network.verdict(token, verdict);
+    }
+
+    async fn store(&mut self, job: Job) -> Result<(), StoreError> {
+        let done = on_pool(&self.store, move |store| perform::perform(store, job)).await?;
+        if let Some(input) = done {
+            self.hand_in(input);
+        }
+        Ok(())
+    }
+
+    fn fence(&self, zone: Zone, seq: u64) {
+        self.fence.send_if_modified(|fence| {
+            let known = fence.entry(zone).or_default();
+            let higher = *known < seq;
+            *known = seq.max(*known);
+            higher
+        });
+    }
+
+    /// Gossips a batch of this node's own.
+    async fn publish(&mut self, batch: Signed<Batch>) -> Result<(), StoreError> {
+        if self.replicator.epoch(&batch.provider) != Some(batch.epoch) {
+            let provider = batch.provider;
+            let held = on_pool(&self.store, move |store| store.descriptor(&provider)).await?;
+            if let Some(descriptor) = held {
+                self.hand_in(Input::Renewed(Box::new(descriptor)));
+            }
+        }
+        let envelope = batch.envelope().to_vec();
+        self.network.publish(batch.zone.clone(), envelope);
+        self.hand_in(Input::Published(Box::new(batch)));
+        Ok(())
+    }
+
+    async fn happened(&mut self, event: NetworkEvent) {
+        match event {
+            NetworkEvent::Connected { peer } => {
+                self.peers += 1;
+                // Any number will do; without one, all rounds have the middle length.
+                let jitter = getrandom::u32().unwrap_or(u32::MAX / 2);
+                self.hand_in(Input::Connected { peer, jitter });
+            }
+            NetworkEvent::Disconnected { peer } => {
+                self.peers = self.peers.saturating_sub(1);
+                self.hand_in(Input::Disconnected { peer });
+            }
+            NetworkEvent::Gossip {
+                peer,
+                zone,
+                data,
+                token,
+            } => self.gossiped(peer, zone, &data, token),
+            NetworkEvent::Request { request, reply, .. } => self.serve(request, reply),
+            NetworkEvent::Response { tag, result, .. } => {
+                let wanted = self.replicator.asked_block(tag);
+                let verified = tokio::task::spawn_blocking(move || verify(wanted, result)).await;
+                let answer = verified.unwrap_or(Answer::Bad);
+                self.hand_in(Input::Answer { tag, answer });
+            }
+        }
+    }
+
+    /// Verifies a gossiped message here: one signature is quicker than the way to the pool.
+    fn gossiped(&mut self, peer: PeerId, topic: Zone, data: &[u8], token: GossipToken) {
+        match open(topic, data) {
+            Ok(batch) => {
+                self.next_token += 1;
+                self.tokens.insert(self.next_token, token);
+                self.hand_in(Input::Gossip {
+                    peer,
+                    token: self.next_token,
+                    batch: Box::new(batch),
+                });
+            }
+            Err(error) => {
+                tracing::info!(%peer, rule = error.rule(), %error, "gossip refused");
+                self.rejected += 1;
+                self.network.verdict(token, error.verdict());
+            }
+        }
+    }
+
+    fn serve(&mut self, request: SyncRequest, reply: ReplyToken) {
+        let network = self.network.clone();
+        if self.served.len() >= MAX_SERVED {
+            return network.reply(reply, SyncResponse::None(NoneReason::Busy));
+        }
+        let (store, feeds) = (self.store.clone(), Arc::clone(&self.feeds));
+        self.served
+            .spawn_blocking(move || match server::answer(&store, &feeds, &request) {
+                Ok(answer) => network.reply(reply, answer),
+                Err(error) => {
+                    tracing::error!(%error, "a peer's question could not be answered");
+                    network.reply(reply, SyncResponse::None(NoneReason::Busy));
+                }
+            });
+    }
+
+    fn prune(&mut self) {
+        if !self.pruning.is_empty() {
+            return;
+        }
+        let policy = RetainPolicy {
+            before: clock::now().saturating_sub(self.retain.max_age.as_secs()),
+            max_bytes: self.retain.max_bytes,
+        };
+        let store = self.store.clone();
+        self.pruning.spawn_blocking(move || {
+            let pruned = store.prune(policy)?;
+            if pruned.batches > 0 {
+                let (batches, blocks) = (pruned.batches, pruned.blocks);
+                tracing::info!(batches, blocks, "pruned");
+            }
+            Ok(())
+        });
+    }
+
+    fn hand_in(&mut self, input: Input) {
+        self.replicator.handle(input, moment(self.start));
+        self.report_at
+            .get_or_insert_with(|| Instant::now() + REPORT);
+    }
+
+    /// The clock woke the relay: for the replicator, or for a report.
+    fn tick(&mut self) {
+        let due = self.replicator.poll_timeout();
+        if due.is_some_and(|at| at <= self.start.elapsed()) {
+            self.hand_in(Input::Tick);
+        }
+    }
+
+    fn wake_at(&self) -> Instant {
+        let tick = self.replicator.poll_timeout().map(|at| self.start + at);
+        let far = Instant::now() + PRUNE;
+        tick.into_iter().chain(self.report_at).min().unwrap_or(far)
+    }
+
+    fn report(&mut self) {
+        if self.report_at.is_none_or(|at| Instant::now() < at) {
+            return;
+        }
+        self.report_at = None;
+        self.status.send_replace(RelayStatus {
+            feeds: self.replicator.status(),
+            peers: self.peers,
+            rejected: self.rejected,
+            dropped: self.network.status().gossip_dropped,
+            stats: self.replicator.stats(),
+        });
+    }
+}
+
+/// Believes a gossiped message that is a batch of its topic's zone.
+pub(crate) fn open(topic: Zone, data: &[u8]) -> Result<Signed<Batch>, RefuseError> {
+    let batch = Signed::<Batch>::open(data)?;
+    if batch.zone != topic {
+        let found = batch.zone.clone();
+        return Err(RefuseError::Zone { found, topic });
+    }
+    Ok(batch)
+}
+
+/// Verifies an answer; `wanted` is the block that was asked for, if one was.
+pub(crate) fn verify(wanted: Option<Cid>, result: Result<SyncResponse, RequestError>) -> Answer {
+    let batches = |envelopes: Vec<Vec<u8>>| -> Result<Vec<Signed<Batch>>, OpenError> {
+        envelopes.iter().map(|bytes| Signed::open(bytes)).collect()
+    };
+    match result {
+        Ok(SyncResponse::Heads(heads)) => batches(heads).map_or(Answer::Bad, Answer::Heads),
+        Ok(SyncResponse::Batches(list)) => batches(list).map_or(Answer::Bad, Answer::Batches),
+        Ok(SyncResponse::Block(bytes)) => {
+            let block = wanted.map(|cid| Block::verify(cid, bytes));
+            block
+                .and_then(Result::ok)
+                .map_or(Answer::Bad, Answer::Block)
+        }
+        Ok(SyncResponse::Descriptor(bytes)) => match Signed::open(&bytes) {
+            Ok(descriptor) => Answer::Descriptor(Box::new(descriptor)),
+            Err(_) => Answer::Bad,
+        },
+        Ok(SyncResponse::None(reason)) => Answer::None(reason),
+        Err(_) => Answer::Failed,
+    }
+}
+
+fn log(note: &Note) {
+    match note {
+        Note::Anchored { feed, seq } => {
+            tracing::warn!(%feed, seq, "an anchor disowns the newest batches, dropped");
+        }
+        Note::Forked { feed } => {
+            tracing::error!(%feed, "the provider signed two batches of one number");
+        }
+        Note::Restarted { feed, seq } => {
+            tracing::warn!(%feed, seq, "nobody has the batches before this one any more");
+        }
+        Note::GaveUp { feed, what } => {
+            tracing::info!(%feed, what, "not found, the next round tries again");
+        }
+        Note::Blamed { peer, what } => tracing::warn!(%peer, what, "peer not asked for a while"),
+    }
+}
+
+/// Now, on both clocks.
+fn moment(start: Instant) -> Moment {
+    Moment {
+        utc: clock::now(),
+        at: start.elapsed(),
+    }
+}
+
+/// Lends the store to the blocking pool.
+async fn on_pool<T: Send + 'static>(
+    store: &Store,
+    work: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    let store = store.clone();
+    let done = tokio::task::spawn_blocking(move || work(&store));
+    done.await.expect("work on the store does not panic")
+}

@@ -1,0 +1,92 @@
+//! What the replicator asks of the store.
+
+use std::collections::BTreeSet;
+
+use bellwether_formats::descriptor::Descriptor;
+use bellwether_formats::id::{FeedId, ProviderId};
+use bellwether_formats::signed::Signed;
+
+use crate::replicator::{Input, Job, KnownFeed};
+use crate::store::{ReplicateError, Store, StoreError};
+
+/// What the store knows when the relay starts: carried feeds, own feeds, and their descriptors.
+///
+/// # Errors
+///
+/// [`StoreError`]; so for all that follows.
+pub(crate) fn known(
+    store: &Store,
+    carried: &[FeedId],
+    own: &[FeedId],
+) -> Result<(Vec<KnownFeed>, Vec<Signed<Descriptor>>), StoreError> {
+    let ids: BTreeSet<&FeedId> = carried.iter().chain(own).collect();
+    let providers: BTreeSet<ProviderId> = ids.iter().map(|feed| feed.provider).collect();
+    let feeds = ids.into_iter().map(|feed| {
+        Ok(KnownFeed {
+            feed: feed.clone(),
+            head: store.head(feed)?.map(|head| head.head),
+            forked: store.is_forked(feed)?,
+            own: own.contains(feed),
+        })
+    });
+    let feeds: Result<_, StoreError> = feeds.collect();
+    let descriptors = providers.iter().map(|id| store.descriptor(id));
+    let descriptors: Result<Vec<_>, StoreError> = descriptors.collect();
+    Ok((feeds?, descriptors?.into_iter().flatten().collect()))
+}
+
+/// Does a job; gives what the replicator must be told.
+///
+/// # Errors
+///
+/// [`StoreError`] if the disk fails. A batch that does not fit is no error: the head tells.
+pub(crate) fn perform(store: &Store, job: Job) -> Result<Option<Input>, StoreError> {
+    match job {
+        Job::Descriptor(descriptor) => {
+            store.put_descriptor(&descriptor)?;
+        }
+        Job::Lookup { feed, batch, cids } => {
+            let cids = store.lacking(&cids)?;
+            return Ok(Some(Input::Lacks { feed, batch, cids }));
+        }
+        Job::Keep(blocks) => store.put_blocks(&blocks)?,
+        Job::Commit { batch, blocks } => {
+            match store.replicate(&batch, &blocks) {
+                Ok(_) => {}
+                Err(ReplicateError::Store(error)) => return Err(error),
+                Err(error) => tracing::debug!(feed = %batch.feed(), %error, "batch not kept"),
+            }
+            return stored(store, batch.feed());
+        }
+        Job::Forget(feed) => store.truncate(&feed, 0)?,
+        Job::Anchor { feed, seq, id } => {
+            let ahead = store.head(&feed)?.is_some_and(|head| head.head.seq >= seq);
+            if ahead {
+                let holds = store.row(&feed, seq)?.is_some_and(|row| row.id() == id);
+                store.truncate(&feed, if holds { seq } else { 0 })?;
+            }
+            return stored(store, feed);
+        }
+        Job::Fork { one, other } => {
+            store.put_fork(&one, &other)?;
+            let feed = one.feed();
+            return Ok(Some(Input::Forked { feed }));
+        }
+        Job::Compare(other) => {
+            let feed = other.feed();
+            let row = store.row(&feed, other.seq)?;
+            if let Some(row) = row.filter(|row| row.id() != other.id())
+                && let Some(one) = store.batch(&row)?
+            {
+                store.put_fork(&one, &other)?;
+                return Ok(Some(Input::Forked { feed }));
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn stored(store: &Store, feed: FeedId) -> Result<Option<Input>, StoreError> {
+    let head = store.head(&feed)?.map(|head| head.head);
+    Ok(Some(Input::Stored { feed, head }))
+}

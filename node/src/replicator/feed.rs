@@ -1,0 +1,207 @@
+//! What is known of one feed, and what is being done about it.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bellwether_formats::batch::Batch;
+use bellwether_formats::chain::{ChainError, Head};
+use bellwether_formats::id::FeedId;
+use bellwether_formats::signed::Signed;
+
+use super::chase::Chase;
+use super::queue::Front;
+use super::wire::Wire;
+use super::{FeedStatus, Job, KnownFeed, MAX_OFFERS, MAX_QUEUE, Moment, Note};
+use crate::network::PeerId;
+use crate::relay::RefuseError;
+
+/// One feed. Invariant: head, queue and run are one chain, each empty or linked to the one before.
+#[derive(Debug)]
+pub(super) struct Feed {
+    pub(super) own: bool,
+    /// The newest batch in the store.
+    pub(super) head: Option<Head>,
+    pub(super) forked: bool,
+    pub(super) seen_at: Option<u64>,
+    /// Believed batches after the head, to be committed in order.
+    pub(super) queue: VecDeque<Signed<Batch>>,
+    /// What is being done with the first of them.
+    pub(super) front: Front,
+    /// Commits in a row that did not move the head.
+    pub(super) commits_failed: u8,
+    /// Peers that showed a batch newer than the head, latest first.
+    pub(super) offers: VecDeque<PeerId>,
+    pub(super) chase: Option<Chase>,
+    /// Chases in a row that ended because every peer lacked the batch after the head.
+    pub(super) gap_rounds: u8,
+    /// The store is asked to move the head back: nothing is certain before it has answered.
+    pub(super) on_hold: bool,
+}
+
+/// Where a batch stands that is vouched for.
+#[derive(Debug)]
+pub(super) enum Place {
+    /// It is newer than what is known, and counts.
+    Newer,
+    /// It has the number after the tip and does not link to it.
+    Diverges,
+    /// It does not count.
+    Refused(RefuseError),
+}
+
+impl Feed {
+    pub(super) fn new(known: KnownFeed) -> Self {
+        Self {
+            own: known.own,
+            head: known.head,
+            forked: known.forked,
+            seen_at: None,
+            queue: VecDeque::new(),
+            front: Front::Idle,
+            commits_failed: 0,
+            offers: VecDeque::new(),
+            chase: None,
+            gap_rounds: 0,
+            on_hold: false,
+        }
+    }
+
+    /// The newest batch that is believed.
+    pub(super) fn tip(&self) -> Option<Head> {
+        self.queue.back().map(Head::from).or(self.head)
+    }
+
+    /// Whether there is something to do.
+    pub(super) fn is_busy(&self) -> bool {
+        !self.queue.is_empty() || self.chase.is_some()
+    }
+
+    /// Finds the place of a batch that is vouched for, and puts it there or goes after what lies
+    /// between.
+    pub(super) fn place(&mut self, batch: &Signed<Batch>, peer: PeerId, wire: &mut Wire) -> Place {
+        let Some(tip) = self.tip() else {
+            self.chase(batch.seq, peer, wire.now);
+            return Place::Newer;
+        };
+        if self.on_hold {
+            return Place::Refused(RefuseError::Full);
+        }
+        if batch.id() == tip.id {
+            return Place::Refused(RefuseError::Known);
+        }
+        if batch.seq <= tip.seq {
+            return Place::Refused(self.older(batch, tip.seq, wire));
+        }
+        if let Some(target) = self.chase.as_ref().map(|chase| chase.target)
+            && batch.seq <= target
+            && batch.seq - tip.seq > 1
+        {
+            // It was passed on already, or a newer one was.
+            self.offer(peer);
+            let (found, known) = (batch.seq, target);
+            return Place::Refused(RefuseError::Stale { found, known });
+        }
+        if batch.seq - tip.seq > 1 {
+            return match tip.check_later(batch) {
+                Ok(()) => {
+                    self.chase(batch.seq, peer, wire.now);
+                    Place::Newer
+                }
+                Err(error) => Place::Refused(error.into()),
+            };
+        }
+        match tip.check_next(batch) {
+            Ok(()) if self.queue.len() >= MAX_QUEUE => Place::Refused(RefuseError::Full),
+            Ok(()) => {
+                self.offer(peer);
+                self.queue.push_back(batch.clone());
+                if let Some(chase) = &mut self.chase {
+                    chase.forget_run();
+                }
+                self.end_chase_if_done();
+                Place::Newer
+            }
+            Err(ChainError::Prev { .. }) => Place::Diverges,
+            Err(error) => Place::Refused(error.into()),
+        }
+    }
+
+    /// A batch that is not newer: known, or a proof that its provider contradicts itself.
+    fn older(&self, batch: &Signed<Batch>, tip: u64, wire: &mut Wire) -> RefuseError {
+        let known = self.queue.iter().find(|known| known.seq == batch.seq);
+        match known {
+            Some(known) if known.id() == batch.id() => RefuseError::Known,
+            Some(known) => {
+                if !self.forked {
+                    wire.job(Job::Fork {
+                        one: Box::new(known.clone()),
+                        other: Box::new(batch.clone()),
+                    });
+                }
+                RefuseError::Equivocation
+            }
+            None => {
+                if !self.forked {
+                    wire.job(Job::Compare(Box::new(batch.clone())));
+                }
+                RefuseError::Stale {
+                    found: batch.seq,
+                    known: tip,
+                }
+            }
+        }
+    }
+
+    /// Remembers that a peer has something newer.
+    pub(super) fn offer(&mut self, peer: PeerId) {
+        self.offers.retain(|known| *known != peer);
+        self.offers.push_front(peer);
+        self.offers.truncate(MAX_OFFERS);
+    }
+
+    /// Goes after the batches up to `target`, which `peer` showed.
+    pub(super) fn chase(&mut self, target: u64, peer: PeerId, now: Moment) {
+        self.offer(peer);
+        let chase = self.chase.get_or_insert_with(|| Chase::new(now.at));
+        chase.target = chase.target.max(target);
+    }
+
+    /// Drops everything that is not in the store.
+    pub(super) fn forget(&mut self) {
+        self.queue.clear();
+        self.front = Front::Idle;
+        self.chase = None;
+        self.commits_failed = 0;
+    }
+
+    /// Drops everything that is not in the store, until a peer shows it again.
+    pub(super) fn give_up(&mut self, id: &FeedId, what: &'static str, wire: &mut Wire) {
+        self.forget();
+        self.offers.clear();
+        wire.stats.fetch_failures += 1;
+        let feed = id.clone();
+        wire.note(Note::GaveUp { feed, what });
+    }
+
+    /// When something is due here, if it need not wait for an answer.
+    pub(super) fn timeout(&self, room_to_chase: bool, wire: &Wire) -> Option<Duration> {
+        if !self.is_busy() || self.on_hold || !wire.may_fetch() {
+            return None;
+        }
+        let chase = self.chase.as_ref();
+        let chase = chase.filter(|_| self.queue.len() < MAX_QUEUE);
+        let chase = chase.and_then(|chase| chase.timeout(room_to_chase));
+        self.front.timeout().into_iter().chain(chase).min()
+    }
+
+    pub(super) fn status(&self) -> FeedStatus {
+        let queued = self.queue.back().map(|batch| batch.seq);
+        let target = self.chase.as_ref().map(|chase| chase.target);
+        FeedStatus {
+            head: self.head,
+            behind: target.max(queued),
+            seen_at: self.seen_at,
+            forked: self.forked,
+        }
+    }
+}
