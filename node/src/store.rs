@@ -22,6 +22,7 @@ mod prune;
 mod publish;
 mod replicate;
 mod rows;
+mod settle;
 mod snapshot;
 
 pub use accept::{AcceptError, Accepted, CodeStatus, NewCode, SubmittedUnit};
