@@ -3,7 +3,7 @@
 //! A bundle is an answer of a gateway that nobody vouches for: it is verified as one, and brings
 //! something only for providers that are followed already.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bellwether_formats::batch::Batch;
 use bellwether_formats::car::Car;
@@ -76,7 +76,8 @@ impl Bundle {
     /// Reads a bundle. One bad block or signature is one too many: somebody meddled with it.
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, ClientError> {
         let mut bundle = Self::default();
-        for block in Car::decode(bytes, MAX_BUNDLE_BYTES)?.blocks {
+        let car = Car::decode(bytes, MAX_BUNDLE_BYTES)?;
+        for block in car.blocks {
             if block.cid().codec() != Codec::DagCbor || !block.bytes().starts_with(ENVELOPE) {
                 bundle.others.insert(block.cid(), block);
                 continue;
@@ -88,6 +89,13 @@ impl Bundle {
                     Err(no_descriptor) => return Err(refused(&block, no_batch, no_descriptor)),
                 },
             }
+        }
+        let batches: BTreeSet<Cid> = bundle.batches.iter().map(Signed::cid).collect();
+        if let Some(root) = car.roots.iter().find(|root| !batches.contains(root)) {
+            return Err(ClientError::Refused {
+                rule: "car",
+                reason: format!("the root {root} is not a batch in the bundle"),
+            });
         }
         bundle
             .descriptors

@@ -115,14 +115,15 @@ pub(crate) fn again(order_so_far: &[Gateway], named: &[Gateway], random: u64) ->
 
 /// Fisher and Yates, with a small generator: which gateway is asked first is no secret.
 fn shuffle<T>(items: &mut [T], random: u64) {
-    let mut state = random | 1;
+    let mut state = random;
     for last in (1..items.len()).rev() {
-        // xorshift64 (Marsaglia 2003)
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
+        // SplitMix64 (Steele, Lea, Flood 2014)
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         let among = u64::try_from(last).unwrap_or(u64::MAX).saturating_add(1);
-        items.swap(last, usize::try_from(state % among).unwrap_or(0));
+        let chosen = (mixed ^ (mixed >> 31)) % among;
+        items.swap(last, usize::try_from(chosen).unwrap_or(0));
     }
 }
 

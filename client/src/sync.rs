@@ -23,7 +23,7 @@ pub(crate) mod parts;
 mod read;
 
 /// How many gateways are asked for the descriptor and for the heads, where as many are known: a
-/// single one could show everybody a story of its own. Source: spec §1.5, §11.2.
+/// single one could show everybody a story of its own. Source: spec §1.4, §11.2.
 const WITNESSES: usize = 2;
 
 /// Something to ask a gateway for: an HTTP GET without cookies, cache or redirects, with the same

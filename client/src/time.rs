@@ -34,7 +34,9 @@ pub fn parse(text: &str) -> Result<u64, ParseTimeError> {
         return Err(ParseTimeError);
     }
     let upper = text.to_ascii_uppercase();
-    let (local, offset) = split_offset(&upper).ok_or(ParseTimeError)?;
+    let (local, offset) = split_offset(&upper)
+        .filter(|(local, _)| local.ends_with(|last: char| last.is_ascii_digit()))
+        .ok_or(ParseTimeError)?;
     let local = humantime::parse_rfc3339(&format!("{local}Z")).map_err(|_| ParseTimeError)?;
     seconds(local)
         .checked_add_signed(-offset)
@@ -108,6 +110,7 @@ mod tests {
             "2026-11-21T09:30:00+1:00",
             "2026-11-21T09:30:00+24:00",
             "2026-11-21T09:30:00ZZ",
+            "2026-11-21T09:30:00Z+01:00",
             "1970-01-01T00:00:00+00:01",
             "99999999999999999999999",
             "é026-11-21T09:30:00+01:00",

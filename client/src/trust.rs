@@ -1,4 +1,4 @@
-//! What is believed, and why. Pure: no I/O, no clock. Source: spec §1.5, §4.3, §11.3.
+//! What is believed, and why. Pure: no I/O, no clock. Source: spec §1.4, §4.3, §11.3.
 //!
 //! A client trusts the provider ids it was given by hand and nothing else. From them follows the
 //! descriptor of the highest epoch, from that the batches that its keys vouch for, and from those

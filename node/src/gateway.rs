@@ -1,9 +1,9 @@
 //! The node's public, read-only face over HTTP. Source: spec §8.1 to §8.6.
 //!
-//! What is asked is read from the path alone ([`path`](mod@path), pure), found in one snapshot of
-//! the store on the blocking pool ([`bundle`]), and answered with what caches need
-//! ([`conditional`], [`range`], pure).
+//! What is asked is read from the path alone (`path`, pure), found in one snapshot of the store on
+//! the blocking pool (`bundle`), and answered with what caches need (`conditional`, `range`, pure).
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,27 +58,42 @@ const RAW: &str = "application/vnd.ipld.raw";
 const CAR: &str = "application/vnd.ipld.car; version=1";
 const DAG_CBOR: &str = "application/vnd.ipld.dag-cbor";
 
-/// What the gateway serves from. Clones are the same.
+/// What the gateway serves from.
 #[derive(Clone)]
-pub struct GatewayState(Arc<Inner>);
+pub struct GatewayState {
+    /// The node's store; only read.
+    pub store: Store,
+    /// Tells the time.
+    pub clock: Clock,
+    /// Most bytes of blocks that the store shall keep: `/health` says when it is nearly full.
+    pub max_bytes: u64,
+}
+
+impl fmt::Debug for GatewayState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("GatewayState")
+    }
+}
+
+/// The gateway at work. Clones are the same.
+#[derive(Clone)]
+struct Gateway(Arc<Inner>);
 
 struct Inner {
     store: Store,
     clock: Clock,
-    health: health::Disk,
-    reads: Semaphore,
+    disk: health::Disk,
+    reads: Arc<Semaphore>,
     budget: Budget,
 }
 
-impl GatewayState {
-    /// A gateway of `store`, of whose blocks at most `max_bytes` shall be kept: `/health` says
-    /// when it is nearly full.
-    pub fn new(store: Store, clock: Clock, max_bytes: u64) -> Self {
+impl Gateway {
+    fn new(state: GatewayState) -> Self {
         Self(Arc::new(Inner {
-            store,
-            clock,
-            health: health::Disk::new(max_bytes),
-            reads: Semaphore::new(READS),
+            store: state.store,
+            clock: state.clock,
+            disk: health::Disk::new(state.max_bytes),
+            reads: Arc::new(Semaphore::new(READS)),
             budget: Budget::new(ANSWER_BYTES),
         }))
     }
@@ -92,17 +107,17 @@ impl GatewayState {
         &self,
         job: impl FnOnce(&Snapshot) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Trouble> {
-        let place = time::timeout(PATIENCE, self.0.reads.acquire()).await;
-        let _place = place.map_err(|_| Trouble::Busy)?;
+        let place = Arc::clone(&self.0.reads).acquire_owned();
+        let place = time::timeout(PATIENCE, place).await;
+        let place = place.map_err(|_| Trouble::Busy)?;
         let store = self.0.store.clone();
-        let read = tokio::task::spawn_blocking(move || job(&store.snapshot()?)).await;
+        let read = tokio::task::spawn_blocking(move || {
+            // Held until the read is done, also if the peer has long gone.
+            let _place = place;
+            job(&store.snapshot()?)
+        });
+        let read = read.await;
         Ok(read.map_err(|_| Trouble::Panic)??)
-    }
-}
-
-impl std::fmt::Debug for GatewayState {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("GatewayState")
     }
 }
 
@@ -119,13 +134,15 @@ enum Trouble {
 
 /// The gateway. It answers every path, those with 404 too that it does not know.
 pub fn router(state: GatewayState) -> Router {
-    Router::new().fallback(serve).with_state(state)
+    Router::new()
+        .fallback(serve)
+        .with_state(Gateway::new(state))
 }
 
-async fn serve(State(state): State<GatewayState>, request: Request) -> Response {
+async fn serve(State(gateway): State<Gateway>, request: Request) -> Response {
     let (asked, _) = request.into_parts();
     let mut answer = match asked.method {
-        Method::GET | Method::HEAD => look_up(&state, &asked).await,
+        Method::GET | Method::HEAD => look_up(&gateway, &asked).await,
         Method::OPTIONS if asked.headers.contains_key(PREFLIGHT) => preflight(),
         _ => {
             let message = "this resource is for GET and HEAD";
@@ -172,26 +189,26 @@ fn preflight() -> Response {
     answer
 }
 
-async fn look_up(state: &GatewayState, asked: &Parts) -> Response {
+async fn look_up(gateway: &Gateway, asked: &Parts) -> Response {
     let target = match path::parse(&asked.uri, &asked.headers) {
         Ok(target) => target,
         Err(error) => return refuse(error.status(), error.rule(), error),
     };
     let found = match target {
-        Target::Block(cid) => block(state, asked, cid).await,
+        Target::Block(cid) => block(gateway, asked, cid).await,
         Target::Heads(zone) => {
             let make = move |snapshot: &Snapshot| bundle::heads(snapshot, &zone).map(Some);
-            made(state, asked, CAR, BUNDLE_BYTES, make).await
+            made(gateway, asked, CAR, BUNDLE_BYTES, make).await
         }
         Target::After(feed, seq) => {
             let make = move |snapshot: &Snapshot| bundle::after(snapshot, &feed, seq);
-            made(state, asked, CAR, BUNDLE_BYTES, make).await
+            made(gateway, asked, CAR, BUNDLE_BYTES, make).await
         }
         Target::Descriptor(provider) => {
             let make = move |snapshot: &Snapshot| bundle::descriptor(snapshot, &provider);
-            made(state, asked, DAG_CBOR, MAX_DESCRIPTOR_BYTES, make).await
+            made(gateway, asked, DAG_CBOR, MAX_DESCRIPTOR_BYTES, make).await
         }
-        Target::Health => health::answer(state).await,
+        Target::Health => health::answer(gateway).await,
     };
     match found {
         Ok(Some(answer)) => answer,
@@ -209,10 +226,10 @@ async fn look_up(state: &GatewayState, asked: &Parts) -> Response {
 }
 
 /// A block never changes: it is kept for ever, and asked for in ranges.
-async fn block(state: &GatewayState, asked: &Parts, cid: Cid) -> Result<Option<Response>, Trouble> {
-    let memory = state.0.budget.reserve(MAX_BLOCK_BYTES).await;
+async fn block(gateway: &Gateway, asked: &Parts, cid: Cid) -> Result<Option<Response>, Trouble> {
+    let memory = gateway.0.budget.reserve(MAX_BLOCK_BYTES).await;
     let memory = memory.ok_or(Trouble::Busy)?;
-    let bytes = state.read(move |snapshot| snapshot.bytes(&cid)).await?;
+    let bytes = gateway.read(move |snapshot| snapshot.bytes(&cid)).await?;
     let Some(bytes) = bytes.map(|bytes| memory.hold(bytes)) else {
         return Ok(None);
     };
@@ -266,15 +283,15 @@ struct Made {
 
 /// What changes with the feeds: known by its hash, kept for a minute and never past its time.
 async fn made(
-    state: &GatewayState,
+    gateway: &Gateway,
     asked: &Parts,
     kind: &'static str,
     memory: usize,
     make: impl FnOnce(&Snapshot) -> Result<Option<Made>, StoreError> + Send + 'static,
 ) -> Result<Option<Response>, Trouble> {
-    let memory = state.0.budget.reserve(memory).await;
+    let memory = gateway.0.budget.reserve(memory).await;
     let memory = memory.ok_or(Trouble::Busy)?;
-    let made = state.read(move |snapshot| {
+    let made = gateway.read(move |snapshot| {
         let made = make(snapshot)?;
         Ok(made.map(|made| (Sha256::digest(&made.bytes), made)))
     });
@@ -287,7 +304,7 @@ async fn made(
     } else {
         answer(StatusCode::OK, kind, memory.hold(made.bytes))
     };
-    let max_age = made.fresh_until.saturating_sub(state.now()).min(MAX_AGE);
+    let max_age = made.fresh_until.saturating_sub(gateway.now()).min(MAX_AGE);
     let fields = answer.headers_mut();
     if let Ok(kept) = HeaderValue::try_from(format!("public, max-age={max_age}")) {
         fields.insert(header::CACHE_CONTROL, kept);

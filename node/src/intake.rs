@@ -54,10 +54,10 @@ struct Inner {
     clock: Clock,
     guesses: Mutex<Guesses>,
     /// Reports in work or waiting for it.
-    admitted: Semaphore,
+    admitted: Arc<Semaphore>,
     /// Reports in work: as many as there are cores, so that a flood leaves the rest of the node
     /// its share.
-    working: Semaphore,
+    working: Arc<Semaphore>,
 }
 
 impl IntakeState {
@@ -78,8 +78,8 @@ impl IntakeState {
             accepted,
             clock,
             guesses: Mutex::new(Guesses::new(now())),
-            admitted: Semaphore::new(cores * (1 + WAITING_PER_CORE)),
-            working: Semaphore::new(cores),
+            admitted: Arc::new(Semaphore::new(cores * (1 + WAITING_PER_CORE))),
+            working: Arc::new(Semaphore::new(cores)),
         }))
     }
 }
@@ -143,10 +143,17 @@ async fn post(state: IntakeState, request: Request) -> Result<Accepted, Refusal>
     };
     state.check_guesses(address)?;
 
-    let _admitted = state.0.admitted.try_acquire().map_err(|_| Refusal::Busy)?;
-    let _working = state.0.working.acquire().await.map_err(|_| Refusal::Busy)?;
+    let admitted = Arc::clone(&state.0.admitted).try_acquire_owned();
+    let admitted = admitted.map_err(|_| Refusal::Busy)?;
+    let working = Arc::clone(&state.0.working).acquire_owned().await;
+    let working = working.map_err(|_| Refusal::Busy)?;
     let intake = state.clone();
-    let judged = tokio::task::spawn_blocking(move || intake.judge(&body, address)).await;
+    let judged = tokio::task::spawn_blocking(move || {
+        // They are held until the work is done, also if the peer has long gone.
+        let _places = (admitted, working);
+        intake.judge(&body, address)
+    });
+    let judged = judged.await;
     let accepted = judged.map_err(|_| Refusal::Panic)??;
     tracing::info!(
         new = accepted.new,

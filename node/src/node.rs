@@ -23,9 +23,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether_formats::descriptor::Gateway;
-use bellwether_formats::share::Share;
-use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -43,8 +40,10 @@ use crate::relay::{self, RelayConfig, RelayStatus};
 use crate::store::{Store, StoreError};
 
 mod control;
+mod info;
 
 use control::Control;
+pub use info::Info;
 
 /// Messages of peers that wait for the relay; above it they are dropped and asked for again.
 const MAX_EVENTS: usize = 256;
@@ -61,23 +60,6 @@ const FENCE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long tasks may take to end, once told to.
 pub const GRACE: Duration = Duration::from_secs(10);
-
-/// What a node says of itself when it runs: the one line of `run`.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-pub struct Info {
-    /// The provider's id.
-    pub provider: Option<String>,
-    /// The node's name in the network.
-    pub peer_id: String,
-    /// Where other nodes reach it.
-    pub p2p: Vec<String>,
-    /// Where clients reach it.
-    pub gateway: Option<String>,
-    /// Where seed reports are taken.
-    pub intake: Option<String>,
-    /// What to hand to followers.
-    pub share: Option<String>,
-}
 
 /// A running node. Dropping it tells its tasks to stop; [`shutdown`](Self::shutdown) also waits.
 #[derive(Debug)]
@@ -119,7 +101,7 @@ impl Node {
             Some(publisher) => start_intake(&dir, &config, &store, publisher, &tasks).await?,
             None => None,
         };
-        let info = info(&config, &store, &network, gateway, intake)?;
+        let info = Info::of(&config, &store, &network, gateway, intake)?;
         let admin = Admin::new(dir.clone(), config, store);
         let control = Control {
             admin,
@@ -293,8 +275,11 @@ async fn start_gateway(
     };
     let listener = bind("gateway.listen", listen).await?;
     let address = listener.local_addr()?;
-    let clock = Arc::new(clock::now);
-    let state = GatewayState::new(store.clone(), clock, config.retain.max_bytes);
+    let state = GatewayState {
+        store: store.clone(),
+        clock: Arc::new(clock::now),
+        max_bytes: config.retain.max_bytes,
+    };
     let router = gateway::router(state);
     let serving = http::serve(
         listener,
@@ -359,58 +344,6 @@ fn addresses(key: &'static str, texts: &[String]) -> Result<Vec<network::Multiad
         })
     };
     texts.iter().map(parse).collect()
-}
-
-fn info(
-    config: &Config,
-    store: &Store,
-    network: &NetworkHandle,
-    gateway: Option<String>,
-    intake: Option<String>,
-) -> Result<Info, StartError> {
-    let p2p: Vec<String> = network
-        .listen_addrs()
-        .iter()
-        .map(ToString::to_string)
-        .collect();
-    let provider = match &config.provider {
-        Some(provider) => Some(provider.id()?),
-        None => None,
-    };
-    let share = match provider {
-        Some(id) => {
-            let descriptor = store.descriptor(&id)?;
-            let named = descriptor.map(|descriptor| descriptor.gateways.clone());
-            let own = gateway.iter().map(|url| Gateway {
-                url: url.clone(),
-                operator: config.operator.clone(),
-            });
-            let gateways = match named {
-                Some(named) if !named.is_empty() => named,
-                _ => own.collect(),
-            };
-            let zones = config
-                .own_feeds()?
-                .into_iter()
-                .map(|feed| feed.zone)
-                .collect();
-            Some(Share {
-                provider: id,
-                zones,
-                gateways,
-                peers: p2p.clone(),
-            })
-        }
-        None => None,
-    };
-    Ok(Info {
-        provider: provider.map(|id| id.to_string()),
-        peer_id: network.peer_id().to_string(),
-        p2p,
-        gateway,
-        intake,
-        share: share.map(|share| share.to_string()),
-    })
 }
 
 /// Why a node did not start.

@@ -4,9 +4,9 @@
 //! where blame is decided ([`RefuseError::verdict`]). Towards the network nothing here waits;
 //! towards the disk it does, for the network drops what it cannot hand over, and asks again.
 
-mod driver;
-mod perform;
-mod server;
+pub(crate) mod driver;
+pub(crate) mod perform;
+pub(crate) mod server;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

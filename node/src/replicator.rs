@@ -17,6 +17,7 @@
 mod chase;
 mod descriptor;
 mod feed;
+mod io;
 mod judge;
 mod queue;
 mod wire;
@@ -24,18 +25,17 @@ mod wire;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use bellwether_formats::batch::Batch;
-use bellwether_formats::chain::Head;
-use bellwether_formats::cid::{Block, Cid};
+use bellwether_formats::cid::Cid;
 use bellwether_formats::descriptor::Descriptor;
-use bellwether_formats::id::{FeedId, ObjectId, ProviderId, Zone};
+use bellwether_formats::id::{FeedId, ProviderId};
 use bellwether_formats::signed::Signed;
 
 use self::descriptor::Provider;
 use self::feed::Feed;
 use self::wire::{What, Wire};
-use crate::network::{NoneReason, PeerId, SyncRequest};
-use crate::relay::RefuseError;
+use crate::network::PeerId;
+
+pub use io::{Answer, FeedStatus, Input, Job, KnownFeed, Moment, Note, Output, Stats};
 
 /// Feeds in one question for heads. Source: spec §9.3 (so that the answer is never cut).
 pub const HEADS_PAGE: usize = 128;
@@ -85,191 +85,6 @@ const ASKED_FOR: Duration = Duration::from_secs(40);
 
 /// Shortest time between two timeouts, so that no error can make the driver spin.
 const PAUSE: Duration = Duration::from_millis(20);
-
-/// The time, twice.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Moment {
-    /// For rules: seconds of UTC.
-    pub utc: u64,
-    /// For waiting: since some start, never going back.
-    pub at: Duration,
-}
-
-/// What the store knows of a feed.
-#[derive(Clone, Debug)]
-pub struct KnownFeed {
-    /// The feed.
-    pub feed: FeedId,
-    /// Its newest batch.
-    pub head: Option<Head>,
-    /// Whether a proof of equivocation is kept.
-    pub forked: bool,
-    /// Whether this node publishes it.
-    pub own: bool,
-}
-
-/// What happened outside.
-#[derive(Debug)]
-#[expect(missing_docs, reason = "the fields are explained with their variants")]
-pub enum Input {
-    /// A peer is connected. `jitter` is any number, drawn for it.
-    Connected { peer: PeerId, jitter: u32 },
-    /// It is gone.
-    Disconnected { peer: PeerId },
-    /// A peer passed on a batch; it waits for its verdict under `token`.
-    Gossip {
-        peer: PeerId,
-        token: u64,
-        batch: Box<Signed<Batch>>,
-    },
-    /// What came of a question.
-    Answer { tag: u64, answer: Answer },
-    /// This node has published a batch; it is in the store.
-    Published(Box<Signed<Batch>>),
-    /// This node's own provider has a new descriptor; it is in the store.
-    Renewed(Box<Signed<Descriptor>>),
-    /// The head of a feed after [`Job::Commit`] or [`Job::Anchor`], whether or not that went well.
-    Stored { feed: FeedId, head: Option<Head> },
-    /// The blocks of [`Job::Lookup`] that the store does not have.
-    Lacks {
-        feed: FeedId,
-        batch: ObjectId,
-        cids: Vec<Cid>,
-    },
-    /// A proof of equivocation is kept.
-    Forked { feed: FeedId },
-    /// Time has passed.
-    Tick,
-}
-
-/// An answer, verified as far as it can be without knowing the question's reason.
-#[derive(Debug)]
-pub enum Answer {
-    /// Newest batches.
-    Heads(Vec<Signed<Batch>>),
-    /// Consecutive batches.
-    Batches(Vec<Signed<Batch>>),
-    /// The block that was asked for.
-    Block(Block),
-    /// A descriptor.
-    Descriptor(Box<Signed<Descriptor>>),
-    /// The peer has nothing to give.
-    None(NoneReason),
-    /// No answer came, or none could: nobody's fault.
-    Failed,
-    /// Bytes that no honest peer sends.
-    Bad,
-}
-
-/// What the driver must do, in this order.
-#[derive(Debug)]
-#[expect(missing_docs, reason = "the fields are explained with their variants")]
-pub enum Output {
-    /// Ask a peer; the outcome comes back under `tag`.
-    Ask {
-        peer: PeerId,
-        tag: u64,
-        request: SyncRequest,
-    },
-    /// What a gossiped batch is worth.
-    Judged {
-        token: u64,
-        result: Result<(), RefuseError>,
-    },
-    /// Something for the store.
-    Store(Job),
-    /// A peer has a batch of this node's own feed that the store lacks.
-    Fence { zone: Zone, seq: u64 },
-    /// Something that an operator should read.
-    Note(Note),
-}
-
-/// Work for the store.
-#[derive(Debug)]
-#[expect(missing_docs, reason = "the fields are explained with their variants")]
-pub enum Job {
-    /// Keep a descriptor, the newest of its provider.
-    Descriptor(Box<Signed<Descriptor>>),
-    /// Say which of these blocks are missing: [`Input::Lacks`].
-    Lookup {
-        feed: FeedId,
-        batch: ObjectId,
-        cids: Vec<Cid>,
-    },
-    /// Keep blocks ahead of their batch.
-    Keep(Vec<Block>),
-    /// Keep a batch with the blocks that were missing: [`Input::Stored`].
-    Commit {
-        batch: Box<Signed<Batch>>,
-        blocks: Vec<Block>,
-    },
-    /// Drop all batches of a feed.
-    Forget(FeedId),
-    /// Drop the batches that an anchor disowns: those after it where the store has it, else all.
-    /// Then [`Input::Stored`].
-    Anchor {
-        feed: FeedId,
-        seq: u64,
-        id: ObjectId,
-    },
-    /// Keep the proof that a provider signed two batches of one number.
-    Fork {
-        one: Box<Signed<Batch>>,
-        other: Box<Signed<Batch>>,
-    },
-    /// Keep the proof if the store has another batch of this number: then [`Input::Forked`].
-    Compare(Box<Signed<Batch>>),
-}
-
-/// What an operator should read.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[expect(missing_docs, reason = "the fields are explained with their variants")]
-pub enum Note {
-    /// An anchor disowned the head.
-    Anchored { feed: FeedId, seq: u64 },
-    /// A provider signed two batches of one number.
-    Forked { feed: FeedId },
-    /// Nobody has the batches after the head any more; the chain starts anew, at `seq`.
-    Restarted { feed: FeedId, seq: u64 },
-    /// Batches or blocks were not found; the next round tries again.
-    GaveUp { feed: FeedId, what: &'static str },
-    /// A peer broke the rules of the exchange.
-    Blamed { peer: PeerId, what: &'static str },
-}
-
-/// What was done since the start; for `status` and metrics.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Stats {
-    /// Gossiped batches that count and were passed on.
-    pub accepted: u64,
-    /// Gossiped batches ignored: nobody is to blame.
-    pub ignored: u64,
-    /// Batches committed.
-    pub committed: u64,
-    /// Batches or blocks given up until the next round.
-    pub fetch_failures: u64,
-    /// Answers that no honest peer sends.
-    pub bad_answers: u64,
-    /// Proofs of equivocation.
-    pub forks: u64,
-    /// Bodies that are not of the size which their batch says: the provider's fault.
-    pub wrong_sizes: u64,
-    /// Answers to questions for heads.
-    pub heads_answered: u64,
-}
-
-/// How a feed is doing.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct FeedStatus {
-    /// The newest batch in the store.
-    pub head: Option<Head>,
-    /// Number of the newest batch seen at a peer, if it is not here yet.
-    pub behind: Option<u64>,
-    /// When a peer last showed its newest batch or a newer one, in seconds of UTC.
-    pub seen_at: Option<u64>,
-    /// Whether a proof of equivocation is kept.
-    pub forked: bool,
-}
 
 /// Decides. The same inputs at the same times always give the same outputs.
 #[derive(Debug)]
@@ -462,5 +277,7 @@ impl Replicator {
     }
 }
 
+#[cfg(test)]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

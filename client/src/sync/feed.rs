@@ -301,8 +301,11 @@ impl FeedSync {
 
     fn finish(&mut self, context: &mut Context) {
         let answered = !self.heads.is_empty();
-        let known = |(_, head): &(usize, Signed<Batch>)| self.feed.batch(head.id()).is_some();
-        if self.heads.iter().any(known) {
+        let own = self.feed.head().map_or(0, |head| head.seq);
+        let current = |(_, head): &(usize, Signed<Batch>)| {
+            head.seq >= own && self.feed.batch(head.id()).is_some()
+        };
+        if self.heads.iter().any(current) {
             self.feed.set_reached(context.now);
             context.keep(None, Some(self.feed.clone()), Vec::new());
         }

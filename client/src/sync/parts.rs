@@ -1,4 +1,4 @@
-//! What a batch's parts ask of a client, and whether their bodies are right. Source: spec §6.2.
+//! What a batch's parts ask of a client, and whether their bodies are right. Source: spec §6.1.
 
 use bellwether_formats::batch::{Batch, OpenPart, Part};
 use bellwether_formats::body::open::OpenBody;

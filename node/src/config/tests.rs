@@ -56,7 +56,8 @@ fn a_misspelt_key_is_named() {
 
 #[test]
 fn what_types_cannot_say_is_checked() {
-    let cases: [(&str, fn(&mut Config)); 8] = [
+    type Break = fn(&mut Config);
+    let cases: [(&str, Break); 8] = [
         ("carry", |c| {
             c.provider = None;
             c.carry.clear();

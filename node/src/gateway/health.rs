@@ -5,7 +5,7 @@ use axum::response::Response;
 use serde_json::json;
 use tokio::sync::Mutex;
 
-use super::{GatewayState, Trouble};
+use super::{Gateway, Trouble};
 use crate::http::answer;
 use crate::store::FeedHead;
 
@@ -39,11 +39,11 @@ impl Disk {
 }
 
 /// 200 while all is well, else 503; the same JSON.
-pub(super) async fn answer(state: &GatewayState) -> Result<Option<Response>, Trouble> {
-    let now = state.now();
-    let disk = &state.0.health;
-    let used = used_bytes(state, now).await?;
-    let heads = state.read(|snapshot| snapshot.heads()).await?;
+pub(super) async fn answer(gateway: &Gateway) -> Result<Option<Response>, Trouble> {
+    let now = gateway.now();
+    let disk = &gateway.0.disk;
+    let used = used_bytes(gateway, now).await?;
+    let heads = gateway.read(|snapshot| snapshot.heads()).await?;
     let is_stale = |head: &&FeedHead| head.head.next_by < now;
     let stale: Vec<_> = heads
         .iter()
@@ -73,14 +73,14 @@ pub(super) async fn answer(state: &GatewayState) -> Result<Option<Response>, Tro
     Ok(Some(answer::json(status, &value)))
 }
 
-async fn used_bytes(state: &GatewayState, now: u64) -> Result<u64, Trouble> {
-    let mut counted = state.0.health.counted.lock().await;
+async fn used_bytes(gateway: &Gateway, now: u64) -> Result<u64, Trouble> {
+    let mut counted = gateway.0.disk.counted.lock().await;
     if let Some((at, used)) = *counted
         && now.checked_sub(at).is_some_and(|age| age < COUNT_SERVES_S)
     {
         return Ok(used);
     }
-    let used = state.read(|snapshot| snapshot.used_bytes()).await?;
+    let used = gateway.read(|snapshot| snapshot.used_bytes()).await?;
     *counted = Some((now, used));
     Ok(used)
 }

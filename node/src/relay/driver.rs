@@ -306,7 +306,7 @@ impl Driver {
 }
 
 /// Believes a gossiped message that is a batch of its topic's zone.
-pub(super) fn open(topic: Zone, data: &[u8]) -> Result<Signed<Batch>, RefuseError> {
+pub(crate) fn open(topic: Zone, data: &[u8]) -> Result<Signed<Batch>, RefuseError> {
     let batch = Signed::<Batch>::open(data)?;
     if batch.zone != topic {
         let found = batch.zone.clone();
@@ -316,7 +316,7 @@ pub(super) fn open(topic: Zone, data: &[u8]) -> Result<Signed<Batch>, RefuseErro
 }
 
 /// Verifies an answer; `wanted` is the block that was asked for, if one was.
-pub(super) fn verify(wanted: Option<Cid>, result: Result<SyncResponse, RequestError>) -> Answer {
+pub(crate) fn verify(wanted: Option<Cid>, result: Result<SyncResponse, RequestError>) -> Answer {
     let batches = |envelopes: Vec<Vec<u8>>| -> Result<Vec<Signed<Batch>>, OpenError> {
         envelopes.iter().map(|bytes| Signed::open(bytes)).collect()
     };

@@ -92,6 +92,15 @@ impl Feed {
         if batch.seq <= tip.seq {
             return Place::Refused(self.older(batch, tip.seq, wire));
         }
+        if let Some(target) = self.chase.as_ref().map(|chase| chase.target)
+            && batch.seq <= target
+            && batch.seq - tip.seq > 1
+        {
+            // It was passed on already, or a newer one was.
+            self.offer(peer);
+            let (found, known) = (batch.seq, target);
+            return Place::Refused(RefuseError::Stale { found, known });
+        }
         if batch.seq - tip.seq > 1 {
             return match tip.check_later(batch) {
                 Ok(()) => {

@@ -11,7 +11,7 @@ use super::{Body, Feed, Gap, KnownBatch};
 
 impl Feed {
     /// Lets an anchor act, if it stands against the head and the head is not its ancestor. Gives
-    /// whether it did. Source: spec §1.6.
+    /// whether it did. Source: spec §1.5.
     pub fn apply_anchor(&mut self, anchor: &Anchor, now: u64) -> bool {
         let Some(head) = self.head() else {
             return false;
