@@ -337,8 +337,8 @@ impl PublishZoneError {
                 Some("renew the descriptor: `bellwether-node descriptor renew --root FILE`")
             }
             Self::Fenced { .. } => Some(
-                "this data directory is older than what was published; the node is catching up \
-                 from its relays and must then be adopted with `signer adopt`",
+                "this data directory is older than what was published; the node signs again once \
+                 it has caught up from its relays",
             ),
             _ => None,
         }
