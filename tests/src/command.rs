@@ -1,0 +1,156 @@
+//! The binaries under test, and how a verb is run: to its end, within a time, output captured.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+/// Longest time that a verb takes, on a machine that has other things to do.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a verb said.
+#[derive(Debug)]
+pub struct Output {
+    /// The command line, for messages.
+    pub line: String,
+    /// Exit status.
+    pub code: i32,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+impl Output {
+    /// The output of a verb that must have ended with `code`.
+    #[track_caller]
+    pub fn exit(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "{self:#?}");
+        self
+    }
+
+    /// The output of a verb that must have succeeded.
+    #[track_caller]
+    pub fn ok(self) -> Self {
+        self.exit(0)
+    }
+
+    /// The lines of standard output.
+    pub fn lines(&self) -> Vec<&str> {
+        self.stdout.lines().collect()
+    }
+
+    /// Standard output as one JSON object a line.
+    #[track_caller]
+    pub fn json(&self) -> Vec<serde_json::Value> {
+        let read = |line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{self:#?}"));
+        self.lines().into_iter().map(read).collect()
+    }
+}
+
+/// The node's binary.
+pub fn node() -> Command {
+    Command::new(&binaries().0)
+}
+
+/// The client's binary.
+pub fn client() -> Command {
+    Command::new(&binaries().1)
+}
+
+/// Runs a command to its end. It must neither hang nor panic.
+#[track_caller]
+pub fn run(command: &mut Command) -> Output {
+    run_within(command, PATIENCE)
+}
+
+/// Runs a command to its end, within a time.
+#[track_caller]
+pub fn run_within(command: &mut Command, patience: Duration) -> Output {
+    let args = command.get_args().map(OsStr::to_string_lossy);
+    let line = args.collect::<Vec<_>>().join(" ");
+    command.stdin(Stdio::null());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+    let (stdout, stderr) = (thread::spawn(|| slurp(stdout)), thread::spawn(|| slurp(stderr)));
+    let status = wait(&mut child, patience);
+    if status.is_none() {
+        // This very child, by its handle.
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let (stdout, stderr) = (stdout.join().unwrap(), stderr.join().unwrap());
+    assert!(status.is_some(), "`{line}` hangs; it said: {stdout}\n{stderr}");
+    assert!(!stderr.contains("panicked"), "`{line}` panicked: {stderr}");
+    let code = status.and_then(|status| status.code()).unwrap_or(-1);
+    Output { line, code, stdout, stderr }
+}
+
+/// Waits for a child's end; none if it takes too long.
+pub fn wait(child: &mut Child, patience: Duration) -> Option<ExitStatus> {
+    let began = Instant::now();
+    loop {
+        match child.try_wait().unwrap() {
+            Some(status) => return Some(status),
+            None if began.elapsed() > patience => return None,
+            None => thread::sleep(Duration::from_millis(5)),
+        }
+    }
+}
+
+fn slurp(mut from: impl Read) -> String {
+    let mut bytes = Vec::new();
+    let _ = from.read_to_end(&mut bytes);
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Where the two binaries lie: beside the test's own executable, built if they are not there or
+/// older than what they are built from.
+fn binaries() -> &'static (PathBuf, PathBuf) {
+    static BINARIES: OnceLock<(PathBuf, PathBuf)> = OnceLock::new();
+    BINARIES.get_or_init(|| {
+        let exe = std::env::current_exe().unwrap();
+        let folder = exe.ancestors().nth(2).unwrap().to_owned();
+        let suffix = std::env::consts::EXE_SUFFIX;
+        let path = |name| folder.join(format!("{name}{suffix}"));
+        let both = (path("bellwether-node"), path("bellwether"));
+        if !is_fresh(&both.0) || !is_fresh(&both.1) {
+            build(&folder);
+        }
+        both
+    })
+}
+
+fn build(folder: &Path) {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(crate::repository()).arg("build").arg("--locked");
+    cargo.args(["-p", "bellwether-node", "-p", "bellwether-client", "--bins"]);
+    cargo.arg("--target-dir").arg(folder.parent().unwrap());
+    if folder.ends_with("release") {
+        cargo.arg("--release");
+    }
+    assert!(cargo.status().unwrap().success(), "the binaries do not build");
+}
+
+/// Whether a binary is newer than everything that it was built from, which the file beside it
+/// lists: `binary: source source …`, spaces in names escaped.
+fn is_fresh(binary: &Path) -> bool {
+    let time = |path: &Path| fs::metadata(path).and_then(|file| file.modified()).ok();
+    let Some(built) = time(binary) else {
+        return false;
+    };
+    let Ok(list) = fs::read_to_string(binary.with_extension("d")) else {
+        return false;
+    };
+    let Some((_, sources)) = list.split_once(": ") else {
+        return false;
+    };
+    let sources = sources.replace("\\ ", "\0");
+    let mut sources = sources.split_whitespace().map(|path| PathBuf::from(path.replace('\0', " ")));
+    sources.all(|path| time(&path).is_some_and(|changed: SystemTime| changed <= built))
+}
