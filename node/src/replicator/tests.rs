@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use bellwether_formats::batch::Batch;
 use bellwether_formats::chain::ChainError;
-use bellwether_formats::cid::{Block, Codec};
+use bellwether_formats::cid::Block;
 use bellwether_formats::signed::Signed;
 
 use super::testing::*;
@@ -517,13 +517,6 @@ fn an_anchor_off_the_known_chain_begins_it_anew() {
         let next = author.beat(chain.last());
         let store = memory();
         author.fill(&store, &chain, &[]);
-        store
-            .put_blocks(&[Block::of(
-                Codec::DagCbor,
-                Author::new(1).descriptor.envelope().to_vec(),
-            )
-            .unwrap()])
-            .unwrap();
         store.replicate(&next, &[]).unwrap();
         node.connect(peer(1));
         for _ in 0..3 {
