@@ -321,7 +321,11 @@ fn only_what_is_carried_is_answered() {
     let body = block(b"\x01");
     let last = author.batch_of(chain.last(), &[&body], |_| {});
     author.fill(&store, &chain, &[]);
-    author.fill(&store, &[last.clone()], std::slice::from_ref(&body));
+    author.fill(
+        &store,
+        std::slice::from_ref(&last),
+        std::slice::from_ref(&body),
+    );
     let foreign = other.beat(None);
     other.fill(&store, &[foreign], &[]);
     let feeds = [author.feed()].into();
