@@ -8,6 +8,7 @@
 
 mod der;
 mod file;
+pub mod post;
 mod report;
 
 #[cfg(test)]
@@ -122,7 +123,9 @@ impl Device {
         random: &[u8; Generator::MAX_SEED_BYTES],
     ) -> Result<Vec<u8>, ReportError> {
         let report = seed_report(&self.descriptors(), publisher, code)?;
-        self.renew(random);
+        if self.reports_current() {
+            self.renew(random);
+        }
         Ok(report)
     }
 
@@ -130,8 +133,8 @@ impl Device {
     ///
     /// For a report over several devices; each must then [`renew`](Self::renew).
     pub fn descriptors(&self) -> Vec<SeedDescriptor<'_>> {
-        let preseeds = self.past.iter().chain([&self.current]);
-        preseeds
+        let current = self.reports_current().then_some(&self.current);
+        (self.past.iter().chain(current))
             .map(|preseed| SeedDescriptor {
                 generator: self.generator,
                 preseed,
@@ -143,6 +146,12 @@ impl Device {
     /// Forgets the reported seeds: their publisher has them.
     pub fn accepted(&mut self) {
         self.past.clear();
+    }
+
+    /// A seed of which nothing was broadcast is left out, if there is another: a report that is
+    /// made again does not grow.
+    const fn reports_current(&self) -> bool {
+        self.handed_out > 0 || self.past.is_empty()
     }
 
     fn derive(&self, preseed: &[u8]) -> Seed {

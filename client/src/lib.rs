@@ -1,3 +1,30 @@
-//! client
+//! The phone's side of Bellwether: follow providers, remember what was observed, sync over little
+//! bandwidth, and learn of exposures. Source: spec §11.
+//!
+//! [`Client`] is all that an app needs. Its API has no lifetimes, generics or async, so that
+//! bindings to other languages stay possible. Below it: what is believed ([`trust`]), what is
+//! fetched and what is not ([`sync`], [`policy`]), what is a match ([`matcher`]), how it is asked
+//! for ([`http`]). [`device`] plays the phone that broadcasts and reports.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
 
+pub mod answers;
+pub mod bundle;
+mod client;
 pub mod device;
+pub mod error;
+pub mod http;
+pub mod matcher;
+pub mod observations;
+pub mod policy;
+mod serial;
+pub mod state;
+pub mod status;
+pub mod sync;
+pub mod time;
+pub mod trust;
+
+#[cfg(test)]
+#[path = "../tests/fixture/mod.rs"]
+mod fixture;
+
+pub use client::{Client, Synced};

@@ -1,37 +1,83 @@
-//! client: stands in for the real `main.rs` until that is merged.
+//! `bellwether`: the phone's side, on a command line. Source: spec §12.3.
 
-mod cli {
-    pub(crate) mod bench;
-    pub(crate) mod device;
-}
-
-use clap::Parser;
+use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-#[derive(Parser)]
+use clap::{Args, Parser, Subcommand};
+
+mod cli {
+    pub(crate) mod alerts;
+    pub(crate) mod bench;
+    pub(crate) mod bundle;
+    pub(crate) mod device;
+    pub(crate) mod error;
+    pub(crate) mod follow;
+    pub(crate) mod inspect;
+    pub(crate) mod observe;
+    pub(crate) mod status;
+    pub(crate) mod sync;
+}
+
+use cli::error::CliError;
+
+/// Follow health providers, remember what this device observed, and learn of exposures.
+#[derive(Debug, Parser)]
+#[command(name = "bellwether", version)]
+struct Line {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
 enum Verb {
+    /// Pin a provider and follow its zones; adds to what is followed
+    Follow(cli::follow::Follow),
+    /// Record what was observed
+    Observe(cli::observe::Observe),
+    /// Fetch what is new from the gateways
+    Sync(cli::sync::Sync),
+    /// Show what this device was near to; exit status 0 none, 1 some, 3 not known for sure
+    Alerts(cli::alerts::Alerts),
+    /// Show what is known of the feeds followed
+    Status(cli::status::Status),
+    /// Write what is held of the feeds followed to a bundle
+    Export(cli::bundle::Export),
+    /// Take in a bundle, without a network
+    Import(cli::bundle::Import),
+    /// Show any object as text
+    Inspect(cli::inspect::Inspect),
+    /// Play a phone that broadcasts CX identifiers and reports them
     #[command(subcommand)]
     Device(cli::device::DeviceCommand),
+    /// Measure
     #[command(subcommand)]
     Bench(cli::bench::BenchCommand),
 }
 
+/// Where the client's memory is.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct StateArg {
+    /// The client's state; made when missing
+    #[arg(long = "state", value_name = "DIR")]
+    dir: PathBuf,
+}
+
 fn main() -> ExitCode {
-    let mut out = std::io::stdout().lock();
-    let done = match Verb::parse() {
-        Verb::Device(command) => cli::device::run(&command, &mut out)
-            .map_err(|error| Box::<dyn std::error::Error>::from(error)),
+    let mut out = io::stdout().lock();
+    let done = match Line::parse().verb {
+        Verb::Follow(follow) => cli::follow::run(&follow),
+        Verb::Observe(observe) => cli::observe::run(&observe, io::stdin().lock()),
+        Verb::Sync(sync) => cli::sync::run(&sync, &mut out),
+        Verb::Alerts(alerts) => cli::alerts::run(&alerts, &mut out),
+        Verb::Status(status) => cli::status::run(&status, &mut out),
+        Verb::Export(export) => cli::bundle::export(&export),
+        Verb::Import(import) => cli::bundle::import(&import),
+        Verb::Inspect(inspect) => cli::inspect::run(&inspect, &mut out),
+        Verb::Device(command) => cli::device::run(&command, &mut out).map_err(CliError::from),
         Verb::Bench(command) => cli::bench::run_command(&command, &mut out)
             .map(|()| ExitCode::SUCCESS)
-            .map_err(Into::into),
+            .map_err(CliError::Print),
     };
-    done.unwrap_or_else(|error| {
-        eprintln!("error: {error}");
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            eprintln!("  cause: {error}");
-            cause = error.source();
-        }
-        ExitCode::from(2)
-    })
+    done.unwrap_or_else(|error| error.report())
 }

@@ -1,5 +1,4 @@
 //! CX: identifiers a second, and matching as a phone does it.
-#![expect(missing_docs, reason = "made by criterion's macros")]
 
 use bellwether_formats::scheme::cx::{
     Generator, Identifier, WantedIds, bench_seed, expand, matches,
@@ -45,7 +44,7 @@ fn matching(criterion: &mut Criterion) {
         let wanted = WantedIds::new(strangers);
         group.throughput(Throughput::Elements(1000 * 2048));
         group.bench_function(name, |bencher| {
-            bencher.iter(|| matches(generator, &seeds, &wanted, |_, _, hit| panic!("{hit}")));
+            bencher.iter(|| matches(generator, &seeds, &wanted, &mut |_, _, hit| panic!("{hit}")));
         });
     }
     group.finish();

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use crate::cbor::{Reader, Writer};
 use crate::cid::{Block, BlockError, Cid};
-use crate::error::DecodeError;
+use crate::error::{DecodeError, rules};
 use crate::limit;
 
 /// Some blocks, and which of them a reader starts at.
@@ -62,6 +62,9 @@ impl Car {
     }
 }
 
+/// Longest length of a section, in bytes (28 bits, 256 MiB: more than any bundle). Source: spec §2.5.
+const MAX_VARINT_BYTES: usize = 4;
+
 /// Size in bytes that `block` takes in a bundle.
 pub fn section_len(block: &Block) -> usize {
     let content = Cid::LEN + block.bytes().len();
@@ -81,6 +84,10 @@ fn section(bytes: &mut Vec<u8>, content: &[&[u8]]) {
 /// Splits a length and as many bytes off; the length is bounded by what is there.
 fn take_section(bytes: &[u8]) -> Result<(&[u8], &[u8]), CarError> {
     let (len, rest) = unsigned_varint::decode::usize(bytes).map_err(|_| CarError::Section)?;
+    // The library drops the bits that a long varint has above its type: 10 bytes can say 5 again.
+    if bytes.len() - rest.len() > MAX_VARINT_BYTES {
+        return Err(CarError::Section);
+    }
     rest.split_at_checked(len).ok_or(CarError::Section)
 }
 
@@ -119,16 +126,11 @@ pub enum CarError {
     Version { found: u64 },
 }
 
-impl CarError {
-    /// The broken rule's name, as in the spec and its vectors.
-    pub const fn rule(&self) -> &'static str {
-        match self {
-            Self::Block(error) => error.rule(),
-            Self::Cid => "car-cid",
-            Self::Header(_) => "car-header",
-            Self::Section => "car-section",
-            Self::Size { .. } => "car-size",
-            Self::Version { .. } => "car-version",
-        }
-    }
-}
+rules!(CarError {
+    Self::Cid => "car-cid",
+    Self::Header(_) => "car-header",
+    Self::Section => "car-section",
+    Self::Size { .. } => "car-size",
+    Self::Version { .. } => "car-version";
+    Self::Block(error) => error
+});

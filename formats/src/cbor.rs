@@ -4,11 +4,13 @@
 //! it breaks, takes nothing whose size was not checked against a limit, and reads maps field by
 //! field in canonical order, so that no generic tree is ever built.
 
+mod map;
 mod reader;
 mod writer;
 
+pub use map::MapReader;
+pub use reader::Reader;
 pub(crate) use reader::ascending;
-pub use reader::{MapReader, Reader};
 pub use writer::Writer;
 
 /// Whether `a` comes before `b` as a map key: shorter first, then bytewise. Source: spec §2.1.

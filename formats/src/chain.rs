@@ -3,6 +3,7 @@
 
 use crate::batch::Batch;
 use crate::descriptor::Descriptor;
+use crate::error::rules;
 use crate::id::ObjectId;
 use crate::limit;
 use crate::signed::Signed;
@@ -155,21 +156,16 @@ pub enum ChainError {
     Zone,
 }
 
-impl ChainError {
-    /// The broken rule's name, as in the spec and its vectors.
-    pub const fn rule(&self) -> &'static str {
-        match self {
-            Self::Desc => "desc",
-            Self::Epoch { .. } => "epoch",
-            Self::Expired { .. } => "descriptor-expired",
-            Self::Future { .. } => "future",
-            Self::Key => "key-not-listed",
-            Self::NewEpoch { .. } => "new-epoch",
-            Self::Prev { .. } => "prev",
-            Self::PublishedAt { .. } => "published-at",
-            Self::Seq { .. } => "seq",
-            Self::SeqGrowth { .. } => "seq-growth",
-            Self::Zone => "zone-not-listed",
-        }
-    }
-}
+rules!(ChainError {
+    Self::Desc => "desc",
+    Self::Epoch { .. } => "epoch",
+    Self::Expired { .. } => "descriptor-expired",
+    Self::Future { .. } => "future",
+    Self::Key => "key-not-listed",
+    Self::NewEpoch { .. } => "new-epoch",
+    Self::Prev { .. } => "prev",
+    Self::PublishedAt { .. } => "published-at",
+    Self::Seq { .. } => "seq",
+    Self::SeqGrowth { .. } => "seq-growth",
+    Self::Zone => "zone-not-listed"
+});

@@ -140,6 +140,10 @@ impl Content for Descriptor {
                 offset,
             });
         }
+        if anchors.iter().any(|anchor| anchor.epoch > epoch) {
+            let what = "an anchor is of a later epoch than the descriptor";
+            return Err(DecodeError::Value { what, offset });
+        }
         if expires_at <= issued_at || expires_at - issued_at > limit::MAX_DESCRIPTOR_LIFE_S {
             let what = "expires_at is later than issued_at, by 400 days at most";
             return Err(DecodeError::Value { what, offset });

@@ -2,6 +2,26 @@
 
 use alloc::string::String;
 
+/// Gives an error enum its rules' names: `rule()` for one error, `RULES` for all of them, from the
+/// same lines. Errors after `;` are those of an inner enum, which lists its own.
+macro_rules! rules {
+    ($error:ident { $($pattern:pat => $rule:literal),+ $(; $($outer:pat => $inner:ident),+)? $(,)? }) => {
+        impl $error {
+            /// Every rule's name, save those of an error inside this one.
+            pub const RULES: &'static [&'static str] = &[$($rule),+];
+
+            /// The broken rule's name, as in the spec and its vectors.
+            pub const fn rule(&self) -> &'static str {
+                match self {
+                    $($pattern => $rule,)+
+                    $($($outer => $inner.rule(),)+)?
+                }
+            }
+        }
+    };
+}
+pub(crate) use rules;
+
 /// Why bytes are not a well-formed object. Source: spec §2.
 ///
 /// [`rule`](Self::rule) is the name under which the rule's vectors lie in `spec/vectors`.
@@ -13,11 +33,13 @@ pub enum DecodeError {
     Cid { offset: usize },
     #[error("byte {offset}: {what} stands twice")]
     Duplicate { what: &'static str, offset: usize },
-    #[error("byte {offset}: floating-point numbers and simple values have no place here")]
+    #[error("byte {offset}: floating-point numbers have no place here")]
     Float { offset: usize },
     #[error("byte {offset}: indefinite lengths are not allowed")]
     Indefinite { offset: usize },
-    #[error("byte {offset}: map keys are not in canonical order (shorter first, then bytewise)")]
+    #[error(
+        "byte {offset}: map keys are not in strictly ascending order (shorter first, then bytewise)"
+    )]
     KeyOrder { offset: usize },
     #[error("byte {offset}: {what} is {found}, the limit is {limit}")]
     Limit {
@@ -53,30 +75,25 @@ pub enum DecodeError {
     Version { found: u64 },
 }
 
-impl DecodeError {
-    /// The broken rule's name, as in the spec and its vectors.
-    pub const fn rule(&self) -> &'static str {
-        match self {
-            Self::Cid { .. } => "cid",
-            Self::Duplicate { .. } => "duplicate",
-            Self::Float { .. } => "float",
-            Self::Indefinite { .. } => "indefinite",
-            Self::KeyOrder { .. } => "key-order",
-            Self::Limit { .. } => "limit",
-            Self::MissingKey { .. } => "missing-key",
-            Self::NotShortest { .. } => "not-shortest",
-            Self::Order { .. } => "order",
-            Self::Tag { .. } => "tag",
-            Self::Trailing { .. } => "trailing",
-            Self::Truncated { .. } => "truncated",
-            Self::Type { .. } => "type",
-            Self::UnknownKey { .. } => "unknown-key",
-            Self::Utf8 { .. } => "utf8",
-            Self::Value { .. } => "value",
-            Self::Version { .. } => "version",
-        }
-    }
-}
+rules!(DecodeError {
+    Self::Cid { .. } => "cid",
+    Self::Duplicate { .. } => "duplicate",
+    Self::Float { .. } => "float",
+    Self::Indefinite { .. } => "indefinite",
+    Self::KeyOrder { .. } => "key-order",
+    Self::Limit { .. } => "limit",
+    Self::MissingKey { .. } => "missing-key",
+    Self::NotShortest { .. } => "not-shortest",
+    Self::Order { .. } => "order",
+    Self::Tag { .. } => "tag",
+    Self::Trailing { .. } => "trailing",
+    Self::Truncated { .. } => "truncated",
+    Self::Type { .. } => "type",
+    Self::UnknownKey { .. } => "unknown-key",
+    Self::Utf8 { .. } => "utf8",
+    Self::Value { .. } => "value",
+    Self::Version { .. } => "version"
+});
 
 /// Why a well-formed object is not to be believed. Source: spec §3.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -91,13 +108,8 @@ pub enum VerifyError {
     Signature,
 }
 
-impl VerifyError {
-    /// The broken rule's name, as in the spec and its vectors.
-    pub const fn rule(&self) -> &'static str {
-        match self {
-            Self::Spelling => "cose-spelling",
-            Self::Key => "key",
-            Self::Signature => "signature",
-        }
-    }
-}
+rules!(VerifyError {
+    Self::Spelling => "cose-spelling",
+    Self::Key => "key",
+    Self::Signature => "signature"
+});

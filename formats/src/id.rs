@@ -9,6 +9,8 @@ use data_encoding::HEXLOWER;
 use multibase::Base;
 use sha2::{Digest, Sha256};
 
+use crate::error::rules;
+
 /// Multicodec prefix of an Ed25519 public key (`ed25519-pub`, 0xed as a varint).
 const ED25519_PUB: [u8; 2] = [0xed, 0x01];
 
@@ -319,16 +321,11 @@ pub enum ParseIdError {
     Level,
 }
 
-impl ParseIdError {
-    /// The broken rule's name, as in the spec and its vectors.
-    pub const fn rule(&self) -> &'static str {
-        match self {
-            Self::Key => "provider-id",
-            Self::Zone => "zone",
-            Self::Level => "level",
-        }
-    }
-}
+rules!(ParseIdError {
+    Self::Key => "provider-id",
+    Self::Zone => "zone",
+    Self::Level => "level"
+});
 
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@ use core::fmt;
 use core::str::FromStr;
 
 use crate::descriptor::Gateway;
+use crate::error::rules;
 use crate::id::{ParseIdError, ProviderId, Zone};
 use crate::limit;
 
@@ -16,7 +17,7 @@ use crate::limit;
 pub struct Share {
     /// Whose feeds.
     pub provider: ProviderId,
-    /// The zones, one or more.
+    /// The zones, one or more, each once.
     pub zones: Vec<Zone>,
     /// Gateways for clients; an operator that is not named is the gateway's host.
     pub gateways: Vec<Gateway>,
@@ -64,7 +65,12 @@ impl FromStr for Share {
             let (key, value) = pair.split_once('=').ok_or(ParseShareError::Pair)?;
             let value = unescape(value)?;
             match key {
-                "zone" => share.zones.push(value.parse()?),
+                "zone" => {
+                    let zone = value.parse()?;
+                    if !share.zones.contains(&zone) {
+                        share.zones.push(zone);
+                    }
+                }
                 "gateway" => share.gateways.push(parse_gateway(&value)),
                 "operator" => {
                     let last = share.gateways.last_mut().ok_or(ParseShareError::Operator)?;
@@ -151,17 +157,12 @@ pub enum ParseShareError {
     Size { found: usize },
 }
 
-impl ParseShareError {
-    /// The broken rule's name, as in the spec and its vectors.
-    pub const fn rule(&self) -> &'static str {
-        match self {
-            Self::Escape => "share-escape",
-            Self::Id(error) => error.rule(),
-            Self::NoZone => "share-no-zone",
-            Self::Operator => "share-operator",
-            Self::Pair => "share-pair",
-            Self::Prefix => "share-prefix",
-            Self::Size { .. } => "share-size",
-        }
-    }
-}
+rules!(ParseShareError {
+    Self::Escape => "share-escape",
+    Self::NoZone => "share-no-zone",
+    Self::Operator => "share-operator",
+    Self::Pair => "share-pair",
+    Self::Prefix => "share-prefix",
+    Self::Size { .. } => "share-size";
+    Self::Id(error) => error
+});

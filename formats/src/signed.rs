@@ -19,9 +19,6 @@ use crate::id::{ObjectId, PublicKey};
 /// No other spelling is accepted, or a stranger could mint variants of a batch. Source: spec §3.1.
 const COSE_PREFIX: [u8; 10] = [0xd2, 0x84, 0x43, 0xa1, 0x01, 0x27, 0xa0, 0xf6, 0x58, 0x40];
 
-/// Length of `sig`, in bytes.
-const SIG_LEN: usize = COSE_PREFIX.len() + Signature::BYTE_SIZE;
-
 /// Content that is signed: a batch or a descriptor.
 pub trait Content: Sized {
     /// The envelope's second key, and the end of the signature's context.
@@ -49,7 +46,7 @@ pub trait Content: Sized {
 #[derive(Clone)]
 pub struct Unverified<T> {
     envelope: Vec<u8>,
-    sig: [u8; SIG_LEN],
+    sig: Vec<u8>,
     inner_at: usize,
     content: T,
 }
@@ -72,7 +69,8 @@ impl<T: Content> Unverified<T> {
         }
         let mut reader = Reader::new(bytes);
         let mut map = reader.map()?;
-        let sig = map.field("sig", |r| r.fixed("sig is not 74 bytes long"))?;
+        let sig = map.field("sig", |r| r.bytes("sig in bytes", T::MAX_BYTES))?;
+        let sig = sig.to_vec();
         let (inner_at, content) = map.field(T::KIND, |r| Ok((r.offset(), T::read(r)?)))?;
         map.end()?;
         reader.finish()?;
@@ -99,16 +97,13 @@ impl<T: Content> Unverified<T> {
     ///
     /// [`VerifyError`], by the rule broken.
     pub fn verify(self) -> Result<Signed<T>, VerifyError> {
-        let (prefix, signature) = self.sig.split_at(COSE_PREFIX.len());
-        if prefix != COSE_PREFIX {
-            return Err(VerifyError::Spelling);
-        }
-        let signature = Signature::from_slice(signature).map_err(|_| VerifyError::Signature)?;
-        let key = VerifyingKey::from_bytes(self.content.signer().as_bytes())
-            .map_err(|_| VerifyError::Key)?;
-        if key.is_weak() {
-            return Err(VerifyError::Key);
-        }
+        let signature = self
+            .sig
+            .strip_prefix(&COSE_PREFIX)
+            .and_then(|signature| signature.try_into().ok())
+            .map(Signature::from_bytes)
+            .ok_or(VerifyError::Spelling)?;
+        let key = verifying_key(&self.content.signer())?;
         key.verify_strict(&to_be_signed(T::KIND, self.inner()), &signature)
             .map_err(|_| VerifyError::Signature)?;
         Ok(Signed {
@@ -191,6 +186,16 @@ impl<T: fmt::Debug> fmt::Debug for Signed<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Signed({:?})", self.content)
     }
+}
+
+/// The point that `key` spells: canonical, and not of small order. Source: spec §3.2.
+fn verifying_key(key: &PublicKey) -> Result<VerifyingKey, VerifyError> {
+    let point = VerifyingKey::from_bytes(key.as_bytes()).map_err(|_| VerifyError::Key)?;
+    // The library reads a coordinate that is not reduced too: a second name for the same key.
+    if point.is_weak() || point.to_edwards().compress().as_bytes() != key.as_bytes() {
+        return Err(VerifyError::Key);
+    }
+    Ok(point)
 }
 
 /// The inner map's bytes in their one spelling.

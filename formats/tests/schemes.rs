@@ -1,4 +1,5 @@
 //! Walks `spec/vectors/schemes`: every file is read, every value in it is checked.
+#![allow(clippy::indexing_slicing, reason = "a test may panic")]
 
 use bellwether_formats::scheme::cx::{
     self, Generator, Identifier, MAX_KEY_BYTES, Seed, bench_checksum, calculate_seed,

@@ -1,5 +1,5 @@
 //! When a batch closes, and what it says. Pure: no I/O, no clock, no randomness of its own.
-//! Source: spec §4.5 "Closing", §6.3 "Padding".
+//! Source: spec §4.3 "Clocks", §4.6 "Padding", §4.7.
 
 use std::collections::BTreeMap;
 
@@ -9,6 +9,8 @@ use bellwether_formats::chain::Head;
 use bellwether_formats::cid::{Block, BlockError, Cid, Codec};
 use bellwether_formats::error::DecodeError;
 use bellwether_formats::id::{Level, ProviderId, PublicKey, RecordId, Scheme, Zone};
+use bellwether_formats::limit;
+use bellwether_formats::signed::{Content as _, Unverified, assemble, inner_bytes};
 
 use crate::store::{Draft, NoteRow};
 
@@ -27,23 +29,26 @@ pub struct Policy {
     pub retain_s: u64,
 }
 
-/// Most bytes of an open body: under 1 MiB with its groups' heads.
+/// Most bytes of units in an open body: under 1 MiB with what surrounds them.
 const MAX_BODY_BYTES: usize = 1_000_000;
+
+/// Most groups in an open body. Their heads, of 19 bytes at most, fit what [`MAX_BODY_BYTES`]
+/// leaves of a block; the format's own limit is higher.
+const MAX_BODY_GROUPS: usize = 2048;
 
 /// How far a batch's time may run ahead of the clock, in seconds, when batches are closed by hand
 /// faster than one a second. Far below what readers take for a wrong clock (600 s).
 const MAX_RUN_AHEAD_S: u64 = 60;
 
-/// Shortest promise of a next batch, in seconds.
-const MIN_NEXT_BY_S: u64 = 900;
+/// Shortest promise of a next batch, in seconds. Source: spec §4.3.
+const MIN_NEXT_BY_S: u64 = 3600;
 
-/// When the next batch of a zone is due, in seconds of UTC: at once when there is no first one yet
-/// or enough is pending, else an interval after the newest.
-pub fn due(policy: &Policy, head: Option<&Head>, pending: usize, renewed: bool) -> u64 {
+/// When the next batch of a zone is due, in seconds of UTC: an interval after the newest, but at
+/// once if there is none yet, or if it is `urgent`: enough is pending, or the descriptor is newer
+/// than the newest batch.
+pub fn due(policy: &Policy, head: Option<&Head>, urgent: bool) -> u64 {
     match head {
-        Some(head) if pending < policy.max_notifications && !renewed => {
-            head.published_at.saturating_add(policy.interval_s)
-        }
+        Some(head) if !urgent => head.published_at.saturating_add(policy.interval_s),
         _ => 0,
     }
 }
@@ -64,6 +69,9 @@ pub fn publication_time(head: Option<&Head>, now: u64) -> Result<u64, DraftError
     }
     Ok(at)
 }
+
+/// A unit with its terms, in the order in which they stand in bodies.
+type Unit = (Terms, Vec<u8>);
 
 /// Where a batch stands: its feed, its place in the chain, its signer.
 #[derive(Clone, Debug)]
@@ -109,16 +117,15 @@ pub fn draft(
         dummies: Vec::new(),
     };
     for (scheme, units) in by_scheme(pending, place.at) {
-        let dummies = dummies(policy, scheme, &units, &mut random);
+        let dummies = dummies(policy, scheme, &units, place.at, &mut random);
         draft.dummies.extend(
             dummies
                 .iter()
                 .map(|(terms, unit)| dummy_note(scheme, *terms, unit)),
         );
-        let mut all: Vec<(Terms, Vec<u8>)> = units.into_iter().chain(dummies).collect();
-        all.sort_by(|(_, a), (_, b)| a.cmp(b));
-        let width = scheme.unit_len().unwrap_or(1);
-        for units in all.chunks(MAX_BODY_BYTES / width) {
+        let mut all: Vec<Unit> = units.into_iter().chain(dummies).collect();
+        all.sort();
+        for units in all.chunks(part_len(&all)) {
             let body = OpenBody::build(scheme, units.iter().cloned())?;
             let block = Block::of(Codec::DagCbor, body.encode())?;
             let size = u64::try_from(block.bytes().len()).unwrap_or(u64::MAX);
@@ -134,12 +141,33 @@ pub fn draft(
             draft.blocks.push(block);
         }
     }
+    // What a reader would refuse must never be prepared: it could be neither published nor, once
+    // it is signed, replaced.
+    let inner = inner_bytes(&draft.batch);
+    Unverified::<Batch>::decode(&assemble(Batch::KIND, &inner, &[0; 64]))?;
     Ok(draft)
+}
+
+/// How many units a part holds so that every part fits a block. All parts but the last are equally
+/// long, so that none is a small remainder.
+fn part_len(units: &[Unit]) -> usize {
+    let fits = |part: &[Unit]| {
+        let bytes: usize = part.iter().map(|(_, unit)| unit.len()).sum();
+        let groups = part.chunk_by(|(one, _), (other, _)| one == other).count();
+        bytes <= MAX_BODY_BYTES && groups <= MAX_BODY_GROUPS
+    };
+    let max_parts = usize::try_from(limit::MAX_PARTS).unwrap_or(usize::MAX);
+    let lens = (1..=max_parts).map(|parts| units.len().div_ceil(parts).max(1));
+    let mut lens = lens.skip_while(|len| !units.chunks(*len).all(fits));
+    // A batch of more parts is refused below, as one that no reader takes.
+    lens.next().unwrap_or(1)
 }
 
 /// A batch that says nothing but that the provider is there.
 fn heartbeat(policy: &Policy, place: &Place<'_>) -> Batch {
-    let next_by = (3 * policy.interval_s).clamp(MIN_NEXT_BY_S, 7 * 86_400);
+    let next_by = policy.interval_s.saturating_mul(3);
+    let next_by = next_by.clamp(MIN_NEXT_BY_S, limit::MAX_NEXT_BY_S);
+    let next_after = policy.interval_s.min(limit::MAX_NEXT_AFTER_S);
     Batch {
         provider: place.provider,
         zone: place.zone.clone(),
@@ -148,8 +176,8 @@ fn heartbeat(policy: &Policy, place: &Place<'_>) -> Batch {
         seq: place.head.map_or(1, |head| head.seq.saturating_add(1)),
         prev: place.head.map(|head| head.id),
         published_at: place.at,
-        next_after: place.at + policy.interval_s.min(86_400),
-        next_by: place.at + next_by,
+        next_after: place.at.saturating_add(next_after),
+        next_by: place.at.saturating_add(next_by),
         retain_from: place.at.saturating_sub(policy.retain_s),
         desc: place.desc.1,
         salt: place.salt,
@@ -159,8 +187,8 @@ fn heartbeat(policy: &Policy, place: &Place<'_>) -> Batch {
 }
 
 /// The units of each scheme with their terms. What is new closes its window with this batch.
-fn by_scheme(pending: &[(RecordId, NoteRow)], at: u64) -> BTreeMap<Scheme, Vec<(Terms, Vec<u8>)>> {
-    let mut schemes: BTreeMap<Scheme, Vec<(Terms, Vec<u8>)>> = BTreeMap::new();
+fn by_scheme(pending: &[(RecordId, NoteRow)], at: u64) -> BTreeMap<Scheme, Vec<Unit>> {
+    let mut schemes: BTreeMap<Scheme, Vec<Unit>> = BTreeMap::new();
     for (_, note) in pending {
         let observed_before = match note.published_level {
             Some(_) => note.observed_before,
@@ -180,16 +208,24 @@ fn by_scheme(pending: &[(RecordId, NoteRow)], at: u64) -> BTreeMap<Scheme, Vec<(
 }
 
 /// Random units up to the policy's `k`, each with the terms of a real one, so that nothing in the
-/// batch tells them apart. Source: spec §6.3.
+/// batch tells them apart. The terms are those of new ones where there are any: a unit that was
+/// never seen before and claims an older publication would be known for a dummy.
+/// Source: spec §4.6.
 fn dummies(
     policy: &Policy,
     scheme: Scheme,
-    real: &[(Terms, Vec<u8>)],
+    real: &[Unit],
+    at: u64,
     random: &mut impl FnMut(&mut [u8]),
-) -> Vec<(Terms, Vec<u8>)> {
-    let terms = real.iter().map(|(terms, _)| *terms).cycle();
+) -> Vec<Unit> {
+    let of = |new: bool| {
+        let some = real.iter().map(|(terms, _)| *terms);
+        some.filter(move |terms| !new || terms.observed_before == at)
+    };
+    let any_new = of(true).next().is_some();
     let missing = policy.k.saturating_sub(real.len());
-    terms
+    of(any_new)
+        .cycle()
         .take(missing)
         .map(|terms| {
             let mut unit = vec![0; scheme.unit_len().unwrap_or(0)];
@@ -218,8 +254,8 @@ fn dummy_note(scheme: Scheme, terms: Terms, unit: &[u8]) -> NoteRow {
 pub enum DraftError {
     #[error("a block: {0}")]
     Block(#[from] BlockError),
-    #[error("a body: {0}")]
-    Body(#[from] DecodeError),
+    #[error("the batch: {0}")]
+    Decode(#[from] DecodeError),
     #[error("the clock is {behind} s behind the newest batch: set the clock right")]
     ClockBack { behind: u64 },
 }

@@ -341,6 +341,9 @@ impl ZonePolicy {
         if !(shortest..=longest).contains(&self.interval) {
             return bad("provider.zone.interval", "an interval lasts from 1s to 24h");
         }
+        if self.window < shortest {
+            return bad("provider.zone.window", "a window lasts at least 1s");
+        }
         if self.k > 10_000 {
             return bad(
                 "provider.zone.k",
@@ -388,3 +391,6 @@ pub enum ConfigError {
     #[error("node.toml: `{key}`: {why}")]
     Value { key: &'static str, why: String },
 }
+
+#[cfg(test)]
+mod tests;

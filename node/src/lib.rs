@@ -4,13 +4,18 @@
 //! tasks.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
 
+pub mod admin;
 pub mod batcher;
 pub mod clock;
 pub mod config;
 pub mod files;
+pub mod gateway;
+pub mod http;
+pub mod init;
 pub mod intake;
 pub mod keys;
 pub mod network;
+pub mod node;
 pub mod publisher;
 pub mod relay;
 pub mod replicator;

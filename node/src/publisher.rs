@@ -2,11 +2,12 @@
 //!
 //! Every step is durable before the next begins, and each can be run again: what is prepared and
 //! not published when the node starts is signed and published as it stands, so no number is ever
-//! used twice and none is blocked. Source: spec §4.6.
+//! used twice and none is blocked. Source: spec §4.7.
 
 use std::path::{Path, PathBuf};
 
 use bellwether_formats::batch::Batch;
+use bellwether_formats::chain::{self, ChainError};
 use bellwether_formats::descriptor::Descriptor;
 use bellwether_formats::id::{FeedId, ProviderId, PublicKey, Zone};
 use bellwether_formats::signed::{OpenError, Signed, Unverified};
@@ -93,15 +94,11 @@ impl Publisher {
     pub fn due(&self, zone: &Zone) -> Result<u64, PublishZoneError> {
         let policy = self.policy(zone)?;
         let head = self.store.head(&self.feed(zone))?;
-        let pending = self.store.pending(zone)?;
+        let full = self.store.is_pending(zone, policy.max_notifications)?;
         let epoch = self.descriptor()?.epoch;
         let renewed = head.as_ref().is_some_and(|head| head.head.epoch < epoch);
-        Ok(batcher::due(
-            policy,
-            head.map(|head| head.head).as_ref(),
-            pending,
-            renewed,
-        ))
+        let head = head.map(|head| head.head);
+        Ok(batcher::due(policy, head.as_ref(), full || renewed))
     }
 
     /// Closes the batch of a zone now: with what is pending, or as a heartbeat.
@@ -135,6 +132,7 @@ impl Publisher {
         if no_random {
             return Err(PublishZoneError::Random);
         }
+        chain::check_listed(&draft.batch, &descriptor)?;
         let prepared = self.store.prepare(&draft)?;
         let batch = self.sign_and_publish(zone, &prepared)?;
         let dummies = draft.dummies.len();
@@ -171,13 +169,54 @@ impl Publisher {
         Ok(descriptor)
     }
 
-    /// Signs and publishes what is prepared in a zone, if anything.
+    /// Forgets the notifications whose window closed before `before`; gives how many.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishZoneError::Store`]
+    pub fn expire(&self, before: u64) -> Result<usize, PublishZoneError> {
+        Ok(self.store.expire(before)?)
+    }
+
+    /// Signs and publishes what is prepared in a zone, if anything; or drops it, if it can no
+    /// longer be published and was never signed. Its notifications are then still pending.
     fn resume(&mut self, zone: &Zone) -> Result<(), PublishZoneError> {
-        if let Some(prepared) = self.store.prepared(zone)? {
-            let batch = self.sign_and_publish(zone, &prepared)?;
-            tracing::info!(%zone, seq = batch.seq, "prepared batch published after a stop");
+        let given_back = self.store.settle(&self.feed(zone))?;
+        if given_back > 0 {
+            tracing::warn!(%zone, given_back, "batches of this provider came back from relays");
         }
+        let Some(prepared) = self.store.prepared(zone)? else {
+            return Ok(());
+        };
+        let seq = prepared.seq;
+        let kept = self.store.row(&self.feed(zone), seq)?;
+        if let Some(row) = kept.filter(|row| row.id() == prepared.id())
+            && let Some(batch) = self.store.batch(&row)?
+        {
+            self.store.publish(&batch)?;
+            tracing::info!(%zone, seq, "prepared batch was given back by a relay");
+            return Ok(());
+        }
+        let may_be_signed = self.signer.may_have_signed(zone, seq, &prepared.id());
+        if !may_be_signed && self.is_void(zone, &prepared)? {
+            self.store.discard(zone, seq)?;
+            tracing::warn!(%zone, seq, "prepared batch dropped: it no longer fits, nobody signed it");
+            return Ok(());
+        }
+        self.sign_and_publish(zone, &prepared)?;
+        tracing::info!(%zone, seq, "prepared batch published after a stop");
         Ok(())
+    }
+
+    /// Whether a prepared batch no longer fits what came after it: a renewed descriptor, another
+    /// head (a relay gave back what this store had lost), keys that were taken away.
+    fn is_void(&self, zone: &Zone, prepared: &PreparedRow) -> Result<bool, PublishZoneError> {
+        let batch = prepared.batch()?;
+        let head = self.store.head(&self.feed(zone))?;
+        let moved = head.map(|head| head.head.id) != batch.prev;
+        let renewed = batch.epoch != self.descriptor()?.epoch;
+        let no_key = !self.signer.keys().any(|key| key == batch.key);
+        Ok(no_key || moved || renewed)
     }
 
     fn sign_and_publish(
@@ -185,7 +224,7 @@ impl Publisher {
         zone: &Zone,
         prepared: &PreparedRow,
     ) -> Result<Signed<Batch>, PublishZoneError> {
-        let key = signer_of(&prepared.inner)?;
+        let key = prepared.batch()?.key;
         let envelope = self
             .signer
             .sign(zone, prepared.seq, &key, &prepared.inner)?;
@@ -247,14 +286,6 @@ fn zones(provider: &config::Provider, config: &Config) -> Result<Vec<(Zone, Poli
         .collect()
 }
 
-/// The key that prepared bytes name. They are our own, so they are well-formed.
-fn signer_of(inner: &[u8]) -> Result<PublicKey, PublishZoneError> {
-    use bellwether_formats::cbor::Reader;
-    use bellwether_formats::signed::Content;
-    let batch = Batch::read(&mut Reader::new(inner)).map_err(OpenError::from)?;
-    Ok(batch.signer())
-}
-
 /// Why a zone's batch was not published.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages are the documentation")]
@@ -279,6 +310,8 @@ pub enum PublishZoneError {
     Publish(#[from] PublishError),
     #[error("the system gives no randomness")]
     Random,
+    #[error("readers would refuse the batch: {0}")]
+    Refused(#[from] ChainError),
     #[error(transparent)]
     Signer(#[from] SignerError),
     #[error(transparent)]
@@ -288,11 +321,19 @@ pub enum PublishZoneError {
 }
 
 impl PublishZoneError {
+    /// Whether trying again is of no use before the node is started anew.
+    pub fn is_fatal(&self) -> bool {
+        match self {
+            Self::Store(error) | Self::Publish(PublishError::Store(error)) => error.is_fatal(),
+            _ => false,
+        }
+    }
+
     /// What a person can do about it.
     pub const fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Signer(error) => error.hint(),
-            Self::NoKey { .. } => {
+            Self::NoKey { .. } | Self::Refused(_) => {
                 Some("renew the descriptor: `bellwether-node descriptor renew --root FILE`")
             }
             Self::Fenced { .. } => Some(

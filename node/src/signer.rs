@@ -2,15 +2,16 @@
 //!
 //! Two batches of one number with different content would be proof against the provider. So the
 //! signer keeps (zone, seq, id) in a directory of its own and refuses other bytes for a used
-//! number; and it knows the store it signs for by the store file's inode, so that a copied or
-//! restored data directory does not sign at all until a person says which copy lives on
-//! (`signer adopt`). Source: spec §4.6, decision 0002.
+//! number; and it knows the store it signs for by the store file's inode and time of birth, so that
+//! a copied or restored data directory does not sign at all until a person says which copy lives on
+//! (`signer adopt`). Source: spec §4.7, decision 0002.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use bellwether_formats::batch::Batch;
 use bellwether_formats::id::{ObjectId, ProviderId, PublicKey, Zone};
@@ -37,9 +38,43 @@ pub struct Signer {
 struct Ledger {
     format: u8,
     provider: String,
-    /// Inode of the store's file.
-    store: u64,
+    /// The store's file.
+    store: StoreFile,
     zones: BTreeMap<String, Last>,
+}
+
+/// What tells the store's file from a copy of it.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+struct StoreFile {
+    inode: u64,
+    /// When the file was made, in nanoseconds, where the file system says so. File systems give
+    /// the inode of a deleted file to the next one, so a directory that is deleted and restored
+    /// may well get its inodes back; nothing sets the time of birth. (The device number would
+    /// tell disks apart, but it changes when a machine is started with its disks in other order.)
+    born_ns: Option<u64>,
+}
+
+impl StoreFile {
+    fn of(store: &Path) -> Result<Self, SignerError> {
+        let metadata = fs::metadata(store);
+        let metadata = metadata.map_err(|source| SignerError::Io {
+            path: store.to_owned(),
+            source,
+        })?;
+        let born = metadata.created().ok();
+        let born = born.and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+        Ok(Self {
+            inode: metadata.ino(),
+            born_ns: born.and_then(|since| u64::try_from(since.as_nanos()).ok()),
+        })
+    }
+
+    /// Whether both are one file, as far as the file system tells.
+    fn is(self, other: Self) -> bool {
+        let born = self.born_ns.zip(other.born_ns);
+        self.inode == other.inode && born.is_none_or(|(one, other)| one == other)
+    }
 }
 
 /// The newest batch that was signed in a zone.
@@ -48,6 +83,15 @@ struct Ledger {
 struct Last {
     seq: u64,
     id: String,
+}
+
+impl Ledger {
+    /// Reads a ledger; none if it is damaged or another provider's.
+    fn read(bytes: &[u8], provider: &ProviderId) -> Option<Self> {
+        let ledger: Self = serde_json::from_slice(bytes).ok()?;
+        let fits = ledger.format == 1 && ledger.provider == provider.to_string();
+        fits.then_some(ledger)
+    }
 }
 
 /// What the signer is opened for.
@@ -72,15 +116,15 @@ impl Signer {
     /// [`SignerError`]
     pub fn open(place: SignerPlace<'_>, published: bool) -> Result<Self, SignerError> {
         let signer = Self::read(place, published)?;
-        let store = inode(place.store)?;
-        if signer.ledger.store != store {
+        if !signer.ledger.store.is(StoreFile::of(place.store)?) {
             return Err(SignerError::OtherStore { path: signer.path });
         }
         Ok(signer)
     }
 
     /// Binds the signer's memory to the store of `place`, whatever store it was bound to.
-    /// `heads` are the newest batches in the store: the memory must not be ahead of them.
+    /// `heads` are the newest batches in the store, prepared ones included: the memory must not be
+    /// ahead of them. A memory that is lost begins anew, for the person says so.
     ///
     /// # Errors
     ///
@@ -98,8 +142,9 @@ impl Signer {
                 });
             }
         }
-        signer.ledger.store = inode(place.store)?;
-        signer.save()
+        let mut ledger = signer.ledger.clone();
+        ledger.store = StoreFile::of(place.store)?;
+        signer.keep(ledger)
     }
 
     fn read(place: SignerPlace<'_>, published: bool) -> Result<Self, SignerError> {
@@ -115,11 +160,8 @@ impl Signer {
         let keys = keys::load_signing(place.keys)?;
         let ledger = match fs::read(&path) {
             Ok(bytes) => {
-                let ledger: Ledger = serde_json::from_slice(&bytes)
-                    .map_err(|_| SignerError::Damaged { path: path.clone() })?;
-                if ledger.format != 1 || ledger.provider != place.provider.to_string() {
-                    return Err(SignerError::Damaged { path });
-                }
+                let ledger = Ledger::read(&bytes, &place.provider);
+                let ledger = ledger.ok_or_else(|| SignerError::Damaged { path: path.clone() })?;
                 return Ok(Self {
                     keys,
                     path,
@@ -130,7 +172,7 @@ impl Signer {
             Err(error) if error.kind() == io::ErrorKind::NotFound && !published => Ledger {
                 format: 1,
                 provider: place.provider.to_string(),
-                store: inode(place.store)?,
+                store: StoreFile::of(place.store)?,
                 zones: BTreeMap::new(),
             },
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -138,13 +180,13 @@ impl Signer {
             }
             Err(error) => return Err(io(error)),
         };
-        let signer = Self {
+        let mut signer = Self {
             keys,
             path,
-            ledger,
+            ledger: ledger.clone(),
             _lock: lock,
         };
-        signer.save()?;
+        signer.keep(ledger)?;
         Ok(signer)
     }
 
@@ -157,6 +199,11 @@ impl Signer {
     pub fn last(&self, zone: &Zone) -> Option<(u64, &str)> {
         let last = self.ledger.zones.get(zone.as_str())?;
         Some((last.seq, &last.id))
+    }
+
+    /// Whether a signature over these bytes may exist.
+    pub fn may_have_signed(&self, zone: &Zone, seq: u64, id: &ObjectId) -> bool {
+        self.last(zone) == Some((seq, &id.to_string()))
     }
 
     /// Signs the inner bytes of a batch and gives the envelope. What it is about to sign is durable
@@ -185,30 +232,61 @@ impl Signer {
                     last: last.seq,
                 });
             }
-            self.ledger.zones.insert(zone.to_string(), Last { seq, id });
-            self.save()?;
+            let mut ledger = self.ledger.clone();
+            ledger.zones.insert(zone.to_string(), Last { seq, id });
+            self.keep(ledger)?;
         }
         let signature = secret.sign(&to_be_signed(Batch::KIND, inner)).to_bytes();
         Ok(assemble(Batch::KIND, inner, &signature))
     }
 
-    fn save(&self) -> Result<(), SignerError> {
-        let text = serde_json::to_vec_pretty(&self.ledger).expect("a ledger is plain data");
+    /// Makes a ledger durable, and only then believes it: what a full disk refused to keep must
+    /// not be taken for kept when the same bytes come again.
+    fn keep(&mut self, ledger: Ledger) -> Result<(), SignerError> {
+        let text = serde_json::to_vec_pretty(&ledger).expect("a ledger is plain data");
         files::replace(&self.path, &text, files::SECRET).map_err(|source| SignerError::Io {
             path: self.path.clone(),
             source,
-        })
+        })?;
+        self.ledger = ledger;
+        Ok(())
     }
 }
 
-/// What tells the store's file from a copy of it.
-fn inode(store: &Path) -> Result<u64, SignerError> {
-    let metadata = fs::metadata(store);
-    let metadata = metadata.map_err(|source| SignerError::Io {
-        path: store.to_owned(),
-        source,
-    })?;
-    Ok(metadata.ino())
+/// Why the signer would not sign for a directory, read without taking its lock: for `check`.
+/// `heads` are the newest batches, prepared ones included. Empty when all is well.
+pub fn faults(place: SignerPlace<'_>, heads: &BTreeMap<Zone, u64>) -> Vec<String> {
+    let path = place.dir.join(format!("{}.json", place.provider));
+    let published = heads.values().any(|seq| *seq > 0);
+    let bytes = match fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !published => return Vec::new(),
+        Err(_) => return vec![SignerError::Missing { path }.to_string()],
+    };
+    let Some(ledger) = Ledger::read(&bytes, &place.provider) else {
+        return vec![SignerError::Damaged { path }.to_string()];
+    };
+    let mut faults = Vec::new();
+    match StoreFile::of(place.store) {
+        Ok(store) if store.is(ledger.store) => {}
+        Ok(_) => faults.push(SignerError::OtherStore { path }.to_string()),
+        Err(error) => faults.push(error.to_string()),
+    }
+    for (zone, last) in ledger.zones {
+        let head = heads.iter().find(|(name, _)| name.as_str() == zone);
+        let head = head.map_or(0, |(_, seq)| *seq);
+        if last.seq > head {
+            faults.push(
+                SignerError::Ahead {
+                    zone,
+                    signed: last.seq,
+                    head,
+                }
+                .to_string(),
+            );
+        }
+    }
+    faults
 }
 
 /// Why the signer does not sign.

@@ -15,11 +15,15 @@ use redb::{
 use serde::{Serialize, de::DeserializeOwned};
 
 mod accept;
+mod check;
+mod expire;
 mod feed;
 mod prune;
 mod publish;
 mod replicate;
 mod rows;
+mod settle;
+mod snapshot;
 
 pub use accept::{AcceptError, Accepted, CodeStatus, NewCode, SubmittedUnit};
 pub use feed::FeedHead;
@@ -27,6 +31,7 @@ pub use prune::{Pruned, RetainPolicy};
 pub use publish::{Draft, PublishError};
 pub use replicate::ReplicateError;
 pub use rows::{BatchRow, CodeRow, NoteRow, PreparedRow};
+pub use snapshot::Snapshot;
 
 type Table = TableDefinition<'static, &'static [u8], &'static [u8]>;
 
@@ -111,10 +116,17 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError::Locked`] if another process has it open; [`StoreError::Format`] if another
-    /// version wrote it.
+    /// version or another program wrote it.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let db = Database::builder().set_cache_size(CACHE_BYTES).open(path)?;
-        Self::set_up(db)
+        let store = Self { db: Arc::new(db) };
+        match store.format()? {
+            Some(FORMAT) => Ok(store),
+            // `create` leaves no store without a format: this is somebody else's file.
+            found => Err(StoreError::Format {
+                found: found.unwrap_or_default(),
+            }),
+        }
     }
 
     /// A store on any backend: for tests that make the disk fail.
@@ -132,13 +144,9 @@ impl Store {
 
     fn set_up(db: Database) -> Result<Self, StoreError> {
         let store = Self { db: Arc::new(db) };
-        let found = store.meta_or_empty("format")?;
-        match found.as_deref() {
-            Some([FORMAT]) => return Ok(store),
-            Some(other) => {
-                let found = other.first().copied().unwrap_or_default();
-                return Err(StoreError::Format { found });
-            }
+        match store.format()? {
+            Some(FORMAT) => return Ok(store),
+            Some(found) => return Err(StoreError::Format { found }),
             None => {}
         }
         let tx = store.write()?;
@@ -171,12 +179,16 @@ impl Store {
         Ok(tx.commit()?)
     }
 
-    fn meta_or_empty(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+    /// The format version; none in a file that holds no store. Of a value that is no version, 0.
+    fn format(&self) -> Result<Option<u8>, StoreError> {
         let tx = self.read()?;
         match tx.open_table(META) {
             Ok(table) => Ok(table
-                .get(name.as_bytes())?
-                .map(|value| value.value().to_vec())),
+                .get(b"format".as_slice())?
+                .map(|value| match value.value() {
+                    [version] => *version,
+                    _ => 0,
+                })),
             Err(redb::TableError::TableDoesNotExist(_)) => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -256,6 +268,21 @@ pub enum StoreError {
     Object(#[from] bellwether_formats::signed::OpenError),
 }
 
+impl StoreError {
+    /// Whether the disk failed under the store. It then answers nothing any more until it is
+    /// opened anew, so the node has to end: trying again is of no use.
+    pub fn is_fatal(&self) -> bool {
+        let Self::Db(error) = self else { return false };
+        matches!(
+            **error,
+            redb::Error::Io(_)
+                | redb::Error::PreviousIo
+                | redb::Error::Corrupted(_)
+                | redb::Error::LockPoisoned(_)
+        )
+    }
+}
+
 macro_rules! from_redb {
     ($($error:ident),*) => {$(
         impl From<redb::$error> for StoreError {
@@ -277,4 +304,4 @@ from_redb!(
 );
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

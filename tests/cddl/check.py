@@ -26,6 +26,9 @@ AS = {"batch": "batch-envelope", "descriptor": "descriptor-envelope"}
 # Rules that the CDDL states too.
 SHAPE = {"missing-key", "unknown-key", "version"}
 
+# What pycddl lets pass: in a list of several kinds of map, a key too many.
+BEYOND = {"batch/open-unknown-key.txt"}
+
 
 def read(path):
     """The header as a dictionary, and the bytes."""
@@ -51,7 +54,8 @@ def main():
             header, data = read(path)
             name = kind or AS.get(header.get("as", ""))
             refused = header["expect"] != "valid"
-            if name is None or (refused and header["rule"] not in SHAPE):
+            beyond = str(path.relative_to(SPEC / "vectors")) in BEYOND
+            if name is None or beyond or (refused and header["rule"] not in SHAPE):
                 continue
             if name not in schemas:
                 schemas[name] = Schema(f"start = {name}\n{CDDL}")

@@ -1,7 +1,5 @@
 //! `bellwether device`: plays a phone that broadcasts CX identifiers and reports them.
 
-mod post;
-
 use super::bench::parse_type;
 use bellwether_client::device::{Device, DeviceFileError, ReportError};
 use bellwether_formats::scheme::cx::Generator;
@@ -12,7 +10,7 @@ use std::{
     process::ExitCode,
 };
 
-pub(crate) use post::PostError;
+pub(crate) use bellwether_client::device::post::{self, PostError};
 
 /// Most identifiers printed at once: some hundred seeds.
 const MAX_COUNT: u64 = 1_000_000;

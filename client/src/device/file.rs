@@ -55,7 +55,7 @@ impl Device {
                 path: path.to_owned(),
                 source: error,
             })?;
-        file.into_device().map_err(|why| broken(path, why))
+        file.to_device().map_err(|why| broken(path, why))
     }
 
     /// Writes the device to its file, replacing what was there in one step.
@@ -95,7 +95,7 @@ impl DeviceFile {
     }
 
     /// Checks what a type does not say.
-    fn into_device(&self) -> Result<Device, &'static str> {
+    fn to_device(&self) -> Result<Device, &'static str> {
         if self.version != VERSION {
             return Err("it is of another version of this program");
         }

@@ -61,6 +61,7 @@ fn a_long_report_has_one_signature_a_seed() {
     let mut device = device(Generator::Aes256);
     device.renew(&[1; 48]);
     device.renew(&[2; 48]);
+    device.take_identifiers(1);
     let report = device.report(PUBLISHER, "code", &[3; 48]).unwrap();
     let count = |part: &[u8]| report.windows(part.len()).filter(|w| *w == part).count();
     assert_eq!(count(device.key.verifying_key().as_bytes()), 3);
@@ -115,13 +116,16 @@ fn a_refused_report_can_be_made_again_and_an_accepted_one_is_forgotten() {
         preseeds.map(|preseed| device.derive(preseed)).collect()
     };
     assert_eq!(seeds(&device), [first.clone(), device.seed()]);
+    assert_eq!(device.descriptors().len(), 1, "nothing new was broadcast");
     device.report(PUBLISHER, "right", &[2; 48]).unwrap();
+    assert_eq!(seeds(&device), [first, device.seed()]);
     device.accepted();
     assert_eq!(seeds(&device), [device.seed()]);
 
     for number in 0..100 {
         device.renew(&[number; 48]);
     }
+    device.take_identifiers(1);
     assert_eq!(device.descriptors().len(), MAX_PAST_SEEDS + 1);
     assert!(device.report(PUBLISHER, "code", &[0; 48]).is_ok());
 }

@@ -219,8 +219,13 @@ impl BlockRef {
         let max = u64::try_from(limit::MAX_BLOCK_BYTES).unwrap_or(u64::MAX);
         let mut map = reader.map()?;
         let cid = map.field("cid", |r| link_of(r, codec))?;
+        let offset = map.offset();
         let size = map.field("size", |r| r.uint("size in bytes", max))?;
         map.end()?;
+        if size == 0 {
+            let what = "a block is not empty";
+            return Err(DecodeError::Value { what, offset });
+        }
         Ok(Self { cid, size })
     }
 

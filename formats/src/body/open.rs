@@ -77,9 +77,24 @@ impl OpenBody {
     /// The first rule that the bytes break; `value` for a scheme this version does not know.
     pub fn decode(scheme: Scheme, bytes: &[u8]) -> Result<Self, DecodeError> {
         let width = width(scheme)?;
+        let found = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        let limit = u64::try_from(limit::MAX_BLOCK_BYTES).unwrap_or(u64::MAX);
+        if found > limit {
+            let (what, offset) = ("body in bytes", 0);
+            return Err(DecodeError::Limit {
+                what,
+                found,
+                limit,
+                offset,
+            });
+        }
         let mut reader = Reader::new(bytes);
         let groups = reader.list("groups", limit::MAX_GROUPS, |r| group(r, width))?;
         reader.finish()?;
+        if groups.is_empty() {
+            let (what, offset) = ("a body has a group", 0);
+            return Err(DecodeError::Value { what, offset });
+        }
         ascending("groups", 0, groups.iter().map(|group| group.terms))?;
         let mut all: Vec<&[u8]> = groups
             .iter()

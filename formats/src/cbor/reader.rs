@@ -1,11 +1,10 @@
 //! Reading: strict, bounded, borrowed from the input.
 
-use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use ciborium_ll::{Decoder, Header};
 
-use super::key_before;
+use super::{MapReader, key_before};
 use crate::cid::Cid;
 use crate::error::DecodeError;
 use crate::limit;
@@ -148,11 +147,7 @@ impl<'a> Reader<'a> {
     pub fn map(&mut self) -> Result<MapReader<'_, 'a>, DecodeError> {
         let offset = self.offset;
         match self.head()? {
-            Header::Map(Some(len)) => Ok(MapReader {
-                left: to_u64(len),
-                last: None,
-                reader: self,
-            }),
+            Header::Map(Some(len)) => Ok(MapReader::new(self, to_u64(len))),
             _ => Err(DecodeError::Type {
                 expected: "a map",
                 offset,
@@ -184,6 +179,7 @@ impl<'a> Reader<'a> {
         Ok((bytes, links))
     }
 
+    /// Passes one item, which takes one of the `depth` levels left; so does each item in it.
     fn skip(&mut self, depth: u8, links: &mut Vec<Cid>) -> Result<(), DecodeError> {
         let offset = self.offset;
         let Some(depth) = depth.checked_sub(1) else {
@@ -223,26 +219,17 @@ impl<'a> Reader<'a> {
                 within("links of a part", found, limit, offset)?;
             }
             Header::Tag(_) => return Err(DecodeError::Tag { offset }),
-            _ => return Err(DecodeError::Float { offset }),
+            _ => return Err(simple(offset)),
         }
         Ok(())
     }
 
     /// Reads a map key and checks that it comes after `last`.
-    fn next_key(&mut self, last: &mut Option<&'a str>) -> Result<&'a str, DecodeError> {
+    pub(super) fn next_key(&mut self, last: &mut Option<&'a str>) -> Result<&'a str, DecodeError> {
         let offset = self.offset;
         let key = self.text("a map key", 64)?;
-        match *last {
-            Some(before) if before == key => {
-                return Err(DecodeError::Duplicate {
-                    what: "a map key",
-                    offset,
-                });
-            }
-            Some(before) if key_before(key, before) => {
-                return Err(DecodeError::KeyOrder { offset });
-            }
-            _ => {}
+        if last.is_some_and(|before| !key_before(before, key)) {
+            return Err(DecodeError::KeyOrder { offset });
         }
         *last = Some(key);
         Ok(key)
@@ -303,7 +290,7 @@ impl<'a> Reader<'a> {
             Header::Float(_) => return Err(DecodeError::Float { offset }),
             // false, true and null, each as the one byte that it is; the reader above decides.
             Header::Simple(20..=22) if decoder.offset() == 1 => return Ok(header),
-            Header::Simple(_) => return Err(DecodeError::Float { offset }),
+            Header::Simple(_) => return Err(simple(offset)),
         };
         // The width that the first byte announces must be the shortest for the argument.
         let shortest = match argument {
@@ -321,67 +308,11 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Reads the fields of a map in canonical order. Made by [`Reader::map`].
-#[derive(Debug)]
-pub struct MapReader<'r, 'a> {
-    reader: &'r mut Reader<'a>,
-    left: u64,
-    last: Option<&'a str>,
-}
-
-impl<'a> MapReader<'_, 'a> {
-    /// Where the reading stands, in bytes from the start.
-    pub const fn offset(&self) -> usize {
-        self.reader.offset
-    }
-
-    /// Reads the field `key` with `value`.
-    pub fn field<T>(
-        &mut self,
-        key: &'static str,
-        value: impl FnOnce(&mut Reader<'a>) -> Result<T, DecodeError>,
-    ) -> Result<T, DecodeError> {
-        let offset = self.reader.offset;
-        self.optional(key, value)?
-            .ok_or(DecodeError::MissingKey { key, offset })
-    }
-
-    /// Reads the field `key` with `value` if it comes next.
-    pub fn optional<T>(
-        &mut self,
-        key: &'static str,
-        value: impl FnOnce(&mut Reader<'a>) -> Result<T, DecodeError>,
-    ) -> Result<Option<T>, DecodeError> {
-        if self.left == 0 {
-            return Ok(None);
-        }
-        let (mut ahead, mut last) = (self.reader.clone(), self.last);
-        let offset = ahead.offset;
-        let found = ahead.next_key(&mut last)?;
-        if found == key {
-            *self.reader = ahead;
-            self.last = last;
-            self.left -= 1;
-            return value(self.reader).map(Some);
-        }
-        if key_before(found, key) {
-            // A key that this reader should have met before, had it known it.
-            return Err(DecodeError::UnknownKey {
-                key: found.to_string(),
-                offset,
-            });
-        }
-        Ok(None)
-    }
-
-    /// Ends the map; a field left over is an error.
-    pub fn end(mut self) -> Result<(), DecodeError> {
-        if self.left == 0 {
-            return Ok(());
-        }
-        let offset = self.reader.offset;
-        let key = self.reader.next_key(&mut self.last)?.to_string();
-        Err(DecodeError::UnknownKey { key, offset })
+/// What undefined and the other simple values are to every reader.
+const fn simple(offset: usize) -> DecodeError {
+    DecodeError::Type {
+        expected: "no simple value but false, true and null",
+        offset,
     }
 }
 

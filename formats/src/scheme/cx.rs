@@ -21,7 +21,6 @@ use aes::{
     Aes128Enc, Aes256Enc,
     cipher::{BlockCipherEncrypt, KeyInit, consts::U16},
 };
-use alloc::vec::Vec;
 
 pub use bench::{bench_checksum, bench_seed};
 pub use identifier::{Identifier, ParseIdentifierError};
@@ -38,12 +37,6 @@ type Drbg256 = Drbg<Aes256Enc, 4>;
 ///
 /// An RSA key of 16,384 bits takes 2.1 KiB; more is nobody's key. Source: spec §7.
 pub const MAX_KEY_BYTES: usize = 4096;
-
-/// Seeds whose generators [`expand`] runs side by side.
-///
-/// Each step of one generator waits for its last; a second, independent one fills the wait. More
-/// than four gained nothing when measured.
-const LANES: usize = 4;
 
 /// A kind of generator: CX's generator type.
 ///
@@ -191,8 +184,8 @@ impl core::fmt::Debug for Identifiers {
 /// Gives every identifier of every seed to `sink(seed, index, identifier)`.
 ///
 /// `seeds` are concatenated, as in a body; `seed` counts them from 0, `index` from 1 to
-/// [`Generator::MAX_IDENTIFIERS`]. A seed's identifiers come in order, those of different seeds
-/// interleaved. Memory does not grow with the number of seeds.
+/// [`Generator::MAX_IDENTIFIERS`]. A seed's identifiers come in order; those of different seeds may
+/// come interleaved. Memory does not grow with the number of seeds.
 ///
 /// # Errors
 ///
@@ -208,37 +201,27 @@ pub fn expand(
         return Err(CxError::SeedLength { found, unit });
     }
     match generator {
-        Generator::Aes128 => expand_lanes::<Aes128Enc, 3>(unit, seeds, sink),
-        Generator::Aes256 => expand_lanes::<Aes256Enc, 4>(unit, seeds, sink),
+        Generator::Aes128 => expand_with::<Aes128Enc, 3>(unit, seeds, sink),
+        Generator::Aes256 => expand_with::<Aes256Enc, 4>(unit, seeds, sink),
     }
     Ok(())
 }
 
-/// [`expand`] with one cipher, [`LANES`] seeds of `unit` bytes at a time.
-fn expand_lanes<C, const N: usize>(
+/// [`expand`] with one cipher; a seed has `unit` bytes.
+///
+/// One seed after another: running several side by side, so that one fills the other's waits, was
+/// tried and gained nothing while the key schedule goes through memory.
+fn expand_with<C, const N: usize>(
     unit: usize,
     seeds: &[u8],
     mut sink: impl FnMut(usize, usize, Identifier),
 ) where
     C: BlockCipherEncrypt<BlockSize = U16> + KeyInit,
 {
-    let mut lanes: Vec<(usize, Drbg<C, N>)> = Vec::with_capacity(LANES);
-    let mut seeds = seeds.chunks_exact(unit).enumerate();
-    loop {
-        lanes.clear();
-        lanes.extend(
-            seeds
-                .by_ref()
-                .take(LANES)
-                .map(|(number, seed)| (number, Drbg::instantiate(seed, &[]))),
-        );
-        if lanes.is_empty() {
-            return;
-        }
+    for (number, seed) in seeds.chunks_exact(unit).enumerate() {
+        let mut drbg = Drbg::<C, N>::instantiate(seed, &[]);
         for index in 1..=Generator::MAX_IDENTIFIERS {
-            for (number, drbg) in &mut lanes {
-                sink(*number, index, Identifier::from_random(drbg.next_block()));
-            }
+            sink(number, index, Identifier::from_random(drbg.next_block()));
         }
     }
 }
@@ -247,7 +230,8 @@ fn expand_lanes<C, const N: usize>(
 ///
 /// Calls `hit(seed, index, identifier)` with the numbers of [`expand`], in no particular order.
 /// The cost hardly depends on `wanted`: almost every identifier is dismissed by one look into a
-/// bitmap.
+/// bitmap. (`hit` is rarely called, and not a type parameter, so that this is compiled here, with
+/// this crate's optimisation.)
 ///
 /// # Errors
 ///
@@ -256,7 +240,7 @@ pub fn matches(
     generator: Generator,
     seeds: &[u8],
     wanted: &WantedIds,
-    mut hit: impl FnMut(usize, usize, Identifier),
+    hit: &mut dyn FnMut(usize, usize, Identifier),
 ) -> Result<(), CxError> {
     expand(generator, seeds, |seed, index, identifier| {
         if wanted.contains(identifier) {

@@ -38,15 +38,22 @@ pub struct PublisherHandle {
 /// Longest sleep between two looks at what is due: clocks are set, sizes grow.
 const LOOK: Duration = Duration::from_secs(30);
 
-/// Pause after a failure, so that a full disk does not fill the log as well.
+/// Pause after a failure, so that what fails again and again does not fill the log.
 const RETRY: Duration = Duration::from_secs(10);
+
+/// How long notifications are kept after their window closed, in seconds. Source: spec §10.5.
+const KEEP_S: u64 = 14 * 86_400;
+
+/// How often it is looked for notifications to forget, in seconds.
+const EXPIRE_S: u64 = 3600;
 
 /// Runs the publisher until `stop`. `fence` says, by zone, how far relays were seen to be; while
 /// one is ahead of the store nothing is signed there. Published batches go to `out`.
 ///
 /// # Errors
 ///
-/// None: what fails is logged and tried again, for the intake must go on taking reports.
+/// [`PublishZoneError`] if the store's disk failed, for it answers nothing from then on. What else
+/// fails is logged and tried again: the intake must go on taking reports.
 pub async fn run(
     mut publisher: Publisher,
     mut commands: mpsc::Receiver<Command>,
@@ -55,16 +62,24 @@ pub async fn run(
     out: mpsc::Sender<Signed<Batch>>,
     stop: CancellationToken,
 ) -> Result<(), PublishZoneError> {
+    let mut expire_at = 0;
     loop {
         let seen = fence.borrow().clone();
-        let (back, published, next) = on_pool(publisher, move |publisher| {
+        let (back, published, outcome) = on_pool(publisher, move |publisher| {
+            let now = clock::now();
+            if expire_at <= now {
+                expire(publisher, now);
+                expire_at = now.saturating_add(EXPIRE_S);
+            }
             let mut published = Vec::new();
             let next = publish_due(publisher, &seen, &mut published);
-            (published, next)
+            (published, next.map(|next| (next, expire_at)))
         })
         .await;
         publisher = back;
         announce(&out, published).await;
+        let next;
+        (next, expire_at) = outcome?;
         tokio::select! {
             biased;
             () = stop.cancelled() => return Ok(()),
@@ -104,12 +119,21 @@ async fn announce(out: &mpsc::Sender<Signed<Batch>>, published: Vec<Signed<Batch
     }
 }
 
+/// Forgets what is past its time. A failure is not worth more than a line: it will be tried again.
+fn expire(publisher: &Publisher, now: u64) {
+    match publisher.expire(now.saturating_sub(KEEP_S)) {
+        Ok(0) => {}
+        Ok(gone) => tracing::info!(gone, "notifications past their time deleted"),
+        Err(error) => tracing::error!(%error, "notifications past their time not deleted"),
+    }
+}
+
 /// Publishes what is due; gives how long to wait for the next.
 fn publish_due(
     publisher: &mut Publisher,
     fence: &BTreeMap<Zone, u64>,
     published: &mut Vec<Signed<Batch>>,
-) -> Duration {
+) -> Result<Duration, PublishZoneError> {
     let mut wait = LOOK;
     for zone in publisher.zone_names() {
         let now = clock::now();
@@ -126,13 +150,14 @@ fn publish_due(
                 published.push(batch);
                 wait = Duration::ZERO;
             }
+            Err(error) if error.is_fatal() => return Err(error),
             Err(error) => {
                 tracing::error!(%zone, %error, hint = error.hint(), "batch not published");
                 wait = wait.min(RETRY);
             }
         }
     }
-    wait
+    Ok(wait)
 }
 
 fn obey(

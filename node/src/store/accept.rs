@@ -1,7 +1,9 @@
 //! Codes, and what they admit. Source: spec §10.
 
+use std::collections::BTreeSet;
+
 use bellwether_formats::id::{Level, RecordId, Scheme, Zone};
-use redb::{ReadableTable, WriteTransaction};
+use redb::{ReadableTable, ReadableTableMetadata, WriteTransaction};
 
 use super::rows::{CodeRow, NoteRow, note_key, pending_key};
 use super::{
@@ -38,9 +40,9 @@ pub struct SubmittedUnit {
 /// What became of a report.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Accepted {
-    /// Notifications that are new.
+    /// Notifications that are new in the code's zone.
     pub new: usize,
-    /// Notifications that were known.
+    /// Notifications that were accepted there before, under this code or another.
     pub known: usize,
 }
 
@@ -175,16 +177,17 @@ impl Store {
             let found = codes.get(code.as_slice())?.map(|value| row(value.value()));
             let mut code_row: CodeRow = found.transpose()?.ok_or(AcceptError::UnknownCode)?;
             let mut of_code = tx.open_table(NOTES_OF_CODE)?;
+            let mut all = BTreeSet::new();
             let mut fresh = Vec::new();
             for unit in units {
                 let record = RecordId::of(unit.scheme, &unit.unit);
                 let key = [code.as_slice(), &note_key(&record, &code_row.zone)].concat();
-                if of_code.insert(key.as_slice(), [].as_slice())?.is_none() {
+                // What stands twice in a report counts once.
+                if all.insert(record) && of_code.insert(key.as_slice(), [].as_slice())?.is_none() {
                     fresh.push((record, unit));
                 }
             }
-            accepted.new = fresh.len();
-            accepted.known = units.len() - fresh.len();
+            accepted.known = all.len();
             if fresh.is_empty() {
                 return Ok(accepted);
             }
@@ -195,8 +198,9 @@ impl Store {
                 return Err(AcceptError::FullCode);
             }
             for (record, unit) in fresh {
-                add_note(&tx, &code_row, record, unit, now)?;
+                accepted.new += usize::from(add_note(&tx, &code_row, record, unit, now)?);
             }
+            accepted.known -= accepted.new;
             code_row.used_at.get_or_insert(now);
             for unit in units.iter().filter(|unit| unit.key != [0; 32]) {
                 if !code_row.keys.contains(&unit.key) {
@@ -231,7 +235,8 @@ impl Store {
             for entry in of_code.range(code.as_slice()..end.as_slice())? {
                 let (key, _) = entry?;
                 let note = key.value().get(code.len()..).unwrap_or_default();
-                changed += usize::from(relevel(&tx, note, code_row.issue, level)?);
+                let (record, _) = split_note_key(note)?;
+                changed += usize::from(relevel(&tx, &record, code_row.issue, level)?);
             }
         }
         tx.commit()?;
@@ -250,35 +255,57 @@ impl Store {
         let table = tx.open_table(PENDING)?;
         Ok(table.range(prefix.as_slice()..end.as_slice())?.count())
     }
+
+    /// Whether `max` notifications of a zone or more wait for its next batch. Unlike
+    /// [`pending`](Self::pending) it costs nothing while they are few, so it may be asked after
+    /// every report.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]
+    pub fn is_pending(&self, zone: &Zone, max: usize) -> Result<bool, StoreError> {
+        let all = self.read()?.open_table(PENDING)?.len()?;
+        if usize::try_from(all).is_ok_and(|all| all < max) {
+            return Ok(false);
+        }
+        Ok(self.pending(zone)? >= max)
+    }
 }
 
+/// Whether a code admits what is new under it. Its validity is for the first use: afterwards it
+/// belongs to the device that has the keys. Source: spec §10.4.
 fn check_code(code: &CodeRow, units: &[SubmittedUnit], now: u64) -> Result<(), AcceptError> {
-    if now >= code.expires_at {
-        return Err(AcceptError::ExpiredCode);
+    let shares_key = || units.iter().any(|unit| code.keys.contains(&unit.key));
+    match code.used_at {
+        None if now >= code.expires_at => Err(AcceptError::ExpiredCode),
+        Some(_) if !shares_key() => Err(AcceptError::UsedCode),
+        _ => Ok(()),
     }
-    let shares_key = units.iter().any(|unit| code.keys.contains(&unit.key));
-    if code.used_at.is_some() && !shares_key {
-        return Err(AcceptError::UsedCode);
-    }
-    Ok(())
 }
 
-/// Adds a notification, or gives a known one the level of a more recently issued code.
+/// Adds a notification, or gives a known one the level of a more recently issued code. Gives
+/// whether it is new in the code's zone.
 fn add_note(
     tx: &WriteTransaction,
     code: &CodeRow,
     record: RecordId,
     unit: &SubmittedUnit,
     now: u64,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let key = note_key(&record, &code.zone);
-    let known = tx.open_table(NOTES)?.get(key.as_slice())?.is_some();
-    if !known {
+    let known = notes_of(tx, &record)?;
+    let new = known.iter().all(|(of, _)| *of != key);
+    if new {
+        // All notes of a seed agree: whichever report came last, the code issued last speaks.
+        let newer = known.iter().find(|(_, note)| note.issue > code.issue);
+        let (issue, level) = newer.map_or((code.issue, code.level), |(_, note)| {
+            (note.issue, note.level)
+        });
         let note = NoteRow {
             scheme: unit.scheme.0,
             unit: unit.unit.clone(),
-            level: code.level,
-            issue: code.issue,
+            level,
+            issue,
             accepted_at: now,
             published_level: None,
             observed_before: 0,
@@ -286,43 +313,45 @@ fn add_note(
         };
         put_note(tx, &key, &note)?;
     }
-    // The most recently issued code speaks for the seed in every zone it is known in.
-    let mut keys = Vec::new();
-    {
-        let notes = tx.open_table(NOTES)?;
-        let end = prefix_end(record.as_bytes());
-        for entry in notes.range(record.as_bytes().as_slice()..end.as_slice())? {
-            keys.push(entry?.0.value().to_vec());
-        }
-    }
-    for key in keys {
-        relevel(tx, &key, code.issue, code.level())?;
-    }
-    Ok(())
+    relevel(tx, &record, code.issue, code.level())?;
+    Ok(new)
 }
 
-/// Gives a note the level of code number `issue`, unless a more recently issued one gave its level.
+/// Gives a seed, in every zone that it is known in, the level of code number `issue`, unless a
+/// more recently issued one gave its level. Gives whether that changed anything.
 fn relevel(
     tx: &WriteTransaction,
-    key: &[u8],
+    record: &RecordId,
     issue: u64,
     level: Level,
 ) -> Result<bool, StoreError> {
-    let found = tx
-        .open_table(NOTES)?
-        .get(key)?
-        .map(|value| row(value.value()));
-    let Some(mut note): Option<NoteRow> = found.transpose()? else {
-        return Ok(false);
-    };
-    if issue < note.issue {
-        return Ok(false);
+    let mut changed = false;
+    for (key, mut note) in notes_of(tx, record)? {
+        if issue < note.issue {
+            continue;
+        }
+        changed |= note.level != level.0;
+        note.issue = issue;
+        note.level = level.0;
+        put_note(tx, &key, &note)?;
     }
-    let changed = note.level != level.0;
-    note.issue = issue;
-    note.level = level.0;
-    put_note(tx, key, &note)?;
     Ok(changed)
+}
+
+/// The notes of a seed in all zones, with their keys.
+fn notes_of(
+    tx: &WriteTransaction,
+    record: &RecordId,
+) -> Result<Vec<(Vec<u8>, NoteRow)>, StoreError> {
+    let notes = tx.open_table(NOTES)?;
+    let end = prefix_end(record.as_bytes());
+    notes
+        .range(record.as_bytes().as_slice()..end.as_slice())?
+        .map(|entry| {
+            let (key, value) = entry?;
+            Ok((key.value().to_vec(), row(value.value())?))
+        })
+        .collect()
 }
 
 /// Writes a note, and whether its zone's next batch must speak of it.
@@ -343,7 +372,7 @@ pub(super) fn put_note(
     Ok(())
 }
 
-fn split_note_key(key: &[u8]) -> Result<(RecordId, &str), StoreError> {
+pub(super) fn split_note_key(key: &[u8]) -> Result<(RecordId, &str), StoreError> {
     let damaged = || StoreError::Row {
         error: "a note's key".to_owned(),
     };

@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bellwether_formats::cid::Cid;
-use bellwether_formats::id::FeedId;
-use redb::{ReadableTable, ReadableTableMetadata};
+use redb::{ReadableTable, ReadableTableMetadata, Table, WriteTransaction};
 
-use super::rows::BatchRow;
-use super::{BATCHES, BLOCKS, DESCRIPTORS, FORKS, Store, StoreError, row};
+use super::rows::{BatchRow, PreparedRow};
+use super::{BATCHES, BLOCKS, DESCRIPTORS, FORKS, PREPARED, Store, StoreError, row};
 
 /// How much a node keeps.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -37,8 +36,9 @@ impl Store {
         Ok(self.read()?.open_table(BLOCKS)?.stats()?.stored_bytes())
     }
 
-    /// Deletes by time and disk cap only. A feed's head stays, whatever its age: it is what tells
-    /// a client that the feed is stale, and what the next batch is judged by.
+    /// Deletes batches by time and disk cap only, and blocks that nothing names any more. A feed's
+    /// head stays, whatever its age: it is what tells a client that the feed is stale, and what
+    /// the next batch is judged by.
     ///
     /// # Errors
     ///
@@ -49,126 +49,117 @@ impl Store {
         {
             let mut batches = tx.open_table(BATCHES)?;
             let mut blocks = tx.open_table(BLOCKS)?;
-            let mut sizes = BTreeMap::new();
-            for entry in blocks.iter()? {
-                let (cid, bytes) = entry?;
-                sizes.insert(
-                    cid.value().to_vec(),
-                    u64::try_from(bytes.value().len()).unwrap_or(0),
-                );
-            }
-            // Oldest first over all feeds; the last of each feed is its head.
-            let mut kept: BTreeMap<(u64, Vec<u8>), BatchRow> = BTreeMap::new();
-            let mut heads: BTreeMap<Vec<u8>, (u64, Vec<u8>)> = BTreeMap::new();
-            for entry in batches.iter()? {
-                let (key, value) = entry?;
-                let row: BatchRow = row(value.value())?;
-                let key = key.value().to_vec();
-                let feed = key
-                    .get(..key.len().saturating_sub(8))
-                    .unwrap_or_default()
-                    .to_vec();
-                heads.insert(feed, (row.published_at, key.clone()));
-                kept.insert((row.published_at, key), row);
-            }
-            let heads: BTreeSet<(u64, Vec<u8>)> = heads.into_values().collect();
-            let mut used: u64 = sizes.values().sum();
-            let mut gone = Vec::new();
-            for (at, row) in &kept {
+            let sizes = sizes(&blocks)?;
+            let kept = kept(&batches)?;
+            let mut names = names(&tx, &kept)?;
+            // What nothing names goes first: it must not cost a batch its place.
+            let size = |cid: &Vec<u8>| sizes.get(cid).copied().unwrap_or_default();
+            let mut used: u64 = names.keys().map(size).sum();
+            for (at, old) in kept {
                 if at.0 >= policy.before && used <= policy.max_bytes {
                     break;
                 }
-                if !heads.contains(at) {
-                    let own = row.links()?.into_iter().chain([row.cid()?]);
-                    let freed = own.filter_map(|cid| sizes.get(cid.to_bytes().as_slice()));
-                    used = used.saturating_sub(freed.sum());
-                    gone.push(at.clone());
+                if old.is_head {
+                    continue;
                 }
-            }
-            for at in &gone {
                 batches.remove(at.1.as_slice())?;
-                kept.remove(at);
-            }
-            pruned.batches = gone.len();
-            if pruned.batches > 0 {
-                let live = live_blocks(&kept)?;
-                let pinned = pinned(&tx)?;
-                let lives = |cid: &[u8]| live.contains(cid) || pinned.contains(cid);
-                for cid in sizes.keys().filter(|cid| !lives(cid)) {
-                    blocks.remove(cid.as_slice())?;
-                    pruned.blocks += 1;
-                }
-            }
-        }
-        tx.commit()?;
-        Ok(pruned)
-    }
-
-    /// Every fault of the store that can be seen by reading it whole: a head without its batch, a
-    /// chain with a hole, a batch without a block. For `check`; empty when all is well.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] if the disk fails.
-    pub fn faults(&self) -> Result<Vec<String>, StoreError> {
-        let mut faults = Vec::new();
-        for head in self.heads()? {
-            let rows = self.rows_after(&head.feed, 0, usize::MAX)?;
-            faults.extend(self.feed_faults(&head.feed, &rows)?);
-            if rows.last().map(|row| row.seq) != Some(head.head.seq) {
-                faults.push(format!("{}: the head is not the newest batch", head.feed));
-            }
-        }
-        Ok(faults)
-    }
-
-    fn feed_faults(&self, feed: &FeedId, rows: &[BatchRow]) -> Result<Vec<String>, StoreError> {
-        let mut faults = Vec::new();
-        let mut before: Option<&BatchRow> = None;
-        for row in rows {
-            let name = format!("{feed} batch {}", row.seq);
-            match self.batch(row) {
-                Ok(Some(batch)) => {
-                    let head = before.map(super::feed::head_of);
-                    if let Some(Err(error)) = head.map(|head| head.check_next(&batch)) {
-                        faults.push(format!("{name}: {error}"));
-                    }
-                    for cid in batch.links().into_iter().chain([batch.desc]) {
-                        match self.block(&cid)? {
-                            Some(bytes) if Cid::of(cid.codec(), &bytes) == cid => {}
-                            Some(_) => faults.push(format!("{name}: block {cid} is damaged")),
-                            None => faults.push(format!("{name}: block {cid} is missing")),
+                pruned.batches += 1;
+                for cid in named_by(&old.row)? {
+                    if let Some(count) = names.get_mut(&cid) {
+                        *count -= 1;
+                        if *count == 0 {
+                            names.remove(&cid);
+                            used = used.saturating_sub(size(&cid));
                         }
                     }
                 }
-                Ok(None) => faults.push(format!("{name}: the envelope is missing")),
-                Err(StoreError::Object(error)) => faults.push(format!("{name}: {error}")),
-                Err(error) => return Err(error),
             }
-            before = Some(row);
+            for cid in sizes.keys().filter(|cid| !names.contains_key(*cid)) {
+                blocks.remove(cid.as_slice())?;
+                pruned.blocks += 1;
+            }
         }
-        Ok(faults)
+        if pruned != Pruned::default() {
+            tx.commit()?;
+        }
+        Ok(pruned)
     }
 }
 
-/// The blocks that kept batches name.
-fn live_blocks(kept: &BTreeMap<(u64, Vec<u8>), BatchRow>) -> Result<BTreeSet<Vec<u8>>, StoreError> {
-    let mut live = BTreeSet::new();
-    for row in kept.values() {
-        let cids = row.links()?.into_iter().chain([row.cid()?, row.desc()?]);
-        live.extend(cids.map(|cid| cid.to_bytes().to_vec()));
-    }
-    Ok(live)
+/// Order of deletion: time of publication, then the key.
+type Age = (u64, Vec<u8>);
+
+struct Kept {
+    row: BatchRow,
+    is_head: bool,
 }
 
-/// The blocks that stay without a batch: current descriptors and proofs of forks.
-fn pinned(tx: &redb::WriteTransaction) -> Result<BTreeSet<Vec<u8>>, StoreError> {
-    let mut pinned = BTreeSet::new();
+fn sizes(blocks: &Table<'_, &[u8], &[u8]>) -> Result<BTreeMap<Vec<u8>, u64>, StoreError> {
+    let sizes = blocks.iter()?.map(|entry| {
+        let (cid, bytes) = entry?;
+        let size = u64::try_from(bytes.value().len()).unwrap_or(0);
+        Ok((cid.value().to_vec(), size))
+    });
+    sizes.collect()
+}
+
+/// All batches, oldest first over all feeds. Those of a feed stand together in the table, and the
+/// last of them is its head.
+fn kept(batches: &Table<'_, &[u8], &[u8]>) -> Result<BTreeMap<Age, Kept>, StoreError> {
+    let mut kept: BTreeMap<Age, Kept> = BTreeMap::new();
+    let mut last: Option<Age> = None;
+    for entry in batches.iter()? {
+        let (key, value) = entry?;
+        let row: BatchRow = row(value.value())?;
+        let key = key.value().to_vec();
+        let same_feed = |before: &Age| feed_part(&before.1) == feed_part(&key);
+        if let Some(before) = last.take_if(|before| same_feed(before))
+            && let Some(before) = kept.get_mut(&before)
+        {
+            before.is_head = false;
+        }
+        let age = (row.published_at, key);
+        last = Some(age.clone());
+        let is_head = true;
+        kept.insert(age, Kept { row, is_head });
+    }
+    Ok(kept)
+}
+
+/// A batch's key without its number.
+fn feed_part(key: &[u8]) -> &[u8] {
+    key.split_last_chunk::<8>().map_or(key, |(feed, _)| feed)
+}
+
+/// How often each block is named: by batches, by what is prepared, as a current descriptor, as a
+/// proof of a fork.
+fn names(
+    tx: &WriteTransaction,
+    kept: &BTreeMap<Age, Kept>,
+) -> Result<BTreeMap<Vec<u8>, usize>, StoreError> {
+    let mut all = Vec::new();
+    for batch in kept.values() {
+        all.extend(named_by(&batch.row)?);
+    }
     for table in [DESCRIPTORS, FORKS] {
         for entry in tx.open_table(table)?.iter()? {
             let (_, cids) = entry?;
-            pinned.extend(cids.value().chunks(Cid::LEN).map(<[u8]>::to_vec));
+            all.extend(cids.value().chunks(Cid::LEN).map(<[u8]>::to_vec));
         }
     }
-    Ok(pinned)
+    for entry in tx.open_table(PREPARED)?.iter()? {
+        let prepared: PreparedRow = row(entry?.1.value())?;
+        all.push(prepared.batch()?.desc.to_bytes().to_vec());
+    }
+    let mut names = BTreeMap::new();
+    for cid in all {
+        *names.entry(cid).or_default() += 1;
+    }
+    Ok(names)
+}
+
+/// The blocks of a batch: its envelope, its descriptor, its parts' blocks; each once.
+fn named_by(row: &BatchRow) -> Result<BTreeSet<Vec<u8>>, StoreError> {
+    let cids = row.links()?.into_iter().chain([row.cid()?, row.desc()?]);
+    Ok(cids.map(|cid| cid.to_bytes().to_vec()).collect())
 }

@@ -1,4 +1,4 @@
-//! The provider's two commits: a batch is prepared, then it is the head. Source: DESIGN of spec §4.6.
+//! The provider's two commits: a batch is prepared, then it is the head. Source: spec §4.7.
 
 use bellwether_formats::batch::Batch;
 use bellwether_formats::cid::{Block, Codec};
@@ -9,7 +9,7 @@ use redb::{ReadableTable, WriteTransaction};
 use super::rows::{BatchRow, NoteRow, PreparedRow, note_key, pending_of};
 use super::{
     BLOCKS, NOTES, PENDING, PREPARED, Store, StoreError, accept, feed, prefix_end, replicate, row,
-    rows, to_row,
+    rows, settle, to_row,
 };
 
 /// A batch as the batcher draws it up from what is pending.
@@ -51,7 +51,7 @@ macro_rules! through_store {
 through_store!(CommitError, StorageError, TableError);
 
 impl Store {
-    /// What a zone's next batch must speak of, `max` at most, oldest record first.
+    /// What a zone's next batch must speak of, `max` at most, in the order of their record ids.
     ///
     /// # Errors
     ///
@@ -101,6 +101,7 @@ impl Store {
     /// # Errors
     ///
     /// [`PublishError::Prepared`] if the zone has one: its bytes may be signed already.
+    /// [`PublishError::NotNext`] if it does not follow the head: it could never be published.
     pub fn prepare(&self, draft: &Draft) -> Result<PreparedRow, PublishError> {
         let prepared = PreparedRow {
             seq: draft.batch.seq,
@@ -119,6 +120,7 @@ impl Store {
             dummies: draft.dummies.clone(),
         };
         let tx = self.write()?;
+        check_next(&tx, &draft.batch)?;
         {
             let mut table = tx.open_table(PREPARED)?;
             let zone = draft.batch.zone.as_str().as_bytes();
@@ -131,7 +133,27 @@ impl Store {
         Ok(prepared)
     }
 
-    /// Makes the prepared batch, now signed, the head of its feed: one transaction.
+    /// Drops what is prepared in a zone under number `seq`. Only for bytes that the signer never
+    /// saw: what it signed has to be published.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError::NotPrepared`] if nothing, or another number, is prepared.
+    pub fn discard(&self, zone: &Zone, seq: u64) -> Result<(), PublishError> {
+        let tx = self.write()?;
+        {
+            let mut table = tx.open_table(PREPARED)?;
+            let bytes = table.remove(zone.as_str().as_bytes())?;
+            let found: PreparedRow = row(bytes.ok_or(PublishError::NotPrepared)?.value())?;
+            if found.seq != seq {
+                return Err(PublishError::NotPrepared);
+            }
+        }
+        Ok(tx.commit()?)
+    }
+
+    /// Makes the prepared batch, now signed, the head of its feed: one transaction. If the batch
+    /// is in the feed already (a relay gave it back), only the notes learn what it said.
     ///
     /// # Errors
     ///
@@ -148,6 +170,13 @@ impl Store {
         if prepared.inner != bellwether_formats::signed::inner_bytes::<Batch>(batch) {
             return Err(PublishError::NotPrepared);
         }
+        if let Some(kept) = replicate::row_in(&tx, &batch.feed(), batch.seq)?
+            && kept.id() == batch.id()
+        {
+            say(&tx, batch, prepared.says, prepared.dummies)?;
+            tx.commit()?;
+            return Ok(kept);
+        }
         check_next(&tx, batch)?;
         {
             let mut blocks = tx.open_table(BLOCKS)?;
@@ -160,30 +189,26 @@ impl Store {
             }
         }
         let row = replicate::insert_batch(&tx, batch)?;
-        for (record, level) in &prepared.says {
-            said(&tx, batch, RecordId::from_bytes(*record), *level)?;
-        }
-        for dummy in prepared.dummies {
-            let record = RecordId::of(dummy.scheme(), &dummy.unit);
-            let dummy = NoteRow {
-                published_level: Some(dummy.level),
-                ..dummy
-            };
-            accept::put_note(&tx, &note_key(&record, batch.zone.as_str()), &dummy)?;
-        }
+        say(&tx, batch, prepared.says, prepared.dummies)?;
         tx.commit()?;
         Ok(row)
     }
 }
 
 /// Compare-and-swap on the number: the batch follows the head that stands now.
-fn check_next(tx: &WriteTransaction, batch: &Signed<Batch>) -> Result<(), PublishError> {
+fn check_next(tx: &WriteTransaction, batch: &Batch) -> Result<(), PublishError> {
     let feed: FeedId = batch.feed();
     let broken = match replicate::head_in(tx, &feed)? {
-        Some(row) => feed::head_of(&row)
-            .check_next(batch)
-            .err()
-            .map(|error| error.rule()),
+        Some(row) => {
+            let head = feed::head_of(&row);
+            if batch.seq != head.seq.saturating_add(1) {
+                Some("seq")
+            } else if batch.prev != Some(head.id) {
+                Some("prev")
+            } else {
+                head.check_later(batch).err().map(|error| error.rule())
+            }
+        }
         None => (batch.seq != 1).then_some("seq"),
     };
     match broken {
@@ -193,6 +218,24 @@ fn check_next(tx: &WriteTransaction, batch: &Signed<Batch>) -> Result<(), Publis
         }),
         None => Ok(()),
     }
+}
+
+/// What a batch said is published from now on, and its dummies are notes like any other.
+fn say(
+    tx: &WriteTransaction,
+    batch: &Batch,
+    says: Vec<([u8; 16], u8)>,
+    dummies: Vec<NoteRow>,
+) -> Result<(), StoreError> {
+    settle::mark_settled(tx, &batch.feed(), batch.seq)?;
+    for (record, level) in says {
+        said(tx, batch, RecordId::from_bytes(record), level)?;
+    }
+    for dummy in dummies {
+        let record = RecordId::of(dummy.scheme(), &dummy.unit);
+        accept::put_note(tx, &note_key(&record, batch.zone.as_str()), &dummy)?;
+    }
+    Ok(())
 }
 
 /// Notes what the batch said of a record. If its level changed since the batch was drawn up, it

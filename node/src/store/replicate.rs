@@ -4,7 +4,7 @@ use bellwether_formats::batch::Batch;
 use bellwether_formats::chain::ChainError;
 use bellwether_formats::cid::{Block, Cid};
 use bellwether_formats::descriptor::Descriptor;
-use bellwether_formats::id::FeedId;
+use bellwether_formats::id::{FeedId, ProviderId};
 use bellwether_formats::signed::Signed;
 use redb::{ReadableTable, WriteTransaction};
 
@@ -44,9 +44,10 @@ impl Store {
     ///
     /// [`StoreError`]
     pub fn put_descriptor(&self, descriptor: &Signed<Descriptor>) -> Result<bool, StoreError> {
-        let known = self.descriptor(&descriptor.provider)?;
-        let newest = known.is_none_or(|known| descriptor.replaces(&known));
         let tx = self.write()?;
+        // Read under the write lock: of two that arrive together the higher one stays.
+        let known = descriptor_in(&tx, &descriptor.provider)?;
+        let newest = known.is_none_or(|known| descriptor.replaces(&known));
         let cid = descriptor.cid().to_bytes();
         tx.open_table(BLOCKS)?
             .insert(cid.as_slice(), descriptor.envelope())?;
@@ -109,10 +110,11 @@ impl Store {
         }
         {
             let mut table = tx.open_table(BLOCKS)?;
-            for block in blocks {
+            let named: Vec<Cid> = batch.links().into_iter().chain([batch.desc]).collect();
+            for block in blocks.iter().filter(|block| named.contains(&block.cid())) {
                 table.insert(block.cid().to_bytes().as_slice(), block.bytes())?;
             }
-            for cid in batch.links().into_iter().chain([batch.desc]) {
+            for cid in named {
                 if table.get(cid.to_bytes().as_slice())?.is_none() {
                     return Err(ReplicateError::Missing { cid });
                 }
@@ -207,7 +209,32 @@ pub(super) fn head_in(
     let Some(seq) = seq.transpose()? else {
         return Ok(None);
     };
+    row_in(tx, feed, seq)
+}
+
+/// A batch of a feed as a running transaction sees it.
+pub(super) fn row_in(
+    tx: &WriteTransaction,
+    feed: &FeedId,
+    seq: u64,
+) -> Result<Option<BatchRow>, StoreError> {
     let batches = tx.open_table(BATCHES)?;
     let found = batches.get(batch_key(feed, seq).as_slice())?;
     found.map(|value| row(value.value())).transpose()
+}
+
+/// The current descriptor as a running transaction sees it.
+fn descriptor_in(
+    tx: &WriteTransaction,
+    provider: &ProviderId,
+) -> Result<Option<Signed<Descriptor>>, StoreError> {
+    let descriptors = tx.open_table(DESCRIPTORS)?;
+    let Some(cid) = descriptors.get(provider.as_bytes().as_slice())? else {
+        return Ok(None);
+    };
+    let blocks = tx.open_table(BLOCKS)?;
+    let envelope = blocks.get(cid.value())?;
+    Ok(envelope
+        .map(|envelope| Signed::open(envelope.value()))
+        .transpose()?)
 }

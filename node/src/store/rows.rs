@@ -1,7 +1,10 @@
 //! What stands in the tables, and how their keys are made.
 
+use bellwether_formats::batch::Batch;
+use bellwether_formats::cbor::Reader;
 use bellwether_formats::cid::Cid;
 use bellwether_formats::id::{FeedId, Level, ObjectId, ProviderId, RecordId, Scheme, Zone};
+use bellwether_formats::signed::{Content as _, Signed};
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
@@ -25,9 +28,7 @@ pub struct BatchRow {
 }
 
 impl BatchRow {
-    pub(super) fn of(
-        batch: &bellwether_formats::signed::Signed<bellwether_formats::batch::Batch>,
-    ) -> Self {
+    pub(super) fn of(batch: &Signed<Batch>) -> Self {
         Self {
             seq: batch.seq,
             id: *batch.id().as_bytes(),
@@ -166,6 +167,24 @@ pub struct PreparedRow {
     pub says: Vec<([u8; 16], u8)>,
     /// The dummies that were made for it.
     pub dummies: Vec<NoteRow>,
+}
+
+impl PreparedRow {
+    /// The batch, read from its inner bytes; nobody has signed it yet.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Row`] if the row is damaged.
+    pub fn batch(&self) -> Result<Batch, StoreError> {
+        Batch::read(&mut Reader::new(&self.inner)).map_err(|error| StoreError::Row {
+            error: format!("what is prepared: {error}"),
+        })
+    }
+
+    /// The id that the batch will have.
+    pub fn id(&self) -> ObjectId {
+        ObjectId::of(&self.inner)
+    }
 }
 
 /// The bytes of a block.

@@ -130,6 +130,7 @@ fn a_refused_report_gives_up_the_seed_but_keeps_it_for_the_next() {
     let (_folder, file) = device();
     let (url, asked) = intake("403 Forbidden", "{\"error\":\"code\"}");
     let url = format!("{url}/other/path");
+    let before = Device::load(Path::new(&file)).unwrap();
     let (ok, text) = bellwether(&[
         "report",
         "--file",
@@ -145,10 +146,10 @@ fn a_refused_report_gives_up_the_seed_but_keeps_it_for_the_next() {
     assert!(!ok);
     assert_eq!(text, "{\"error\":\"code\"}\n");
     assert!(asked.join().unwrap().starts_with(b"POST /other/path HTTP"));
-    assert_eq!(
-        Device::load(Path::new(&file)).unwrap().descriptors().len(),
-        2
-    );
+    let after = Device::load(Path::new(&file)).unwrap();
+    assert_ne!(after.seed(), before.seed());
+    let reported = |device: &Device| device.descriptors().first().unwrap().preseed.to_vec();
+    assert_eq!(reported(&after), reported(&before));
 }
 
 #[test]

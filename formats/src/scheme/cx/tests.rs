@@ -6,6 +6,7 @@ use super::*;
 use alloc::{
     format,
     string::{String, ToString},
+    vec::Vec,
 };
 use data_encoding::HEXLOWER;
 use proptest::prelude::*;
@@ -69,7 +70,7 @@ fn the_counter_wraps_at_128_bits() {
     assert_eq!(drbg.next_block(), <[u8; 16]>::from(expected));
 }
 
-/// Five seeds, so that one group of lanes is full and one is not.
+/// Five seeds: enough for a group of four that goes together, and one over.
 fn five(generator: Generator) -> (Vec<Seed>, Vec<u8>) {
     let seeds: Vec<Seed> = (0..5).map(|number| bench_seed(generator, number)).collect();
     let joined = seeds
@@ -132,7 +133,7 @@ fn matching_finds_every_wanted_identifier_and_no_other() {
         );
 
         let mut found = Vec::new();
-        matches(generator, &joined, &ids, |seed, index, id| {
+        matches(generator, &joined, &ids, &mut |seed, index, id| {
             found.push((seed, index, id));
         })
         .unwrap();

@@ -23,25 +23,30 @@ const MAX_CA_BYTES: u64 = 1024 * 1024;
 const REPORTS_PATH: &str = "/v1/reports";
 
 /// A provider's intake, and whom to believe that it is.
-pub(super) struct Intake {
+pub struct Intake {
     agent: Agent,
     uri: Uri,
 }
 
 /// What the intake said.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub struct Answer {
     /// HTTP status.
-    pub(super) status: u16,
+    pub status: u16,
     /// Whether the report was taken: any status 2xx.
-    pub(super) accepted: bool,
+    pub accepted: bool,
     /// The answer's body.
-    pub(super) text: String,
+    pub text: String,
 }
 
 impl Intake {
-    /// Gets ready to send; nothing is sent yet.
-    pub(super) fn new(url: &str, ca: Option<&Path>) -> Result<Self, PostError> {
+    /// Gets ready to send; nothing is sent yet. `ca`: a PEM file of the certificates to believe,
+    /// instead of the public ones.
+    ///
+    /// # Errors
+    ///
+    /// [`PostError`]
+    pub fn new(url: &str, ca: Option<&Path>) -> Result<Self, PostError> {
         let uri = intake_uri(url)?;
         let roots = match ca {
             Some(path) => certificates(path)?,
@@ -66,7 +71,11 @@ impl Intake {
     }
 
     /// Sends the report and reads the answer.
-    pub(super) fn post(&self, report: &[u8]) -> Result<Answer, PostError> {
+    ///
+    /// # Errors
+    ///
+    /// [`PostError::Http`]
+    pub fn post(&self, report: &[u8]) -> Result<Answer, PostError> {
         let mut response = self
             .agent
             .post(&self.uri)
@@ -138,7 +147,8 @@ fn certificates(path: &Path) -> Result<RootCerts, PostError> {
 
 /// Why a report was not sent, or no answer came.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum PostError {
+#[expect(missing_docs, reason = "the messages are the documentation")]
+pub enum PostError {
     #[error("the intake's address must be a URL, such as https://intake.example")]
     Url,
     #[error("a report is sent over https; http is for this machine only")]

@@ -1,0 +1,111 @@
+//! What a client can say, and what it cannot. Source: spec §11.5.
+
+use bellwether_formats::descriptor::Descriptor;
+use bellwether_formats::id::FeedId;
+use bellwether_formats::signed::Signed;
+
+use crate::matcher::Match;
+use crate::observations::expired;
+use crate::time;
+use crate::trust::{Body, Feed};
+
+/// How far back a heartbeat speaks, in seconds (14 days). Source: spec §11.5.
+const HEARTBEAT_WINDOW_S: u64 = 14 * 86_400;
+
+/// What is known, and why it may not be all.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Alerts {
+    /// What the device was near to.
+    pub matches: Vec<Match>,
+    /// Why "none" would not be the whole truth; empty if it is.
+    pub doubts: Vec<Doubt>,
+}
+
+/// Why a feed may hold more than is known.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Doubt {
+    /// Which feed.
+    pub feed: FeedId,
+    /// What is in doubt.
+    pub answer: Answer,
+}
+
+/// An answer that is neither "match" nor "none".
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "the messages are the documentation")]
+pub enum Answer {
+    #[error("stale since {}: a newer batch was promised by then", time::format(*since))]
+    Stale { since: u64 },
+    #[error("stale since {}: the provider's descriptor expired", time::format(*since))]
+    Expired { since: u64 },
+    #[error("not covered: nothing is known of it yet")]
+    Never,
+    #[error("not covered: batches {} to {} were missed", after.saturating_add(1), before.saturating_sub(1))]
+    Gap { after: u64, before: u64 },
+    #[error("not covered: {parts} of the provider's bodies cannot be read")]
+    Broken { parts: usize },
+    #[error("not covered: something was observed at {}, before {} nothing is known", time::format(*at), time::format(*from))]
+    Before { at: u64, from: u64 },
+    #[error("update needed: {parts} parts are of a kind or scheme that this version does not read")]
+    Update { parts: usize },
+}
+
+/// What stands against a "none" of this feed. `earliest` is the oldest observation's time.
+pub(crate) fn doubts(
+    feed: &Feed,
+    descriptor: Option<&Signed<Descriptor>>,
+    earliest: Option<u64>,
+    now: u64,
+) -> Vec<Doubt> {
+    let mut answers = Vec::new();
+    if let Some(since) = descriptor
+        .map(|held| held.expires_at)
+        .filter(|at| *at <= now)
+    {
+        answers.push(Answer::Expired { since });
+    }
+    match feed.head() {
+        None => answers.push(Answer::Never),
+        Some(head) if head.next_by < now => answers.push(Answer::Stale {
+            since: head.next_by,
+        }),
+        Some(_) => {}
+    }
+    answers.extend(feed.gaps().iter().map(|gap| Answer::Gap {
+        after: gap.after,
+        before: gap.before,
+    }));
+    let covered_from = feed.batches().iter().map(|batch| {
+        let parts = batch.parts.iter().map(|part| part.from);
+        parts.fold(
+            batch.published_at.saturating_sub(HEARTBEAT_WINDOW_S),
+            u64::min,
+        )
+    });
+    if let (Some(at), Some(from)) = (earliest, covered_from.min())
+        && at < from
+    {
+        answers.push(Answer::Before { at, from });
+    }
+    let count = |what: Body| {
+        let parts = feed.batches().iter().flat_map(|batch| &batch.parts);
+        parts
+            .filter(|part| part.body == what && !expired(part.to, now))
+            .count()
+    };
+    let (broken, unread) = (count(Body::Broken), count(Body::Unread));
+    if broken > 0 {
+        answers.push(Answer::Broken { parts: broken });
+    }
+    if unread > 0 {
+        answers.push(Answer::Update { parts: unread });
+    }
+    answers
+        .into_iter()
+        .map(|answer| Doubt {
+            feed: feed.id(),
+            answer,
+        })
+        .collect()
+}

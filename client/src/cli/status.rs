@@ -1,0 +1,73 @@
+//! `bellwether status`: what is known of the feeds followed.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use bellwether_client::status::FeedStatus;
+use bellwether_client::{Client, time};
+
+use super::error::CliError;
+use crate::StateArg;
+
+/// What to show.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Status {
+    #[command(flatten)]
+    state: StateArg,
+    /// Print a JSON object a line, one for each feed
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the verb.
+pub(crate) fn run(status: &Status, out: &mut impl Write) -> Result<ExitCode, CliError> {
+    let client = Client::open(&status.state.dir)?;
+    let feeds = client.status();
+    for feed in &feeds {
+        let printed = if status.json {
+            serde_json::to_string(feed)
+                .map_err(io::Error::from)
+                .and_then(|line| writeln!(out, "{line}"))
+        } else {
+            print(feed, out)
+        };
+        printed.map_err(CliError::Print)?;
+    }
+    eprintln!(
+        "{} feeds followed, {} observations kept",
+        feeds.len(),
+        client.observation_count()
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print(feed: &FeedStatus, out: &mut impl Write) -> io::Result<()> {
+    let name = feed.name.as_deref().unwrap_or("name not known yet");
+    writeln!(out, "{} in {} ({name})", feed.provider, feed.zone)?;
+    if let (Some(seq), Some(epoch), Some(age), Some(next_by)) =
+        (feed.head, feed.epoch, feed.age_s, feed.next_by)
+    {
+        let next_by = time::format(next_by);
+        writeln!(
+            out,
+            "  newest batch {seq} (epoch {epoch}), {age} s old, the next is due by {next_by}"
+        )?;
+    }
+    writeln!(
+        out,
+        "  {} batches and {} bodies kept",
+        feed.batches, feed.bodies
+    )?;
+    if feed.forked {
+        writeln!(
+            out,
+            "  forked: the provider, or a thief of its key, signed two stories"
+        )?;
+    }
+    for doubt in &feed.doubts {
+        writeln!(out, "  {doubt}")?;
+    }
+    feed.gateways
+        .iter()
+        .try_for_each(|gateway| writeln!(out, "  gateway {gateway}"))
+}

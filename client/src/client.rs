@@ -1,0 +1,362 @@
+//! The façade: all that an app needs of a client.
+
+use std::path::Path;
+
+use bellwether_formats::cid::{Block, Cid};
+use bellwether_formats::descriptor::Gateway;
+use bellwether_formats::id::{FeedId, ProviderId};
+use bellwether_formats::share::Share;
+use serde::Serialize;
+
+use crate::answers::{Alerts, Doubt};
+use crate::error::ClientError;
+use crate::http::Http;
+use crate::matcher::Match;
+use crate::observations::{Observation, Recorded, expired};
+use crate::state::{Followed, Pin, State, Store};
+use crate::status::FeedStatus;
+use crate::sync::{Keep, Report, Step, Sync};
+use crate::trust::Feed;
+use crate::{answers, matcher, policy, time};
+
+mod bundles;
+
+/// Most providers followed, in items.
+const MAX_PROVIDERS: usize = 64;
+
+/// Most zones followed of a provider, in items: as many as a descriptor has.
+const MAX_ZONES: usize = 64;
+
+/// A phone's memory, in a directory that one process works on at a time.
+#[derive(Debug)]
+pub struct Client {
+    store: Store,
+    state: State,
+}
+
+/// What a sync cost and brought.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
+pub struct Synced {
+    /// Bytes of answers received, without headers.
+    pub bytes_down: u64,
+    /// Bytes of headers received, as written in HTTP/1.1.
+    pub header_bytes: u64,
+    /// Requests sent.
+    pub requests: u64,
+    /// Filters fetched. None yet: sealed parts are the next version's.
+    pub filters: u64,
+    /// Filter hits. None yet.
+    pub candidates: u64,
+    /// Matches known now.
+    pub matches: u64,
+    /// What happened, feed by feed.
+    #[serde(flatten)]
+    pub report: Report,
+}
+
+impl Client {
+    /// Opens a state directory, which is made when missing. Waits a little while another process
+    /// works on it.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::State`].
+    pub fn open(state_dir: &Path) -> Result<Self, ClientError> {
+        let (store, state) = Store::open(state_dir)?;
+        Ok(Self { store, state })
+    }
+
+    /// Pins a provider and follows its zones; adds to what is followed.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Gateway`] for a gateway that cannot be used, [`ClientError::TooMany`],
+    /// [`ClientError::State`]. Nothing is followed then.
+    pub fn follow(&mut self, share: &Share) -> Result<(), ClientError> {
+        for gateway in &share.gateways {
+            policy::usable(&gateway.url).map_err(|source| ClientError::Gateway {
+                url: gateway.url.clone(),
+                source,
+            })?;
+        }
+        let mut state = self.state.clone();
+        let followed = match state
+            .followed
+            .iter_mut()
+            .position(|known| known.provider == share.provider)
+        {
+            Some(known) => state.followed.get_mut(known),
+            None => {
+                state.followed.push(Followed {
+                    provider: share.provider,
+                    pins: Vec::new(),
+                    descriptor: None,
+                    feeds: Vec::new(),
+                });
+                state.followed.last_mut()
+            }
+        };
+        if let Some(followed) = followed {
+            add(followed, share)?;
+        }
+        bounded("providers followed", state.followed.len(), MAX_PROVIDERS)?;
+        self.store.save(&state)?;
+        self.state = state;
+        Ok(())
+    }
+
+    /// Records observations: all of them, or none.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Observation`], [`ClientError::State`].
+    pub fn observe(&mut self, observations: &[Observation]) -> Result<Recorded, ClientError> {
+        self.observe_at(observations, time::now())
+    }
+
+    /// Asks the gateways for what is new, tests it, and keeps it.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::NothingFollowed`], [`ClientError::State`]. What goes wrong at a gateway is in
+    /// the report.
+    pub fn sync(&mut self) -> Result<Synced, ClientError> {
+        let mut http = Http::new();
+        let mut sync = self.begin_sync()?;
+        loop {
+            match sync.poll() {
+                Step::Fetch(request) => sync.answer(http.get(&request)),
+                Step::Keep(keep) => self.keep(*keep)?,
+                Step::Done => break,
+            }
+        }
+        let traffic = http.traffic();
+        self.end_sync()?;
+        let matches = self.matches();
+        Ok(Synced {
+            bytes_down: traffic.body_bytes,
+            header_bytes: traffic.header_bytes,
+            requests: traffic.requests,
+            filters: 0,
+            candidates: 0,
+            matches: u64::try_from(matches.len()).unwrap_or(u64::MAX),
+            report: sync.report().clone(),
+        })
+    }
+
+    /// Starts a sync that the app drives with an HTTP stack of its own: it does what
+    /// [`Sync::poll`] says, hands what is to be kept to [`keep`](Self::keep), and calls
+    /// [`end_sync`](Self::end_sync).
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::NothingFollowed`], [`ClientError::Random`].
+    pub fn begin_sync(&self) -> Result<Sync, ClientError> {
+        if self.state.followed.is_empty() {
+            return Err(ClientError::NothingFollowed);
+        }
+        let random = getrandom::u64().map_err(|_| ClientError::Random)?;
+        Ok(Sync::new(self.state.followed.clone(), time::now(), random))
+    }
+
+    /// Tests what was verified against the observations, and persists both in one step.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::State`]. Nothing has changed then.
+    pub fn keep(&mut self, keep: Keep) -> Result<(), ClientError> {
+        let mut state = self.state.clone();
+        let Some(followed) = state
+            .followed
+            .iter_mut()
+            .find(|known| known.provider == keep.provider)
+        else {
+            return Ok(());
+        };
+        self.store.put(&keep.blocks)?;
+        if keep.descriptor.is_some() {
+            followed.descriptor = keep.descriptor;
+        }
+        if let Some(mut feed) = keep.feed
+            && let Some(old) = followed.feeds.iter_mut().find(|old| old.id() == feed.id())
+        {
+            if old.anchored_at() == feed.anchored_at() {
+                feed.remember_tests(old);
+            } else {
+                // What is off the anchored chain must not count; what is on it is tested anew.
+                let FeedId { provider, zone } = feed.id();
+                state
+                    .hits
+                    .retain(|hit| hit.provider != provider || hit.zone != zone);
+            }
+            *old = feed;
+        }
+        self.catch_up(&mut state);
+        self.store.save(&state)?;
+        self.state = state;
+        Ok(())
+    }
+
+    /// Removes what is past the retention.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::State`].
+    pub fn end_sync(&mut self) -> Result<(), ClientError> {
+        let mut state = self.state.clone();
+        expire(&mut state, time::now());
+        self.catch_up(&mut state);
+        self.store.save(&state)?;
+        self.state = state;
+        Ok(self.store.sweep(&self.state)?)
+    }
+
+    /// What the device was near to, and what is not known.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::NothingFollowed`], [`ClientError::State`].
+    pub fn alerts(&mut self) -> Result<Alerts, ClientError> {
+        self.alerts_at(time::now())
+    }
+
+    /// The feeds followed.
+    pub fn status(&self) -> Vec<FeedStatus> {
+        let now = time::now();
+        let earliest = self.state.observations.earliest();
+        let of = |followed: &Followed, feed| FeedStatus::of(followed, feed, earliest, now);
+        self.state
+            .followed
+            .iter()
+            .flat_map(|followed| followed.feeds.iter().map(move |feed| of(followed, feed)))
+            .collect()
+    }
+
+    /// How many observations are kept.
+    pub const fn observation_count(&self) -> usize {
+        self.state.observations.len()
+    }
+
+    /// A block that is kept.
+    pub fn block(&self, cid: &Cid) -> Option<Block> {
+        self.store.block(cid)
+    }
+
+    fn observe_at(
+        &mut self,
+        observations: &[Observation],
+        now: u64,
+    ) -> Result<Recorded, ClientError> {
+        let mut state = self.state.clone();
+        expire(&mut state, now);
+        let recorded = state.observations.record(observations, now)?;
+        self.store.save(&state)?;
+        self.state = state;
+        Ok(recorded)
+    }
+
+    fn alerts_at(&mut self, now: u64) -> Result<Alerts, ClientError> {
+        if self.state.followed.is_empty() {
+            return Err(ClientError::NothingFollowed);
+        }
+        let mut state = self.state.clone();
+        expire(&mut state, now);
+        if self.catch_up(&mut state) {
+            self.store.save(&state)?;
+        }
+        self.state = state;
+        let earliest = self.state.observations.earliest();
+        let of = |followed: &Followed, feed: &Feed| {
+            answers::doubts(feed, followed.descriptor.as_ref(), earliest, now)
+        };
+        let doubts: Vec<Doubt> = self
+            .state
+            .followed
+            .iter()
+            .flat_map(|followed| {
+                followed
+                    .feeds
+                    .iter()
+                    .flat_map(move |feed| of(followed, feed))
+            })
+            .collect();
+        Ok(Alerts {
+            matches: self.matches(),
+            doubts,
+        })
+    }
+
+    /// Tests kept bodies against observations that they were not tested against; gives whether it
+    /// was any work.
+    fn catch_up(&self, state: &mut State) -> bool {
+        let mut any = false;
+        let State {
+            followed,
+            observations,
+            hits,
+            ..
+        } = state;
+        for feed in followed.iter_mut().flat_map(|followed| &mut followed.feeds) {
+            let (found, changed) =
+                matcher::catch_up(feed, observations, |cid| self.store.block(cid));
+            hits.extend(found);
+            any |= changed;
+        }
+        any
+    }
+
+    fn matches(&self) -> Vec<Match> {
+        let feeds = self
+            .state
+            .followed
+            .iter()
+            .flat_map(|followed| &followed.feeds);
+        feeds
+            .flat_map(|feed| {
+                matcher::resolve(feed, self.state.hits.iter(), |cid| self.store.block(cid))
+            })
+            .collect()
+    }
+}
+
+/// Adds what a share string names to what is followed.
+fn add(followed: &mut Followed, share: &Share) -> Result<(), ClientError> {
+    for Gateway { url, operator } in share.gateways.iter().cloned() {
+        followed.pins.retain(|pin| pin.url != url);
+        followed.pins.push(Pin { url, operator });
+    }
+    bounded(
+        "gateways of the provider",
+        followed.pins.len(),
+        policy::MAX_GATEWAYS,
+    )?;
+    let provider: ProviderId = share.provider;
+    for zone in share.zones.iter().cloned() {
+        let id = FeedId { provider, zone };
+        if followed.feeds.iter().all(|feed| feed.id() != id) {
+            followed.feeds.push(Feed::new(id));
+        }
+    }
+    bounded("zones of the provider", followed.feeds.len(), MAX_ZONES)
+}
+
+const fn bounded(what: &'static str, found: usize, max: usize) -> Result<(), ClientError> {
+    if found > max {
+        return Err(ClientError::TooMany { what, max });
+    }
+    Ok(())
+}
+
+/// Drops what is past the retention at `now`.
+fn expire(state: &mut State, now: u64) {
+    state.observations.expire(now);
+    state.hits.retain(|hit| !expired(hit.observation.at, now));
+    let feeds = state
+        .followed
+        .iter_mut()
+        .flat_map(|followed| &mut followed.feeds);
+    feeds.for_each(|feed| feed.expire(now));
+}
+
+#[cfg(test)]
+mod tests;

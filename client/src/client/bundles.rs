@@ -1,0 +1,84 @@
+//! Bundles in and out of files.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use super::Client;
+use crate::bundle::{self, Bundle, Imported, MAX_BUNDLE_BYTES};
+use crate::error::ClientError;
+use crate::{state, time};
+
+impl Client {
+    /// Writes what is held of the feeds followed to a bundle; gives the number of its batches.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::NothingFollowed`], [`ClientError::File`].
+    pub fn export(&self, path: &Path) -> Result<usize, ClientError> {
+        if self.state.followed.is_empty() {
+            return Err(ClientError::NothingFollowed);
+        }
+        let car = bundle::export(&self.state, |cid| self.store.block(cid));
+        let bytes = car.encode();
+        if bytes.len() > MAX_BUNDLE_BYTES {
+            let (what, max) = ("bytes of the bundle", MAX_BUNDLE_BYTES);
+            return Err(ClientError::TooMany { what, max });
+        }
+        write_whole(path, &bytes).map_err(|source| ClientError::File {
+            path: path.to_owned(),
+            source,
+        })?;
+        Ok(car.roots.len())
+    }
+
+    /// Takes in what a bundle brings for the feeds followed, verified as a gateway's answer.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Refused`] and [`ClientError::Bundle`] if something in it breaks a rule:
+    /// nothing is kept then. [`ClientError::Incomplete`]: what came before was kept.
+    pub fn import(&mut self, path: &Path) -> Result<Imported, ClientError> {
+        if self.state.followed.is_empty() {
+            return Err(ClientError::NothingFollowed);
+        }
+        let max = u64::try_from(MAX_BUNDLE_BYTES).unwrap_or(u64::MAX);
+        let bytes = state::read_bounded(path, max).map_err(|source| ClientError::File {
+            path: path.to_owned(),
+            source,
+        })?;
+        let bundle = Bundle::read(&bytes)?;
+        drop(bytes);
+        let now = time::now();
+        let mut offers = Vec::new();
+        for followed in &self.state.followed {
+            offers.extend(bundle.offer(followed, now, |cid| self.store.block(cid))?);
+        }
+        if offers.is_empty() {
+            return Err(ClientError::NothingInside);
+        }
+        let mut imported = Imported::default();
+        let mut missing = None;
+        for offer in offers {
+            imported.batches += offer.imported.batches;
+            imported.bodies += offer.imported.bodies;
+            missing = missing.or_else(|| offer.missing.clone());
+            self.keep(offer.into_keep())?;
+        }
+        self.end_sync()?;
+        match missing {
+            Some((feed, reason)) => Err(ClientError::Incomplete { feed, reason }),
+            None => Ok(imported),
+        }
+    }
+}
+
+/// Writes a file that is there as a whole, or not at all.
+fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+    let mut file = tempfile::NamedTempFile::new_in(dir.unwrap_or(Path::new(".")))?;
+    io::Write::write_all(&mut file, bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    fs::File::open(dir.unwrap_or(Path::new(".")))?.sync_all()
+}

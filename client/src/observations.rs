@@ -1,0 +1,212 @@
+//! What the device observed. It never leaves the device. Source: spec §11.1.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use bellwether_formats::scheme::cx;
+use serde::{Deserialize, Serialize};
+
+use crate::time::{self, ParseTimeError};
+
+/// How long batches, bodies and observations are kept, in seconds (15 days): the 14 days of a usual
+/// window, and one for what comes late. Source: spec §11.1.
+pub const RETENTION_S: u64 = 15 * 86_400;
+
+/// Most observations kept. A phone in a crowd all day makes some 5,000 in the retention; 40 times
+/// that is a bound on memory, not on use.
+pub const MAX_OBSERVATIONS: usize = 200_000;
+
+/// An observation further ahead of the clock than this, in seconds (1 day), is a mistake: kept, it
+/// would never expire.
+pub const MAX_AHEAD_S: u64 = 86_400;
+
+/// What a device can tell on the air; the matcher tries the schemes of the family.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[non_exhaustive]
+pub enum Family {
+    /// CX of both generator types.
+    #[serde(rename = "cx")]
+    Cx,
+}
+
+impl FromStr for Family {
+    type Err = ObservationError;
+
+    fn from_str(text: &str) -> Result<Self, ObservationError> {
+        match text {
+            "cx" | "cx1" | "cx2" => Ok(Self::Cx),
+            _ => Err(ObservationError::Family),
+        }
+    }
+}
+
+/// A contact identifier as it was on the air: 16 bytes. Text is a UUID in lower case; `FromStr`
+/// takes a UUID or 32 hexadecimal digits, both in any case.
+#[derive(Clone, Copy, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+pub struct ContactId(#[serde(with = "serde_bytes")] pub [u8; 16]);
+
+impl fmt::Display for ContactId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        cx::Identifier::from_bytes(self.0).fmt(f)
+    }
+}
+
+impl fmt::Debug for ContactId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for ContactId {
+    type Err = ObservationError;
+
+    fn from_str(text: &str) -> Result<Self, ObservationError> {
+        let id: cx::Identifier = text.parse()?;
+        Ok(Self(*id.as_bytes()))
+    }
+}
+
+/// Something that was near, and when.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+pub struct Observation {
+    /// The identifier.
+    pub id: ContactId,
+    /// When it was observed, in seconds of UTC.
+    pub at: u64,
+    /// What kind of identifier it is.
+    pub family: Family,
+}
+
+impl Observation {
+    /// Reads a line `id time` or `id`; the time is RFC 3339 or seconds of UTC, `now` when missing.
+    ///
+    /// # Errors
+    ///
+    /// [`ObservationError`], by what is wrong.
+    pub fn parse(family: Family, line: &str, now: u64) -> Result<Self, ObservationError> {
+        let mut words = line.split_ascii_whitespace();
+        let id = words.next().unwrap_or_default().parse()?;
+        let at = words.next().map_or(Ok(now), time::parse)?;
+        match words.next() {
+            None => Self { id, at, family }.checked(now),
+            Some(_) => Err(ObservationError::Words),
+        }
+    }
+
+    /// The observation, if its time can be true at `now`.
+    ///
+    /// # Errors
+    ///
+    /// [`ObservationError::Future`].
+    pub fn checked(self, now: u64) -> Result<Self, ObservationError> {
+        if self.at > now.saturating_add(MAX_AHEAD_S) {
+            return Err(ObservationError::Future);
+        }
+        Ok(self)
+    }
+}
+
+/// The observations of the retention, each with the number under which it was recorded, so that a
+/// body remembers up to which one it was tested.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Observations {
+    next: u64,
+    kept: Vec<(u64, Observation)>,
+}
+
+/// What became of observations that were handed in.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Recorded {
+    /// Newly kept.
+    pub new: usize,
+    /// Kept already, with the same identifier and time.
+    pub known: usize,
+    /// Older than the retention, and therefore not kept.
+    pub old: usize,
+}
+
+impl Observations {
+    /// Records all of them, or none.
+    pub(crate) fn record(
+        &mut self,
+        observations: &[Observation],
+        now: u64,
+    ) -> Result<Recorded, ObservationError> {
+        self.expire(now);
+        let mut known: BTreeSet<Observation> = self.kept.iter().map(|(_, kept)| *kept).collect();
+        let mut recorded = Recorded::default();
+        let mut new = Vec::new();
+        for observation in observations {
+            let observation = observation.checked(now)?;
+            if expired(observation.at, now) {
+                recorded.old += 1;
+            } else if known.insert(observation) {
+                recorded.new += 1;
+                new.push(observation);
+            } else {
+                recorded.known += 1;
+            }
+        }
+        if known.len() > MAX_OBSERVATIONS {
+            return Err(ObservationError::Full);
+        }
+        self.kept.extend((self.next..).zip(new));
+        self.next = self
+            .next
+            .saturating_add(u64::try_from(recorded.new).unwrap_or(u64::MAX));
+        Ok(recorded)
+    }
+
+    /// Drops what is older than the retention.
+    pub(crate) fn expire(&mut self, now: u64) {
+        self.kept.retain(|(_, kept)| !expired(kept.at, now));
+    }
+
+    /// The number that the next observation will have.
+    pub(crate) const fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// The observations recorded under `from` and above.
+    pub(crate) fn since(&self, from: u64) -> impl Iterator<Item = &Observation> {
+        let start = self.kept.partition_point(|(number, _)| *number < from);
+        self.kept.iter().skip(start).map(|(_, kept)| kept)
+    }
+
+    /// The oldest time observed, if anything was.
+    pub(crate) fn earliest(&self) -> Option<u64> {
+        self.kept.iter().map(|(_, kept)| kept.at).min()
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        self.kept.len()
+    }
+}
+
+/// Whether what happened at `at` is past the retention at `now`, both in seconds of UTC.
+pub(crate) const fn expired(at: u64, now: u64) -> bool {
+    at.saturating_add(RETENTION_S) < now
+}
+
+/// Why a text or value is not an observation that can be kept.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages are the documentation")]
+pub enum ObservationError {
+    #[error("the schemes that can be observed are cx (also: cx1, cx2)")]
+    Family,
+    #[error("more than {MAX_OBSERVATIONS} observations would be kept")]
+    Full,
+    #[error("the time is more than a day ahead of this device's clock")]
+    Future,
+    #[error(transparent)]
+    Id(#[from] cx::ParseIdentifierError),
+    #[error(transparent)]
+    Time(#[from] ParseTimeError),
+    #[error("an observation is an identifier and, after a space, a time")]
+    Words,
+}
+
+#[cfg(test)]
+mod tests;

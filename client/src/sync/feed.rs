@@ -1,0 +1,324 @@
+//! The sync of one feed: two witnesses for its newest batch, then what leads to it, then bodies.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bellwether_formats::batch::Batch;
+use bellwether_formats::chain;
+use bellwether_formats::cid::{Block, Cid};
+use bellwether_formats::id::{FeedId, ObjectId};
+use bellwether_formats::limit;
+use bellwether_formats::signed::Signed;
+
+use super::read::{self, Contents, MAX_CAR_BYTES};
+use super::{Answer, Context, Outcome, Witnesses};
+use crate::trust::{self, Feed};
+
+/// Cursors are shown rounded down to a multiple of this, so that a gateway cannot tell two clients
+/// that are close to each other apart. Source: spec §11.2.
+const CURSOR_STEP: u64 = 8;
+
+/// Most answers taken from one gateway on the way to one head, in requests.
+const MAX_PAGES: u32 = 1000;
+
+/// Most batches that wait for a descendant to vouch for them, in items: two weeks at one batch in
+/// five minutes.
+const MAX_WAITING: usize = 4096;
+
+/// Most bytes of bodies held before their batches are taken (32 MiB); beyond, they are dropped and
+/// fetched one by one.
+const MAX_POOL_BYTES: usize = 32 * 1024 * 1024;
+
+/// Bytes of blocks after which what was verified is persisted (4 MiB).
+const MAX_READY_BYTES: usize = limit::MAX_CAR_BYTES;
+
+mod way;
+
+#[derive(Debug)]
+pub(super) struct FeedSync {
+    feed: Feed,
+    id: FeedId,
+    stage: Stage,
+    witnesses: Witnesses,
+    /// The newest batches that gateways named, with the gateway.
+    heads: Vec<(usize, Signed<Batch>)>,
+    /// Those still to be reached, the newest last.
+    targets: Vec<Signed<Batch>>,
+    /// A newest batch could not be reached.
+    missed: bool,
+    hunt: Option<Hunt>,
+    /// Batches whose signatures hold and that are not yet believed.
+    candidates: BTreeMap<ObjectId, Signed<Batch>>,
+    pool: BTreeMap<Cid, Block>,
+    ready: Vec<Block>,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Heads,
+    Choose,
+    Settle,
+    Page,
+    Body {
+        cid: Cid,
+        asking: usize,
+        others: VecDeque<usize>,
+    },
+    Done,
+}
+
+/// The way to one newest batch.
+#[derive(Debug)]
+struct Hunt {
+    target: Signed<Batch>,
+    /// Whom to ask for what leads there, and whether a gap is accepted from him. First all without.
+    attempts: VecDeque<(usize, bool)>,
+    start: u64,
+    after: u64,
+    pages: u32,
+    /// Believed candidates, in order.
+    settle: VecDeque<ObjectId>,
+}
+
+impl FeedSync {
+    pub(super) fn new(mut feed: Feed, context: &Context) -> Self {
+        feed.expire(context.now);
+        Self {
+            id: feed.id(),
+            feed,
+            stage: Stage::Heads,
+            witnesses: Witnesses::new(context.alive()),
+            heads: Vec::new(),
+            targets: Vec::new(),
+            missed: false,
+            hunt: None,
+            candidates: BTreeMap::new(),
+            pool: BTreeMap::new(),
+            ready: Vec::new(),
+        }
+    }
+
+    /// Does what can be done without a gateway, or asks one; false at the end.
+    pub(super) fn advance(&mut self, context: &mut Context) -> bool {
+        match &mut self.stage {
+            Stage::Heads => match self.witnesses.next(|gateway| context.is_dead(gateway)) {
+                Some(gateway) => {
+                    let path = format!("/v1/zones/{}/heads", self.id.zone);
+                    context.fetch(gateway, path, MAX_CAR_BYTES, None);
+                }
+                None => self.find_targets(context),
+            },
+            Stage::Choose => self.choose(context),
+            Stage::Settle => self.settle(context),
+            Stage::Page => self.ask_page(context),
+            Stage::Body {
+                cid,
+                asking,
+                others,
+            } => {
+                let alive = std::iter::from_fn(|| others.pop_front())
+                    .find(|other| !context.is_dead(*other));
+                match alive {
+                    Some(gateway) => {
+                        *asking = gateway;
+                        let path = format!("/ipfs/{cid}?format=raw");
+                        context.fetch(gateway, path, limit::MAX_BLOCK_BYTES, None);
+                    }
+                    None => self.give_up(context),
+                }
+            }
+            Stage::Done => return false,
+        }
+        true
+    }
+
+    pub(super) fn answer(&mut self, context: &mut Context, answer: Answer) {
+        match &self.stage {
+            Stage::Heads => self.heads_answer(context, answer),
+            Stage::Page => self.page_answer(context, answer),
+            Stage::Body { cid, asking, .. } => {
+                let (cid, asking) = (*cid, *asking);
+                self.body_answer(context, cid, asking, answer);
+            }
+            Stage::Choose | Stage::Settle | Stage::Done => {}
+        }
+    }
+
+    fn heads_answer(&mut self, context: &mut Context, answer: Answer) {
+        let gateway = self.witnesses.asking;
+        let Some(contents) = self.contents(context, gateway, answer) else {
+            return;
+        };
+        let mine = |batch: &Signed<Batch>| batch.feed() == self.id;
+        let Some(head) = contents.batches.into_iter().find(mine) else {
+            let message = "the gateway does not carry the feed".to_owned();
+            return context.blame(Some(gateway), Some(&self.id), "not-found", message);
+        };
+        if let Some((rule, message)) = self.refused(context, &head) {
+            return context.blame(Some(gateway), Some(&self.id), rule, message);
+        }
+        self.witnesses.answered += 1;
+        self.heads.push((gateway, head));
+    }
+
+    /// Why a batch cannot be the newest one, if so.
+    fn refused(&self, context: &Context, head: &Signed<Batch>) -> Option<(&'static str, String)> {
+        let Some(descriptor) = &context.descriptor else {
+            return Some(("desc", "the provider's descriptor is not known".to_owned()));
+        };
+        if let Err(error) = trust::vouches(descriptor, head) {
+            return Some((error.rule(), format!("batch {}: {error}", head.seq)));
+        }
+        let late = chain::check_time(head, context.now).err()?;
+        Some((late.rule(), format!("batch {}: {late}", head.seq)))
+    }
+
+    /// All witnesses are heard: which of what they named is to be reached?
+    fn find_targets(&mut self, context: &mut Context) {
+        self.apply_anchor(context);
+        if self.feed.anchored_at() == Some(context.now) && self.feed.head().is_some() {
+            // What was revoked must not wait for what is new.
+            context.keep(None, Some(self.feed.clone()), Vec::new());
+        }
+        // A descriptor that came with the second answer may say otherwise of the first.
+        let heads = std::mem::take(&mut self.heads);
+        self.heads = heads
+            .into_iter()
+            .filter(|(_, head)| self.refused(context, head).is_none())
+            .collect();
+        self.targets = self.heads.iter().map(|(_, head)| head.clone()).collect();
+        self.targets
+            .sort_by_key(|head| (head.epoch, head.seq, head.id()));
+        self.targets.dedup_by_key(|head| head.id());
+        let own = self.feed.head().map_or(0, |head| head.seq);
+        if !self.targets.is_empty() && self.targets.iter().all(|target| target.seq < own) {
+            let message = format!("no gateway knows batch {own}, which is known here");
+            context.blame(None, Some(&self.id), "old-answer", message);
+        }
+        self.stage = Stage::Choose;
+    }
+
+    fn choose(&mut self, context: &mut Context) {
+        self.hunt = None;
+        self.candidates.clear();
+        self.pool.clear();
+        let Some(target) = self.targets.pop() else {
+            return self.finish(context);
+        };
+        let own = self.feed.head().map(|head| (head.seq, head.id));
+        let newer = own.is_none_or(|(seq, _)| target.seq > seq);
+        if self.feed.batch(target.id()).is_some()
+            || !(newer || self.feed.contradicts(target.seq, target.id()))
+        {
+            return;
+        }
+        let givers = self
+            .heads
+            .iter()
+            .filter(|(_, head)| head.id() == target.id());
+        let mut order: Vec<usize> = givers.map(|(gateway, _)| *gateway).collect();
+        let others = context
+            .alive()
+            .into_iter()
+            .filter(|other| !order.contains(other));
+        order.extend(others.collect::<Vec<_>>());
+        let attempts = [false, true]
+            .into_iter()
+            .flat_map(|gaps| order.iter().map(move |gateway| (*gateway, gaps)));
+        let below = own
+            .map_or(0, |(seq, _)| seq)
+            .min(target.seq.saturating_sub(1));
+        let start = below - below % CURSOR_STEP;
+        let mut hunt = Hunt {
+            attempts: attempts.collect(),
+            start,
+            after: start,
+            pages: 0,
+            settle: VecDeque::new(),
+            target,
+        };
+        // The very next batch is at hand already; only its bodies are missing. Source: spec §11.2.
+        if own.is_some_and(|(_, id)| hunt.target.prev == Some(id)) {
+            hunt.settle.push_back(hunt.target.id());
+            self.candidates
+                .insert(hunt.target.id(), hunt.target.clone());
+        }
+        self.hunt = Some(hunt);
+        self.stage = Stage::Settle;
+    }
+
+    fn apply_anchor(&mut self, context: &mut Context) {
+        let descriptor = context.descriptor.as_ref();
+        let anchor = descriptor
+            .and_then(|descriptor| descriptor.anchor(&self.id.zone))
+            .cloned();
+        if anchor.is_some_and(|anchor| self.feed.apply_anchor(&anchor, context.now)) {
+            let message = "the provider revoked a key: what it did not sign itself is dropped";
+            context.blame(None, Some(&self.id), "anchor", message.to_owned());
+        }
+    }
+
+    /// Reads a bundle, and offers its descriptors.
+    fn contents(&self, context: &mut Context, gateway: usize, answer: Answer) -> Option<Contents> {
+        let bytes = context.body(gateway, Some(&self.id), answer)?;
+        let contents = match read::read(&bytes) {
+            Ok(contents) => contents,
+            Err(error) => {
+                context.blame(
+                    Some(gateway),
+                    Some(&self.id),
+                    error.rule(),
+                    error.to_string(),
+                );
+                return None;
+            }
+        };
+        for descriptor in &contents.descriptors {
+            if descriptor.provider != self.id.provider {
+                continue;
+            }
+            if let Err(error) = context.offer_descriptor(descriptor.clone()) {
+                context.blame(
+                    Some(gateway),
+                    Some(&self.id),
+                    error.rule(),
+                    error.to_string(),
+                );
+            }
+        }
+        Some(contents)
+    }
+
+    /// Has what was taken in persisted.
+    fn flush(&mut self, context: &mut Context) {
+        if !self.ready.is_empty() {
+            context.keep(
+                None,
+                Some(self.feed.clone()),
+                std::mem::take(&mut self.ready),
+            );
+        }
+    }
+
+    fn finish(&mut self, context: &mut Context) {
+        let answered = !self.heads.is_empty();
+        let own = self.feed.head().map_or(0, |head| head.seq);
+        let current = |(_, head): &(usize, Signed<Batch>)| {
+            head.seq >= own && self.feed.batch(head.id()).is_some()
+        };
+        if self.heads.iter().any(current) {
+            self.feed.set_reached(context.now);
+            context.keep(None, Some(self.feed.clone()), Vec::new());
+        }
+        if !answered {
+            let message = "no gateway answered for the feed".to_owned();
+            context.blame(None, Some(&self.id), "unreachable", message);
+        }
+        context.report.feeds.push(Outcome {
+            provider: self.id.provider.to_string(),
+            zone: self.id.zone.to_string(),
+            reached: answered && !self.missed,
+            head: self.feed.head().map(|head| head.seq),
+        });
+        self.stage = Stage::Done;
+    }
+}

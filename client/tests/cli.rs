@@ -1,0 +1,297 @@
+//! The binary against gateways on loopback: real HTTP, real files.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::indexing_slicing, reason = "a test may panic")]
+
+mod fixture;
+mod phone;
+
+use std::fs;
+
+use bellwether_client::time;
+use bellwether_formats::batch::Part;
+use bellwether_formats::id::Level;
+use fixture::{Mirror, Provider, Server, part};
+use phone::{Phone, World, uuid};
+
+#[test]
+fn a_seed_becomes_an_alert_and_a_withdrawal_ends_it() {
+    let mut world = World::new();
+    let server = Server::start(world.mirror());
+    let phone = Phone::new();
+    phone.follow(&world.provider, &[&server]);
+    phone.run("alerts", &[]).exits(3);
+    phone
+        .run(
+            "observe",
+            &[
+                "--scheme",
+                "cx1",
+                "--at",
+                &world.hour_ago(),
+                &uuid(7, 2047),
+                &uuid(9, 0),
+            ],
+        )
+        .ok();
+    let synced = phone.run("sync", &["--json"]).ok().json();
+    let number = |name: &str| synced[0][name].as_u64().unwrap();
+    assert_eq!(
+        (number("batches"), number("bodies"), number("matches")),
+        (3, 1, 1)
+    );
+    assert_eq!(
+        (number("filters"), number("candidates"), number("requests")),
+        (0, 0, 3)
+    );
+    assert!(number("bytes_down") > 1000);
+    assert_eq!(synced[0]["errors"], serde_json::json!([]));
+
+    let expected = serde_json::json!({
+        "provider": world.provider.id().to_string(),
+        "zone": "gb/sct",
+        "scheme": "cx1",
+        "level": "diagnosed",
+        "grade": null,
+        "batch": world.chain[2].cid().to_string(),
+        "observations": [{"id": uuid(7, 2047), "at": world.hour_ago()}],
+    });
+    assert_eq!(phone.run("alerts", &["--json"]).exits(1).json(), [expected]);
+    let text = phone.run("alerts", &[]).exits(1).out;
+    assert!(
+        text.contains("diagnosed") && text.contains(&uuid(7, 2047)),
+        "{text}"
+    );
+
+    let (withdrawn, body) = part(world.now - 60, &[(7, Level::NO_ALERT)]);
+    world.chain.push(
+        world
+            .provider
+            .batch(world.chain.last(), world.now - 60, vec![withdrawn]),
+    );
+    let mut mirror = world.mirror();
+    mirror.bodies.insert(body.cid(), body);
+    *server.mirror.lock().unwrap() = mirror;
+    phone.run("sync", &[]).ok();
+    assert_eq!(phone.run("alerts", &["--json"]).exits(0).out, "");
+    assert_eq!(phone.run("alerts", &[]).exits(0).out, "no exposure\n");
+}
+
+#[test]
+fn a_late_observation_is_tested_against_what_is_kept() {
+    let world = World::new();
+    let server = Server::start(world.mirror());
+    let phone = Phone::new();
+    phone.follow(&world.provider, &[&server]);
+    phone.run("sync", &[]).ok();
+    phone.run("alerts", &[]).exits(0);
+    let input = format!("{} {}\n{}\n", uuid(7, 0), world.hour_ago(), uuid(8, 0));
+    phone
+        .run_with("observe", &["--scheme", "cx", "-"], &input)
+        .ok();
+    let found = phone.run("alerts", &["--json"]).exits(1).json();
+    assert_eq!(
+        found.len(),
+        1,
+        "the second was observed after it was public"
+    );
+    assert_eq!(found[0]["observations"][0]["at"], world.hour_ago());
+}
+
+#[test]
+fn requests_say_nothing_of_the_device() {
+    let world = World::new();
+    let heads = |ids: &[String]| {
+        let server = Server::start(world.mirror());
+        let phone = Phone::new();
+        phone.follow(&world.provider, &[&server]);
+        if !ids.is_empty() {
+            let mut args = vec!["--scheme", "cx"];
+            args.extend(ids.iter().map(String::as_str));
+            phone.run("observe", &args).ok();
+        }
+        phone.run("sync", &[]).ok();
+        phone.run("sync", &[]).ok();
+        let asked = server.asked.lock().unwrap().clone();
+        asked
+            .iter()
+            .map(|head| {
+                head.to_ascii_lowercase()
+                    .replace(server.url.trim_start_matches("http://"), "HOST")
+            })
+            .collect::<Vec<_>>()
+    };
+    let quiet = heads(&[]);
+    assert_eq!(quiet, heads(&[uuid(7, 1), uuid(8, 1)]));
+    for head in &quiet {
+        let names: Vec<&str> = head
+            .lines()
+            .skip(1)
+            .filter_map(|line| line.split_once(':'))
+            .map(|(name, _)| name)
+            .collect();
+        let known = ["host", "if-none-match", "accept-encoding"];
+        assert!(names.iter().all(|name| known.contains(name)), "{head}");
+    }
+}
+
+#[test]
+fn another_gateway_is_asked_where_one_fails() {
+    let world = World::new();
+    let liar = Server::start(Mirror {
+        spoil: true,
+        ..world.mirror()
+    });
+    let right = Server::start(world.mirror());
+    let dead = Server {
+        url: "http://127.0.0.1:1".into(),
+        ..right.clone()
+    };
+    let phone = Phone::new();
+    phone.follow(&world.provider, &[&liar, &dead, &right]);
+    let done = phone.run("sync", &["--json"]).ok();
+    assert_eq!(done.json()[0]["feeds"][0]["head"], 3);
+    assert!(done.err.contains("warning: "), "{}", done.err);
+
+    let phone = Phone::new();
+    phone.follow(&world.provider, &[&liar, &dead]);
+    let done = phone.run("sync", &["--json"]).exits(2);
+    assert_eq!(done.json()[0]["feeds"][0]["reached"], false);
+    assert!(
+        done.err.contains("error: ") && done.err.contains("hint: "),
+        "{}",
+        done.err
+    );
+    phone.run("alerts", &[]).exits(3);
+}
+
+/// Bytes all over a bundle changed: refused, and nothing of it kept.
+#[test]
+fn stale_gaps_and_unknown_parts_are_told() {
+    let mut world = World::new();
+    let Part::Open(mut strange) = part(world.now - 60, &[(9, Level::DIAGNOSED)]).0 else {
+        panic!("an open part");
+    };
+    strange.scheme.0 = 3;
+    world.chain.push(world.provider.batch(
+        world.chain.last(),
+        world.now - 60,
+        vec![Part::Open(strange)],
+    ));
+    let server = Server::start(world.mirror());
+    let phone = Phone::new();
+    phone.follow(&world.provider, &[&server]);
+    phone.run("sync", &[]).ok();
+    let done = phone.run("alerts", &["--json"]).exits(3);
+    assert!(
+        done.out.is_empty() && done.err.contains("update needed"),
+        "{}",
+        done.err
+    );
+    assert_eq!(
+        phone.run("status", &["--json"]).ok().json()[0]["unknown_parts"],
+        1
+    );
+
+    let old = world.provider.heartbeats(3, world.now - 8000);
+    let far = world.provider.extend(&old, 30, world.now - 7900);
+    let server = Server::start(Mirror::new(&world.provider, &old, &[]));
+    let phone = Phone::new();
+    phone.follow(&world.provider, &[&server]);
+    phone.run("sync", &[]).ok();
+    let done = phone.run("alerts", &[]).exits(3);
+    assert!(done.err.contains("stale since"), "{}", done.err);
+    *server.mirror.lock().unwrap() = Mirror::new(&world.provider, &far[20..], &[]);
+    phone.run("sync", &[]).ok();
+    let done = phone.run("alerts", &[]).exits(3);
+    assert!(
+        done.err.contains("batches 4 to 20 were missed"),
+        "{}",
+        done.err
+    );
+
+    let phone = Phone::new();
+    phone.follow(&world.provider, &[&server]);
+    let long_ago = time::format(world.now - 14 * 86_400 - 9000);
+    phone
+        .run(
+            "observe",
+            &["--scheme", "cx", "--at", &long_ago, &uuid(1, 1)],
+        )
+        .ok();
+    phone.run("sync", &[]).ok();
+    let done = phone.run("alerts", &[]).exits(3);
+    assert!(
+        done.err.contains("something was observed at"),
+        "{}",
+        done.err
+    );
+}
+
+#[test]
+fn following_adds_up() {
+    let provider = Provider::new(1, time::now());
+    let id = provider.id().to_string();
+    let phone = Phone::new();
+    let follow = |zone: &str, gateway: &str| {
+        phone.run(
+            "follow",
+            &["--provider", &id, "--zone", zone, "--gateway", gateway],
+        )
+    };
+    follow("gb", "https://a.example#Alpha").ok();
+    follow("gb/sct", "https://b.example").ok();
+    follow("gb", "https://a.example#Other").ok();
+    let feeds = phone.run("status", &["--json"]).ok().json();
+    assert_eq!(feeds.len(), 2);
+    assert_eq!(
+        feeds[0]["gateways"],
+        serde_json::json!(["https://b.example", "https://a.example"])
+    );
+    for (zone, gateway) in [
+        ("GB", "https://a.example"),
+        ("gb", "http://a.example"),
+        ("gb", "a.example"),
+    ] {
+        let done = follow(zone, gateway).exits(2);
+        assert!(done.err.starts_with("error: "), "{}", done.err);
+    }
+    phone
+        .run("follow", &["bellwether:nonsense?zone=gb"])
+        .exits(2);
+    phone.run("follow", &["--provider", &id]).exits(2);
+    phone.run("follow", &[]).exits(2);
+}
+
+#[test]
+fn what_cannot_be_done_is_said_with_a_hint() {
+    let phone = Phone::new();
+    for verb in ["sync", "alerts"] {
+        let done = phone.run(verb, &[]).exits(2);
+        assert!(
+            done.err.contains("error: no provider is followed\nhint: "),
+            "{}",
+            done.err
+        );
+    }
+    let input = format!("{}\n{} noon\n", uuid(1, 1), uuid(1, 2));
+    let done = phone
+        .run_with("observe", &["--scheme", "cx", "-"], &input)
+        .exits(2);
+    assert!(
+        done.err.contains("line 2") && done.err.contains("hint: "),
+        "{}",
+        done.err
+    );
+    assert!(phone.run("status", &[]).ok().err.contains("0 observations"));
+    phone
+        .run("observe", &["--scheme", "tcn", &uuid(1, 1)])
+        .exits(2);
+    phone.run("observe", &["--scheme", "cx"]).exits(2);
+    fs::write(phone.path("state/state.cbor"), b"\xff").unwrap();
+    let done = phone.run("status", &[]).exits(2);
+    assert!(
+        done.err.contains("malformed") && done.err.contains("hint: "),
+        "{}",
+        done.err
+    );
+}

@@ -1,0 +1,328 @@
+//! What the command line asks of a node, running or not: one request, one answer.
+//!
+//! The same function answers in both cases. A running node hears requests on a Unix socket in its
+//! data directory; otherwise the command opens the store itself.
+
+use std::path::{Path, PathBuf};
+
+use bellwether_formats::batch::Batch;
+use bellwether_formats::descriptor::Descriptor;
+use bellwether_formats::id::{Level, ParseIdError, Zone};
+use bellwether_formats::signed::Signed;
+use data_encoding::HEXLOWER;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::config::{Config, ConfigError};
+use crate::init::CODE_KEY;
+use crate::intake::code::{self, CodeKey};
+use crate::keys::{self, KeyError};
+use crate::publisher::PublishZoneError;
+use crate::store::{NewCode, Store, StoreError};
+
+mod check;
+pub mod socket;
+mod status;
+
+/// Most codes issued or imported at once: the request is one message.
+pub const MAX_CODES: usize = 50_000;
+
+/// A request of the command line.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(tag = "verb", rename_all = "kebab-case", deny_unknown_fields)]
+#[expect(
+    missing_docs,
+    reason = "the fields are the verbs' options, see spec §12.2"
+)]
+pub enum Request {
+    /// Make codes.
+    CodeIssue {
+        level: String,
+        zone: String,
+        count: usize,
+        valid_s: u64,
+    },
+    /// Take codes made elsewhere.
+    CodeImport {
+        level: String,
+        zone: String,
+        codes: Vec<String>,
+        valid_s: u64,
+    },
+    /// What is known of codes.
+    CodeList,
+    /// Change the level of what a code admitted.
+    Level { code: String, level: String },
+    /// Close the batches of all zones.
+    Publish,
+    /// What the node is and does.
+    Status,
+    /// Read everything and say what is wrong.
+    Check,
+    /// The current descriptor.
+    Descriptor,
+    /// Take a renewed descriptor, in hexadecimal.
+    Renew { envelope: String },
+}
+
+/// What a node has at hand to answer with.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    dir: PathBuf,
+    config: Config,
+    store: Store,
+}
+
+/// What only a running node knows.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Live {
+    /// Its addresses, as `run` printed them.
+    pub info: Value,
+    /// Peers, counters.
+    pub network: Value,
+}
+
+impl Admin {
+    /// For the node of a data directory.
+    pub const fn new(dir: PathBuf, config: Config, store: Store) -> Self {
+        Self { dir, config, store }
+    }
+
+    /// Answers what needs the store only. `live` is what a running node adds.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError`]
+    pub fn answer(
+        &self,
+        request: &Request,
+        live: Option<&Live>,
+        now: u64,
+    ) -> Result<Value, AdminError> {
+        match request {
+            Request::CodeIssue {
+                level,
+                zone,
+                count,
+                valid_s,
+            } => self.issue(level, zone, *count, now.saturating_add(*valid_s), now),
+            Request::CodeImport {
+                level,
+                zone,
+                codes,
+                valid_s,
+            } => self.import(level, zone, codes, now.saturating_add(*valid_s), now),
+            Request::CodeList => self.list(now),
+            Request::Level { code, level } => self.level(code, level),
+            Request::Status => status::status(self, live, now),
+            Request::Check => check::check(self, now),
+            Request::Descriptor => {
+                let descriptor = self.descriptor()?;
+                Ok(json!({ "envelope": HEXLOWER.encode(descriptor.envelope()) }))
+            }
+            Request::Publish | Request::Renew { .. } => Err(AdminError::Publisher),
+        }
+    }
+
+    fn issue(
+        &self,
+        level: &str,
+        zone: &str,
+        count: usize,
+        expires_at: u64,
+        now: u64,
+    ) -> Result<Value, AdminError> {
+        let (level, zone) = self.level_and_zone(level, zone)?;
+        within(count)?;
+        let key = self.code_key()?;
+        let mut codes = Vec::new();
+        let mut rows = Vec::new();
+        for _ in 0..count {
+            let mut random = [0; 16];
+            getrandom::fill(&mut random).map_err(|_| KeyError::Random)?;
+            let code = code::generate(random);
+            let hash = *key.hash(&code).as_bytes();
+            rows.push(NewCode {
+                hash,
+                zone: zone.clone(),
+                level,
+                expires_at,
+            });
+            codes.push(code);
+        }
+        self.store.issue_codes(&rows, now)?;
+        Ok(json!({ "codes": codes }))
+    }
+
+    fn import(
+        &self,
+        level: &str,
+        zone: &str,
+        codes: &[String],
+        expires_at: u64,
+        now: u64,
+    ) -> Result<Value, AdminError> {
+        let (level, zone) = self.level_and_zone(level, zone)?;
+        within(codes.len())?;
+        let key = self.code_key()?;
+        let mut rows = Vec::new();
+        for (line, text) in (1..).zip(codes) {
+            let code = code::import(text.as_bytes()).map_err(|error| AdminError::Code {
+                line,
+                why: error.to_string(),
+            })?;
+            let hash = *key.hash(code).as_bytes();
+            rows.push(NewCode {
+                hash,
+                zone: zone.clone(),
+                level,
+                expires_at,
+            });
+        }
+        let new = self.store.issue_codes(&rows, now)?;
+        Ok(json!({ "new": new, "known": rows.len() - new }))
+    }
+
+    fn list(&self, now: u64) -> Result<Value, AdminError> {
+        let codes = self.store.codes()?.into_iter().map(|code| {
+            let hash: Vec<u8> = code.hash.iter().take(4).copied().collect();
+            json!({
+                "code": HEXLOWER.encode(&hash),
+                "level": Level(code.row.level).name(),
+                "zone": code.row.zone,
+                "issued_at": time(code.row.issued_at),
+                "valid_until": time(code.row.expires_at),
+                "used_at": code.row.used_at.map(time),
+                "notifications": code.row.admitted,
+                "expired": code.row.used_at.is_none() && now >= code.row.expires_at,
+            })
+        });
+        Ok(json!({ "codes": codes.collect::<Vec<Value>>() }))
+    }
+
+    fn level(&self, code: &str, level: &str) -> Result<Value, AdminError> {
+        let level: Level = level.parse()?;
+        let hash = self.code_key()?.hash(code);
+        let changed = self.store.set_level(hash.as_bytes(), level)?;
+        Ok(json!({ "changed": changed.ok_or(AdminError::UnknownCode)? }))
+    }
+
+    fn level_and_zone(&self, level: &str, zone: &str) -> Result<(Level, Zone), AdminError> {
+        let (level, zone): (Level, Zone) = (level.parse()?, zone.parse()?);
+        let own = self.config.own_feeds()?;
+        if own.is_empty() {
+            return Err(AdminError::NotProvider);
+        }
+        if !own.iter().any(|feed| feed.zone == zone) {
+            return Err(AdminError::Zone { zone });
+        }
+        Ok((level, zone))
+    }
+
+    fn code_key(&self) -> Result<CodeKey, AdminError> {
+        code_key(&self.dir)
+    }
+
+    fn descriptor(&self) -> Result<Signed<Descriptor>, AdminError> {
+        let provider = self
+            .config
+            .provider
+            .as_ref()
+            .ok_or(AdminError::NotProvider)?;
+        self.store
+            .descriptor(&provider.id()?)?
+            .ok_or(AdminError::NotProvider)
+    }
+}
+
+/// The key that codes are hashed with.
+///
+/// # Errors
+///
+/// [`AdminError::Key`]
+pub fn code_key(dir: &Path) -> Result<CodeKey, AdminError> {
+    Ok(CodeKey::new(&keys::load(&dir.join(CODE_KEY))?.to_bytes()))
+}
+
+/// What `publish` answers.
+pub fn published(batches: &[Signed<Batch>]) -> Value {
+    let published = batches.iter().map(|batch| {
+        json!({ "zone": batch.zone.as_str(), "seq": batch.seq, "cid": batch.cid().to_string() })
+    });
+    json!({ "published": published.collect::<Vec<Value>>() })
+}
+
+/// What `descriptor renew` answers.
+pub fn renewed(descriptor: &Signed<Descriptor>) -> Value {
+    let (cid, expires) = (descriptor.cid().to_string(), time(descriptor.expires_at));
+    json!({ "epoch": descriptor.epoch, "cid": cid, "expires_at": expires })
+}
+
+/// The envelope in a request.
+///
+/// # Errors
+///
+/// [`AdminError::Envelope`]
+pub fn envelope(hex: &str) -> Result<Vec<u8>, AdminError> {
+    HEXLOWER
+        .decode(hex.as_bytes())
+        .map_err(|_| AdminError::Envelope)
+}
+
+fn within(count: usize) -> Result<(), AdminError> {
+    if count > MAX_CODES {
+        return Err(AdminError::TooMany { count });
+    }
+    Ok(())
+}
+
+/// A time as people write it.
+fn time(seconds: u64) -> String {
+    let at = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds.min(1 << 37));
+    humantime::format_rfc3339_seconds(at).to_string()
+}
+
+/// Why a request was not carried out.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages are the documentation")]
+pub enum AdminError {
+    #[error("line {line}: {why}")]
+    Code { line: usize, why: String },
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("an envelope is sent in hexadecimal")]
+    Envelope,
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error("this node is not a provider")]
+    NotProvider,
+    #[error(transparent)]
+    Parse(#[from] ParseIdError),
+    #[error("not for the store alone")]
+    Publisher,
+    #[error(transparent)]
+    Publish(#[from] PublishZoneError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the node is stopping")]
+    Stopping,
+    #[error("{count} codes at once, the limit is {MAX_CODES}")]
+    TooMany { count: usize },
+    #[error("this code was not issued here")]
+    UnknownCode,
+    #[error("this provider does not publish in `{zone}`")]
+    Zone { zone: Zone },
+}
+
+impl AdminError {
+    /// What a person can do about it.
+    pub const fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Publish(error) => error.hint(),
+            Self::Store(StoreError::Locked) => {
+                Some("the node is starting or stopping; try again in a moment")
+            }
+            _ => None,
+        }
+    }
+}

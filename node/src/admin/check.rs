@@ -1,0 +1,151 @@
+//! What is wrong with a node, found before its users find it.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use bellwether_formats::id::Zone;
+use serde_json::{Value, json};
+
+use super::{Admin, AdminError, time};
+use crate::config::Provider;
+use crate::publisher::Places;
+use crate::signer::{self, SignerPlace};
+
+/// How long before its end a descriptor is to be renewed, in seconds (60 days).
+const RENEW_S: u64 = 60 * 86_400;
+
+/// How much of the store is read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Depth {
+    /// Heads only: quick enough for a monitor.
+    Glance,
+    /// Every batch and block.
+    Whole,
+}
+
+/// Something that a person should know.
+#[derive(Clone, Debug)]
+pub(super) struct Finding {
+    /// Whether it can wait.
+    pub(super) warning: bool,
+    /// What it is.
+    pub(super) what: String,
+}
+
+/// Answers `check`: reads everything.
+pub(super) fn check(admin: &Admin, now: u64) -> Result<Value, AdminError> {
+    let findings = findings(admin, now, Depth::Whole)?;
+    let texts = |warning: bool| -> Vec<&str> {
+        let some = findings.iter().filter(|finding| finding.warning == warning);
+        some.map(|finding| finding.what.as_str()).collect()
+    };
+    Ok(json!({ "ok": texts(false).is_empty(), "errors": texts(false), "warnings": texts(true) }))
+}
+
+/// Everything found, at a depth.
+pub(super) fn findings(admin: &Admin, now: u64, depth: Depth) -> Result<Vec<Finding>, AdminError> {
+    let mut found = Vec::new();
+    if depth == Depth::Whole {
+        found.extend(admin.store.faults()?.into_iter().map(error));
+    }
+    for feed in admin.config.carried()? {
+        let head = admin.store.head(&feed)?;
+        match head.map(|head| head.head.next_by) {
+            Some(next_by) if now > next_by => {
+                found.push(warning(format!("{feed}: stale since {}", time(next_by))));
+            }
+            Some(_) => {}
+            None => found.push(warning(format!("{feed}: no batch yet"))),
+        }
+        if admin.store.is_forked(&feed)? {
+            found.push(error(format!(
+                "{feed}: the provider signed two batches of one number"
+            )));
+        }
+    }
+    let (used, max) = (admin.store.used_bytes()?, admin.config.retain.max_bytes);
+    if used > max / 20 * 19 {
+        found.push(warning(format!("{used} bytes of blocks, the cap is {max}")));
+    }
+    if let Some(provider) = &admin.config.provider {
+        provider_findings(admin, provider, now, &mut found)?;
+    }
+    Ok(found)
+}
+
+fn provider_findings(
+    admin: &Admin,
+    provider: &Provider,
+    now: u64,
+    found: &mut Vec<Finding>,
+) -> Result<(), AdminError> {
+    let descriptor = admin.descriptor()?;
+    let left = descriptor.expires_at.saturating_sub(now);
+    if left == 0 {
+        found.push(error(format!(
+            "the descriptor expired at {}",
+            time(descriptor.expires_at)
+        )));
+    } else if left < RENEW_S {
+        found.push(warning(format!(
+            "the descriptor expires at {}, in {} days: renew it with the root key",
+            time(descriptor.expires_at),
+            left / 86_400
+        )));
+    }
+    if admin.dir.join(crate::keys::ROOT).exists() {
+        found.push(warning(format!(
+            "the root key is on this machine: take `{}` offline",
+            admin.dir.join(crate::keys::ROOT).display()
+        )));
+    }
+    for path in [&provider.intake.tls_cert, &provider.intake.tls_key]
+        .into_iter()
+        .flatten()
+    {
+        if let Err(why) = fs::metadata(path) {
+            found.push(error(format!("`{}` cannot be read: {why}", path.display())));
+        }
+    }
+    found.extend(ledger_findings(admin, provider)?);
+    Ok(())
+}
+
+/// Whether the signer would sign for this directory, found without its lock.
+fn ledger_findings(admin: &Admin, provider: &Provider) -> Result<Vec<Finding>, AdminError> {
+    let places = Places::of(&admin.dir);
+    let place = SignerPlace {
+        dir: &provider.signer_dir,
+        provider: provider.id()?,
+        store: &places.store,
+        keys: &places.keys,
+    };
+    // A batch that is prepared may be signed already: the ledger is then one ahead of the head.
+    let mut heads: BTreeMap<Zone, u64> = BTreeMap::new();
+    for feed in admin.config.own_feeds()? {
+        let head = admin.store.head(&feed)?.map_or(0, |head| head.head.seq);
+        let prepared = admin
+            .store
+            .prepared(&feed.zone)?
+            .map_or(0, |prepared| prepared.seq);
+        heads.insert(feed.zone, head.max(prepared));
+    }
+    Ok(signer::faults(place, &heads)
+        .into_iter()
+        .map(error)
+        .collect())
+}
+
+fn error(what: String) -> Finding {
+    Finding {
+        warning: false,
+        what,
+    }
+}
+
+fn warning(what: String) -> Finding {
+    Finding {
+        warning: true,
+        what,
+    }
+}

@@ -1,0 +1,71 @@
+//! What the node is and does, for people and monitors.
+
+use bellwether_formats::share::Share;
+use serde_json::{Value, json};
+
+use super::{Admin, AdminError, Live, check, time};
+
+/// Answers `status`: identity, feeds, sizes, and what is wrong at a glance.
+pub(super) fn status(admin: &Admin, live: Option<&Live>, now: u64) -> Result<Value, AdminError> {
+    let own = admin.config.own_feeds()?;
+    let mut feeds = Vec::new();
+    for feed in admin.config.carried()? {
+        let head = admin.store.head(&feed)?;
+        let own = own.contains(&feed);
+        feeds.push(json!({
+            "provider": feed.provider.to_string(),
+            "zone": feed.zone.as_str(),
+            "own": own,
+            "seq": head.as_ref().map(|head| head.head.seq),
+            "epoch": head.as_ref().map(|head| head.head.epoch),
+            "cid": head.as_ref().and_then(|head| head.row.cid().ok()).map(|cid| cid.to_string()),
+            "published_at": head.as_ref().map(|head| time(head.head.published_at)),
+            "next_by": head.as_ref().map(|head| time(head.head.next_by)),
+            "stale": head.as_ref().is_none_or(|head| now > head.head.next_by),
+            "forked": admin.store.is_forked(&feed)?,
+            "pending": if own { Some(admin.store.pending(&feed.zone)?) } else { None },
+        }));
+    }
+    let provider = admin.config.provider.as_ref();
+    let info = live.map(|live| &live.info);
+    let share = info.and_then(|info| info.get("share")).cloned();
+    let problems: Vec<String> = check::findings(admin, now, check::Depth::Glance)?
+        .into_iter()
+        .map(|finding| finding.what)
+        .collect();
+    Ok(json!({
+        "running": live.is_some(),
+        "provider": provider.map(|provider| &provider.id),
+        "name": provider.map(|provider| &provider.name),
+        "operator": admin.config.operator,
+        "share": match share {
+            Some(share) => share,
+            None => share_offline(admin)?.map_or(Value::Null, Value::String),
+        },
+        "addresses": info,
+        "network": live.map(|live| &live.network),
+        "feeds": feeds,
+        "used_bytes": admin.store.used_bytes()?,
+        "max_bytes": admin.config.retain.max_bytes,
+        "problems": problems,
+    }))
+}
+
+/// The share string as far as it is known while the node is down.
+fn share_offline(admin: &Admin) -> Result<Option<String>, AdminError> {
+    let Ok(descriptor) = admin.descriptor() else {
+        return Ok(None);
+    };
+    let share = Share {
+        provider: descriptor.provider,
+        zones: admin
+            .config
+            .own_feeds()?
+            .into_iter()
+            .map(|feed| feed.zone)
+            .collect(),
+        gateways: descriptor.gateways.clone(),
+        peers: admin.config.network.external.clone(),
+    };
+    Ok(Some(share.to_string()))
+}

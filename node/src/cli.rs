@@ -1,0 +1,139 @@
+//! The command line, a file a verb. Data on stdout, talk on stderr. Source: spec §12.2.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use bellwether_node::admin::AdminError;
+use bellwether_node::init::InitError;
+use bellwether_node::node::StartError;
+use clap::{Parser, Subcommand};
+
+mod ask;
+mod code;
+#[cfg(feature = "demo")]
+mod demo;
+mod descriptor;
+mod init;
+mod run;
+mod status;
+
+/// Publishes and relays exposure notifications that nobody has to trust a server for.
+#[derive(Debug, Parser)]
+#[command(name = "bellwether-node", version)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Make a provider's data directory, or with --relay a relay's.
+    Init(Box<init::Args>),
+    /// Run the node; prints one line of JSON when it is up.
+    Run(run::Args),
+    /// Issue, import or list confirmation codes.
+    #[command(subcommand)]
+    Code(code::Verb),
+    /// Change the level of what was reported under a code; no-alert revokes.
+    Level(code::LevelArgs),
+    /// Close the batches now; prints their CIDs.
+    Publish(ask::Dir),
+    /// What the node is and does.
+    Status(status::Args),
+    /// Read everything and say what is wrong.
+    Check(status::Args),
+    /// Work on the provider's descriptor.
+    #[command(subcommand)]
+    Descriptor(descriptor::Verb),
+    /// Work on the signer's memory.
+    #[command(subcommand)]
+    Signer(descriptor::SignerVerb),
+    /// A provider, two relays and two phones on this machine, within a minute.
+    #[cfg(feature = "demo")]
+    Demo(demo::Args),
+}
+
+/// Reads the command line and does what it says.
+pub(crate) fn main() -> ExitCode {
+    let done = match Cli::parse().verb {
+        Verb::Init(args) => init::run(*args),
+        Verb::Run(args) => run::run(&args),
+        Verb::Code(verb) => code::run(verb),
+        Verb::Level(args) => code::level(args),
+        Verb::Publish(args) => ask::publish(&args),
+        Verb::Status(args) => status::status(&args),
+        Verb::Check(args) => status::check(&args),
+        Verb::Descriptor(verb) => descriptor::run(verb),
+        Verb::Signer(verb) => descriptor::signer(verb),
+        #[cfg(feature = "demo")]
+        Verb::Demo(args) => demo::run(&args),
+    };
+    done.unwrap_or_else(|error| error.report())
+}
+
+/// Why a verb failed: what happened, then what to do about it.
+#[derive(Debug, thiserror::Error)]
+enum CliError {
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+    #[error("the node's answer cannot be read")]
+    Answer,
+    #[cfg(feature = "demo")]
+    #[error("the demo's story came out wrong: {0}")]
+    Demo(String),
+    #[error(transparent)]
+    Init(#[from] InitError),
+    #[error("cannot read or write")]
+    Io(#[from] io::Error),
+    #[error("{error}")]
+    Node { error: String, hint: Option<String> },
+    #[error("cannot read `{}`", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error("{what}")]
+    Usage { what: String },
+}
+
+impl CliError {
+    fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Admin(error) => error.hint(),
+            Self::Init(error) => error.hint(),
+            Self::Node { hint, .. } => hint.as_deref(),
+            Self::Start(error) => error.hint(),
+            _ => None,
+        }
+    }
+
+    /// Writes the error, its causes and its hint to stderr; gives the exit status.
+    fn report(&self) -> ExitCode {
+        eprintln!("error: {self}");
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            eprintln!("  cause: {error}");
+            cause = error.source();
+        }
+        if let Some(hint) = self.hint() {
+            eprintln!("\nhint: {hint}");
+        }
+        ExitCode::from(2)
+    }
+}
+
+/// Writes a line of data to stdout.
+fn say(line: impl std::fmt::Display) -> Result<(), CliError> {
+    use std::io::Write;
+    Ok(writeln!(io::stdout().lock(), "{line}")?)
+}
+
+/// Logs on stderr: what an operator wants unasked, more with `RUST_LOG`.
+fn start_logging(default: &str) {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr);
+    logs.with_ansi(false).init();
+}

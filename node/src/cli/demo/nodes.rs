@@ -1,0 +1,144 @@
+//! The demo's nodes: a provider and two relays, in one process, over real sockets.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bellwether_formats::id::Zone;
+use bellwether_formats::share::Share;
+use bellwether_node::clock;
+use bellwether_node::config::{Config, Privacy};
+use bellwether_node::init::{self, Listen, NewProvider};
+use bellwether_node::node::Node;
+use serde_json::json;
+use tokio::runtime::Runtime;
+
+use super::story::Story;
+use super::{CliError, NAME, ZONE, wrong};
+
+/// The nodes that run.
+pub(super) struct Nodes {
+    pub(super) provider: Option<Node>,
+    pub(super) relays: Vec<Node>,
+}
+
+/// Makes and starts a provider and two relays of different operators.
+pub(super) fn start(
+    folder: &Path,
+    provider_dir: &Path,
+    runtime: &Runtime,
+    story: &mut Story,
+) -> Result<Nodes, CliError> {
+    let zone: Zone = ZONE.parse().map_err(wrong)?;
+    let new = NewProvider {
+        name: NAME.to_owned(),
+        zones: vec![zone],
+        privacy: Privacy::Linkable,
+        interval: Duration::from_secs(3600),
+        k: 150,
+        listen: loopback(),
+        tls: None,
+        gateways: Vec::new(),
+        signer_dir: Some(folder.join("signer")),
+        operator: None,
+    };
+    init::provider(provider_dir, new, clock::now())?;
+    quick_anti_entropy(provider_dir)?;
+    let provider = runtime.block_on(Node::start(provider_dir, true))?;
+    let share = provider.info().share.clone().unwrap_or_default();
+    story.tell(
+        &format!("{NAME} publishes for the zone {ZONE}. What it hands to followers:\n  {share}"),
+        json!({ "step": "provider", "share": share, "intake": provider.info().intake }),
+    )?;
+    let mut relays = Vec::new();
+    for operator in ["Relay Aid", "Net for Health"] {
+        let dir = folder.join(operator.replace(' ', "-").to_lowercase());
+        let follow = [share.parse::<Share>().map_err(wrong)?];
+        init::relay(&dir, Some(operator.to_owned()), &follow, loopback())?;
+        quick_anti_entropy(&dir)?;
+        let relay = runtime.block_on(Node::start(&dir, true))?;
+        let gateway = relay.info().gateway.clone().unwrap_or_default();
+        story.tell(
+            &format!("{operator}, an NGO, relays it at {gateway}."),
+            json!({ "step": "relay", "operator": operator, "gateway": gateway }),
+        )?;
+        relays.push(relay);
+    }
+    Ok(Nodes {
+        provider: Some(provider),
+        relays,
+    })
+}
+
+impl Nodes {
+    /// The relays' gateways.
+    pub(super) fn gateway_urls(&self) -> Vec<String> {
+        self.relays
+            .iter()
+            .filter_map(|relay| relay.info().gateway.clone())
+            .collect()
+    }
+
+    /// The relays' gateways with their operators.
+    pub(super) fn gateways(&self) -> Vec<String> {
+        let operators = ["Relay Aid", "Net for Health"];
+        let urls = self.gateway_urls();
+        urls.iter()
+            .zip(operators)
+            .map(|(url, operator)| format!("{url}#{operator}"))
+            .collect()
+    }
+
+    /// Starts the provider again and waits for Ctrl-C.
+    pub(super) fn keep(
+        &mut self,
+        folder: &Path,
+        runtime: &Runtime,
+        story: &mut Story,
+    ) -> Result<(), CliError> {
+        let provider = runtime.block_on(Node::start(&folder.join("provider"), true))?;
+        let addresses = json!({
+            "step": "kept",
+            "data_dirs": data_dirs(folder),
+            "provider": provider.info(),
+            "relays": self.relays.iter().map(Node::info).collect::<Vec<_>>(),
+        });
+        self.provider = Some(provider);
+        let shown = serde_json::to_string_pretty(&addresses).unwrap_or_default();
+        story.tell(
+            &format!("It runs until you press Ctrl-C:\n{shown}"),
+            addresses,
+        )?;
+        runtime.block_on(tokio::signal::ctrl_c())?;
+        Ok(())
+    }
+
+    /// Stops them all.
+    pub(super) fn stop(self, runtime: &Runtime) {
+        for node in self.provider.into_iter().chain(self.relays) {
+            runtime.block_on(node.shutdown());
+        }
+    }
+}
+
+fn data_dirs(folder: &Path) -> Vec<PathBuf> {
+    ["provider", "relay-aid", "net-for-health"]
+        .map(|name| folder.join(name))
+        .to_vec()
+}
+
+fn loopback() -> Listen {
+    let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+    Listen {
+        http: Some(any),
+        intake: Some(any),
+        p2p: vec!["/ip4/127.0.0.1/tcp/0".to_owned()],
+        bootstrap: Vec::new(),
+    }
+}
+
+/// Nobody waits a minute for a story.
+fn quick_anti_entropy(dir: &Path) -> Result<(), CliError> {
+    let mut config = Config::load(dir).map_err(wrong)?;
+    config.network.anti_entropy = Duration::from_secs(2);
+    config.save(dir).map_err(wrong)
+}

@@ -1,0 +1,126 @@
+//! `descriptor renew`, `signer adopt`: what a person does with the root key and after a restore.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use bellwether_formats::descriptor::Descriptor;
+use bellwether_formats::share::parse_gateway;
+use bellwether_formats::signed::Signed;
+use bellwether_node::admin::{self, AdminError, Request};
+use bellwether_node::clock;
+use bellwether_node::config::Config;
+use bellwether_node::init::DESCRIPTOR_LIFE_S;
+use bellwether_node::keys;
+use bellwether_node::publisher::Places;
+use bellwether_node::signer::{Signer, SignerPlace};
+use bellwether_node::store::Store;
+use data_encoding::HEXLOWER;
+
+use super::ask::{Dir, ask, text};
+use super::{CliError, say};
+
+/// What to do with the descriptor.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Verb {
+    /// Sign the descriptor anew with the root key: the next epoch, for another year.
+    Renew(RenewArgs),
+}
+
+/// What to do with the signer.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum SignerVerb {
+    /// Let the signer sign for this directory, which is a copy or was restored, and no other.
+    Adopt(Dir),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct RenewArgs {
+    #[command(flatten)]
+    dir: Dir,
+    /// The root key's file.
+    #[arg(long, value_name = "FILE")]
+    root: PathBuf,
+    /// Gateways to name instead of those named now.
+    #[arg(long, value_name = "URL#OPERATOR")]
+    gateway: Vec<String>,
+}
+
+pub(super) fn run(verb: Verb) -> Result<ExitCode, CliError> {
+    let Verb::Renew(args) = verb;
+    let dir = &args.dir.data_dir;
+    let root = keys::load(&args.root).map_err(AdminError::from)?;
+    let answer = ask(dir, &Request::Descriptor)?;
+    let envelope = admin::envelope(text(&answer, "envelope")?)?;
+    let known = Signed::<Descriptor>::open(&envelope).map_err(|_| CliError::Answer)?;
+    if keys::public(&root) != known.provider {
+        let what = format!(
+            "`{}` is not the root key of this provider",
+            args.root.display()
+        );
+        return Err(CliError::Usage { what });
+    }
+    let renewed =
+        Signed::sign(&renewed(&known, &args.gateway, clock::now()), &root).map_err(|error| {
+            CliError::Usage {
+                what: error.to_string(),
+            }
+        })?;
+    let envelope = HEXLOWER.encode(renewed.envelope());
+    say(ask(dir, &Request::Renew { envelope })?)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The next descriptor: another epoch, another year; everything else stays, but for gateways given.
+fn renewed(known: &Descriptor, gateways: &[String], now: u64) -> Descriptor {
+    let expires_at = now.saturating_add(DESCRIPTOR_LIFE_S);
+    let mut next = known.clone();
+    next.epoch = known.epoch.saturating_add(1);
+    next.issued_at = now;
+    next.expires_at = expires_at;
+    for key in &mut next.keys {
+        key.not_after = key.not_after.max(expires_at);
+    }
+    if !gateways.is_empty() {
+        next.gateways = gateways
+            .iter()
+            .map(|gateway| parse_gateway(gateway))
+            .collect();
+    }
+    next
+}
+
+/// `signer adopt`: needs the store, so the node must be down.
+pub(super) fn signer(verb: SignerVerb) -> Result<ExitCode, CliError> {
+    let SignerVerb::Adopt(args) = verb;
+    let dir = std::path::absolute(&args.data_dir)?;
+    let config = Config::load(&dir).map_err(AdminError::from)?;
+    let provider = config.provider.as_ref().ok_or(AdminError::NotProvider)?;
+    let places = Places::of(&dir);
+    let store = Store::open(&places.store).map_err(AdminError::from)?;
+    let mut heads = BTreeMap::new();
+    for feed in config.own_feeds().map_err(AdminError::from)? {
+        let head = store.head(&feed).map_err(AdminError::from)?;
+        let prepared = store.prepared(&feed.zone).map_err(AdminError::from)?;
+        let head = head.map_or(0, |head| head.head.seq);
+        heads.insert(
+            feed.zone,
+            head.max(prepared.map_or(0, |prepared| prepared.seq)),
+        );
+    }
+    let place = SignerPlace {
+        dir: &provider.signer_dir,
+        provider: provider.id().map_err(AdminError::from)?,
+        store: &places.store,
+        keys: &places.keys,
+    };
+    Signer::adopt(place, &heads).map_err(|error| CliError::Node {
+        hint: error.hint().map(ToOwned::to_owned),
+        error: error.to_string(),
+    })?;
+    eprintln!(
+        "the signer now signs for `{}` and for no other copy",
+        dir.display()
+    );
+    Ok(ExitCode::SUCCESS)
+}

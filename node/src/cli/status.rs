@@ -1,0 +1,95 @@
+//! `status` and `check`.
+
+use std::process::ExitCode;
+
+use bellwether_node::admin::Request;
+use serde_json::Value;
+
+use super::ask::{Dir, ask, list, text};
+use super::{CliError, say};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    dir: Dir,
+    /// One object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// `status`: exit 0 whenever it could look.
+pub(super) fn status(args: &Args) -> Result<ExitCode, CliError> {
+    let answer = ask(&args.dir.data_dir, &Request::Status)?;
+    if args.json {
+        say(&answer)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Ok(share) = text(&answer, "share") {
+        say(share)?;
+    }
+    let running = answer.get("running").and_then(Value::as_bool) == Some(true);
+    say(if running { "running" } else { "not running" })?;
+    for feed in list(&answer, "feeds")? {
+        say(feed_line(feed))?;
+    }
+    let number = |key| answer.get(key).and_then(Value::as_u64).unwrap_or_default();
+    say(format_args!(
+        "{} of {} bytes used",
+        number("used_bytes"),
+        number("max_bytes")
+    ))?;
+    for problem in list(&answer, "problems")? {
+        say(format_args!(
+            "problem: {}",
+            problem.as_str().unwrap_or_default()
+        ))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn feed_line(feed: &Value) -> String {
+    let name = format!(
+        "{} {}",
+        text(feed, "zone").unwrap_or_default(),
+        text(feed, "provider").unwrap_or_default()
+    );
+    let Some(seq) = feed.get("seq").and_then(Value::as_u64) else {
+        return format!("{name}: no batch yet");
+    };
+    let at = text(feed, "published_at").unwrap_or_default();
+    let stale = feed.get("stale").and_then(Value::as_bool) == Some(true);
+    let pending = feed.get("pending").and_then(Value::as_u64);
+    let pending = pending.map_or_else(String::new, |count| format!(", {count} pending"));
+    let stale = if stale { ", stale" } else { "" };
+    format!("{name}: batch {seq} of {at}{pending}{stale}")
+}
+
+/// `check`: exit 2 if something was found that cannot wait.
+pub(super) fn check(args: &Args) -> Result<ExitCode, CliError> {
+    let answer = ask(&args.dir.data_dir, &Request::Check)?;
+    let errors = list(&answer, "errors")?;
+    if args.json {
+        say(&answer)?;
+    } else {
+        for error in errors {
+            say(format_args!(
+                "error: {}",
+                error.as_str().unwrap_or_default()
+            ))?;
+        }
+        for warning in list(&answer, "warnings")? {
+            say(format_args!(
+                "warning: {}",
+                warning.as_str().unwrap_or_default()
+            ))?;
+        }
+        if errors.is_empty() {
+            say("nothing is wrong")?;
+        }
+    }
+    Ok(if errors.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(2)
+    })
+}

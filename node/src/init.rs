@@ -1,0 +1,322 @@
+//! Makes a data directory: a provider's with its keys, descriptor and signer, or a relay's.
+
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bellwether_formats::descriptor::{Descriptor, Gateway, KeyWindow};
+use bellwether_formats::id::{PublicKey, Zone};
+use bellwether_formats::share::Share;
+use bellwether_formats::signed::Signed;
+
+use crate::config::{self, Carry, Config, Intake, Privacy, Provider, ZonePolicy};
+use crate::files;
+use crate::http;
+use crate::keys;
+use crate::publisher::Places;
+use crate::signer::{Signer, SignerPlace};
+use crate::store::Store;
+
+/// How long a descriptor made here counts, in seconds: a year, and a month to notice.
+pub const DESCRIPTOR_LIFE_S: u64 = 395 * 86_400;
+
+/// Where a new node listens.
+#[derive(Clone, Debug, Default)]
+pub struct Listen {
+    /// Gateway.
+    pub http: Option<SocketAddr>,
+    /// Seed reports.
+    pub intake: Option<SocketAddr>,
+    /// libp2p.
+    pub p2p: Vec<String>,
+    /// Relays to stay connected with.
+    pub bootstrap: Vec<String>,
+}
+
+/// A new provider.
+#[derive(Clone, Debug)]
+pub struct NewProvider {
+    /// The name that seed reports are addressed to.
+    pub name: String,
+    /// Its zones.
+    pub zones: Vec<Zone>,
+    /// How they are published.
+    pub privacy: Privacy,
+    /// How often.
+    pub interval: Duration,
+    /// Notifications that a part is padded up to.
+    pub k: u32,
+    /// Where it listens.
+    pub listen: Listen,
+    /// Certificate and key; none: a self-signed one is made.
+    pub tls: Option<(PathBuf, PathBuf)>,
+    /// Gateways to name in the descriptor.
+    pub gateways: Vec<Gateway>,
+    /// Where the signer remembers; none: under the user's state directory.
+    pub signer_dir: Option<PathBuf>,
+    /// Who runs the node.
+    pub operator: Option<String>,
+}
+
+/// Makes a provider's directory. Gives its share string, as far as it is known before it runs.
+///
+/// # Errors
+///
+/// [`InitError`], in particular if the directory is not empty.
+pub fn provider(dir: &Path, new: NewProvider, now: u64) -> Result<Share, InitError> {
+    empty_dir(dir)?;
+    let keys_dir = dir.join(keys::SIGNING);
+    let root = keys::create(&dir.join(keys::ROOT))?;
+    let next_root = keys::create(&dir.join(keys::NEXT_ROOT))?;
+    let signing = [
+        keys::create_signing(&keys_dir)?,
+        keys::create_signing(&keys_dir)?,
+    ];
+    keys::create(&dir.join(CODE_KEY))?;
+    let id = keys::public(&root);
+    let signer_dir = match new.signer_dir {
+        Some(dir) => std::path::absolute(dir)?,
+        None => default_signer_dir()?,
+    };
+    let (tls_cert, tls_key) = tls_files(dir, new.tls, new.listen.intake)?;
+    let mut zones = new.zones;
+    zones.sort();
+    zones.dedup();
+    let config = Config {
+        operator: new.operator.unwrap_or_else(|| new.name.clone()),
+        gateway: gateway(&new.listen),
+        network: network(&new.listen, Vec::new()),
+        retain: config::Retain::default(),
+        provider: Some(Provider {
+            id: id.to_string(),
+            name: new.name.clone(),
+            signer_dir: signer_dir.clone(),
+            intake: Intake {
+                listen: Some(new.listen.intake.unwrap_or(DEFAULT_INTAKE)),
+                tls_cert: Some(tls_cert),
+                tls_key: Some(tls_key),
+            },
+            zone: zones
+                .iter()
+                .map(|zone| ZonePolicy::new(zone, new.privacy, new.interval, new.k))
+                .collect(),
+        }),
+        carry: Vec::new(),
+    };
+    config.check()?;
+    let expires_at = now.saturating_add(DESCRIPTOR_LIFE_S);
+    let mut keys: Vec<KeyWindow> = signing
+        .iter()
+        .map(|key| KeyWindow {
+            key: keys::public(key),
+            // Clocks of one provider's machines differ a little.
+            not_before: now.saturating_sub(600),
+            not_after: expires_at,
+        })
+        .collect();
+    keys.sort();
+    let descriptor = Descriptor {
+        provider: id,
+        epoch: 1,
+        issued_at: now,
+        expires_at,
+        name: new.name,
+        keys,
+        zones: zones.clone(),
+        gateways: new.gateways.clone(),
+        anchors: Vec::new(),
+        next_root: keys::public(&next_root).commitment(),
+        upstream: None,
+        peers: Vec::new(),
+        successor: None,
+    };
+    let descriptor = Signed::sign(&descriptor, &root).map_err(InitError::Descriptor)?;
+    let places = Places::of(dir);
+    let store = Store::create(&places.store)?;
+    store.put_descriptor(&descriptor)?;
+    open_signer(&signer_dir, id, &places)?;
+    // Written last: a directory without it is not yet a node, and `init` says so.
+    config.save(dir)?;
+    Ok(Share {
+        provider: id,
+        zones,
+        gateways: new.gateways,
+        peers: Vec::new(),
+    })
+}
+
+/// Makes a relay's directory, for the feeds of some share strings.
+///
+/// # Errors
+///
+/// [`InitError`], in particular if the directory is not empty or nothing is to be carried.
+pub fn relay(
+    dir: &Path,
+    operator: Option<String>,
+    follow: &[Share],
+    listen: Listen,
+) -> Result<(), InitError> {
+    let carry: Vec<Carry> = follow
+        .iter()
+        .map(|share| Carry {
+            provider: share.provider.to_string(),
+            zones: share.zones.iter().map(ToString::to_string).collect(),
+        })
+        .collect();
+    let peers = follow
+        .iter()
+        .flat_map(|share| share.peers.clone())
+        .collect();
+    let config = Config {
+        operator: operator.unwrap_or_default(),
+        gateway: gateway(&listen),
+        network: network(&listen, peers),
+        retain: config::Retain::default(),
+        provider: None,
+        carry,
+    };
+    config.check()?;
+    if config.network.bootstrap.is_empty() {
+        return Err(InitError::NoPeer);
+    }
+    empty_dir(dir)?;
+    Store::create(&Places::of(dir).store)?;
+    config.save(dir)?;
+    Ok(())
+}
+
+/// The file of the key that codes are hashed with.
+pub const CODE_KEY: &str = "code.key";
+
+/// Where seed reports are taken unless told.
+const DEFAULT_INTAKE: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7443);
+
+fn open_signer(dir: &Path, provider: PublicKey, places: &Places) -> Result<(), InitError> {
+    let place = SignerPlace {
+        dir,
+        provider,
+        store: &places.store,
+        keys: &places.keys,
+    };
+    Signer::open(place, false)?;
+    Ok(())
+}
+
+fn gateway(listen: &Listen) -> config::Gateway {
+    listen
+        .http
+        .map_or_else(config::Gateway::default, |http| config::Gateway {
+            listen: Some(http),
+        })
+}
+
+fn network(listen: &Listen, mut peers: Vec<String>) -> config::Network {
+    let default = config::Network::default();
+    peers.extend(listen.bootstrap.iter().cloned());
+    peers.sort();
+    peers.dedup();
+    let addresses = if listen.p2p.is_empty() {
+        default.listen.clone()
+    } else {
+        listen.p2p.clone()
+    };
+    config::Network {
+        listen: addresses,
+        bootstrap: peers,
+        ..default
+    }
+}
+
+/// The certificate's files: given ones, or self-signed ones for trying out.
+fn tls_files(
+    dir: &Path,
+    given: Option<(PathBuf, PathBuf)>,
+    intake: Option<SocketAddr>,
+) -> Result<(PathBuf, PathBuf), InitError> {
+    if let Some((cert, key)) = given {
+        return Ok((std::path::absolute(cert)?, std::path::absolute(key)?));
+    }
+    let address = intake.unwrap_or(DEFAULT_INTAKE).ip();
+    let mut names = Vec::new();
+    if !address.is_unspecified() && !address.is_loopback() {
+        names.push(address.to_string());
+    }
+    let tls =
+        http::self_signed(&names).map_err(|error| InitError::Certificate(error.to_string()))?;
+    let folder = std::path::absolute(dir.join("tls"))?;
+    fs::create_dir_all(&folder)?;
+    let (cert, key) = (folder.join("cert.pem"), folder.join("key.pem"));
+    files::replace(&cert, tls.cert_pem.as_bytes(), files::PUBLIC)?;
+    files::replace(&key, tls.key_pem.as_bytes(), files::SECRET)?;
+    Ok((cert, key))
+}
+
+/// Makes the directory, or takes an empty one.
+fn empty_dir(dir: &Path) -> Result<(), InitError> {
+    fs::create_dir_all(dir)?;
+    if fs::read_dir(dir)?.next().is_some() {
+        return Err(InitError::NotEmpty {
+            dir: dir.to_owned(),
+        });
+    }
+    Ok(())
+}
+
+/// The user's state directory, by the XDG rules.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "where the user's state lies is the environment's"
+)]
+fn default_signer_dir() -> Result<PathBuf, InitError> {
+    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state"));
+    let state = state.filter(|path| path.is_absolute()).or_else(home);
+    Ok(state
+        .ok_or(InitError::NoStateDir)?
+        .join("bellwether/signer"))
+}
+
+/// Why no node was made.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages are the documentation")]
+pub enum InitError {
+    #[error("no certificate could be made: {0}")]
+    Certificate(String),
+    #[error(transparent)]
+    Config(#[from] config::ConfigError),
+    #[error("the descriptor would not be accepted: {0}")]
+    Descriptor(bellwether_formats::signed::OpenError),
+    #[error("the directory cannot be written")]
+    Io(#[from] io::Error),
+    #[error(transparent)]
+    Key(#[from] keys::KeyError),
+    #[error("a relay needs a peer to get feeds from")]
+    NoPeer,
+    #[error("neither XDG_STATE_HOME nor HOME says where the signer can remember")]
+    NoStateDir,
+    #[error("`{}` is not empty", dir.display())]
+    NotEmpty { dir: PathBuf },
+    #[error(transparent)]
+    Signer(#[from] crate::signer::SignerError),
+    #[error(transparent)]
+    Store(#[from] crate::store::StoreError),
+}
+
+impl InitError {
+    /// What a person can do about it.
+    pub const fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::NoPeer => {
+                Some("name one with `--bootstrap MULTIADDR`, or use a share string with `peer=`")
+            }
+            Self::NoStateDir => Some("name a directory with `--signer-dir DIR`"),
+            Self::NotEmpty { .. } => {
+                Some("use a new directory; a node that exists is started with `run`")
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,387 @@
+//! A running node: the map of its tasks, how they start, and how they end.
+//!
+//! ```text
+//!  seed reports ─▶ intake ──accept──▶ store ◀──prepare, publish── publisher ◀── control socket
+//!                    │ accepted                                    │ batches
+//!                    └────────────────────────────────────────────▶│
+//!                                     store ◀──replicate── relay ◀─┘
+//!                                       │                  │  ▲
+//!  phones ◀── gateway ◀─────────────────┘           publish│  │gossip, answers
+//!                                                          ▼  │
+//!                                                         network ◀─▶ peers
+//! ```
+//!
+//! A notification goes down the left and out on the right; each step is durable before the next
+//! begins, so every start is a recovery and a stop needs to save nothing. Of two tasks that feed
+//! each other at most one waits: the network drops what the relay has no room for, and
+//! anti-entropy asks again; the publisher alone may wait for the relay.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::admin::{self, Admin, AdminError, socket};
+use crate::clock;
+use crate::config::{Config, ConfigError};
+use crate::gateway::{self, GatewayState};
+use crate::http::{self, Limits, Tls, TlsError};
+use crate::intake::{self, IntakeState};
+use crate::network::{self, KeyError, NetworkConfig, NetworkError, NetworkHandle};
+use crate::publisher::{self, Places, PublishZoneError, Publisher};
+use crate::relay::{self, RelayConfig, RelayStatus};
+use crate::store::{Store, StoreError};
+
+mod control;
+mod info;
+
+use control::Control;
+pub use info::Info;
+
+/// Messages of peers that wait for the relay; above it they are dropped and asked for again.
+const MAX_EVENTS: usize = 256;
+
+/// Batches of one's own that wait to be announced.
+const MAX_PUBLISHED: usize = 64;
+
+/// Requests of the command line that wait for the publisher.
+const MAX_COMMANDS: usize = 8;
+
+/// How long a provider that starts waits for its relays to say how far its feeds are, before it
+/// signs. The signer's own memory is the first fence; this is the second.
+const FENCE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long tasks may take to end, once told to.
+pub const GRACE: Duration = Duration::from_secs(10);
+
+/// A running node. Dropping it tells its tasks to stop; [`shutdown`](Self::shutdown) also waits.
+#[derive(Debug)]
+pub struct Node {
+    info: Info,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Node {
+    /// Starts the node of a data directory: store, network, relay, publisher, listeners last.
+    /// With `publish` false a provider takes no reports and signs nothing: it only catches up.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`]; whatever was started is stopped.
+    pub async fn start(dir: &Path, publish: bool) -> Result<Self, StartError> {
+        let dir = std::path::absolute(dir)?;
+        let config = Config::load(&dir)?;
+        let store = Store::open(&Places::of(&dir).store)?;
+        let stop = CancellationToken::new();
+        // Whatever fails below, the tasks that run already are told to end.
+        let stop_on_error = stop.clone().drop_guard();
+        let tasks = Tasks {
+            stop: stop.clone(),
+            tracker: TaskTracker::new(),
+        };
+
+        let (network, status, fence, published) =
+            start_network(&dir, &config, &store, &tasks).await?;
+        let publisher = if publish && config.provider.is_some() {
+            let open = Publisher::open(&dir, &config, store.clone());
+            Some(start_publisher(open?, &config, fence, published, &tasks))
+        } else {
+            None
+        };
+        let gateway = start_gateway(&config, &store, &tasks).await?;
+        let intake = match &publisher {
+            Some(publisher) => start_intake(&dir, &config, &store, publisher, &tasks).await?,
+            None => None,
+        };
+        let info = Info::of(&config, &store, &network, gateway, intake)?;
+        let admin = Admin::new(dir.clone(), config, store);
+        let control = Control {
+            admin,
+            publisher,
+            network,
+            status,
+            info: info.clone(),
+        };
+        let control = Arc::new(control);
+        let answer = move |request| Arc::clone(&control).answer(request);
+        tasks.spawn("control", socket::serve(dir, answer, stop.clone()));
+        stop_on_error.disarm();
+        Ok(Self {
+            info,
+            stop,
+            tasks: tasks.tracker,
+        })
+    }
+
+    /// What the node says of itself.
+    pub const fn info(&self) -> &Info {
+        &self.info
+    }
+
+    /// Waits until a task fails and stops the node.
+    pub async fn failed(&self) {
+        self.stop.cancelled().await;
+    }
+
+    /// Tells every task to stop and waits for them, [`GRACE`] at most.
+    ///
+    /// Nothing is saved here. What must survive was made durable when it was acknowledged.
+    pub async fn shutdown(self) {
+        self.stop.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(GRACE, self.tasks.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!(running = self.tasks.len(), "tasks did not end in time");
+        }
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// Starts tasks. The first one to fail stops all the others: a node with a dead part looks alive
+/// and is not.
+struct Tasks {
+    stop: CancellationToken,
+    tracker: TaskTracker,
+}
+
+impl Tasks {
+    fn spawn<E: std::error::Error + Send + 'static>(
+        &self,
+        name: &'static str,
+        task: impl Future<Output = Result<(), E>> + Send + 'static,
+    ) {
+        let stop = self.stop.clone();
+        self.tracker.spawn(async move {
+            let on_panic = stop.clone().drop_guard();
+            match task.await {
+                Ok(()) if stop.is_cancelled() => {
+                    on_panic.disarm();
+                    tracing::debug!(name, "task ended");
+                }
+                Ok(()) => tracing::error!(name, "task ended early, stopping the node"),
+                Err(error) => tracing::error!(name, %error, "task failed, stopping the node"),
+            }
+        });
+    }
+}
+
+/// What the publisher needs of the network's side.
+type Fence = watch::Receiver<BTreeMap<bellwether_formats::id::Zone, u64>>;
+
+/// Own batches on their way to the relay.
+type Published = mpsc::Sender<bellwether_formats::signed::Signed<bellwether_formats::batch::Batch>>;
+
+async fn start_network(
+    dir: &Path,
+    config: &Config,
+    store: &Store,
+    tasks: &Tasks,
+) -> Result<
+    (
+        NetworkHandle,
+        watch::Receiver<RelayStatus>,
+        Fence,
+        Published,
+    ),
+    StartError,
+> {
+    let keypair = network::load_or_create_peer_key(&dir.join("peer.key"))?;
+    let feeds = config.carried()?;
+    let mut zones: Vec<_> = feeds.iter().map(|feed| feed.zone.clone()).collect();
+    zones.sort();
+    zones.dedup();
+    let settings = NetworkConfig {
+        listen: addresses("network.listen", &config.network.listen)?,
+        bootstrap: addresses("network.bootstrap", &config.network.bootstrap)?,
+        external: addresses("network.external", &config.network.external)?,
+        zones,
+        gossip: config.network.gossip,
+        max_peers: config.network.max_peers,
+        ..NetworkConfig::default()
+    };
+    let (events, inbox) = mpsc::channel(MAX_EVENTS);
+    let (handle, task) = network::start(keypair, settings, events, tasks.stop.clone()).await?;
+    tasks.spawn("network", task);
+    let (published, publications) = mpsc::channel(MAX_PUBLISHED);
+    let (fence_out, fence) = watch::channel(BTreeMap::new());
+    let (status_out, status) = watch::channel(RelayStatus::default());
+    let relay = RelayConfig {
+        feeds,
+        own: config.own_feeds()?,
+        anti_entropy: config.network.anti_entropy,
+        retain: config.retain.clone(),
+    };
+    let running = relay::run(
+        relay,
+        store.clone(),
+        handle.clone(),
+        inbox,
+        publications,
+        fence_out,
+        status_out,
+        tasks.stop.clone(),
+    );
+    tasks.spawn("relay", running);
+    Ok((handle, status, fence, published))
+}
+
+fn start_publisher(
+    publisher: Publisher,
+    config: &Config,
+    mut fence: Fence,
+    published: Published,
+    tasks: &Tasks,
+) -> publisher::PublisherHandle {
+    let (commands, inbox) = mpsc::channel(MAX_COMMANDS);
+    let accepted = Arc::new(Notify::new());
+    let handle = publisher::PublisherHandle {
+        commands,
+        accepted: Arc::clone(&accepted),
+    };
+    let alone = config.network.bootstrap.is_empty();
+    let stop = tasks.stop.clone();
+    tasks.spawn("publisher", async move {
+        if !alone {
+            // Whoever answers first, or nobody: a provider without its relays still publishes.
+            let _ = tokio::time::timeout(FENCE_PATIENCE, fence.changed()).await;
+        }
+        publisher::run(publisher, inbox, accepted, fence, published, stop).await
+    });
+    handle
+}
+
+async fn start_gateway(
+    config: &Config,
+    store: &Store,
+    tasks: &Tasks,
+) -> Result<Option<String>, StartError> {
+    let Some(listen) = config.gateway.listen else {
+        return Ok(None);
+    };
+    let listener = bind("gateway.listen", listen).await?;
+    let address = listener.local_addr()?;
+    let state = GatewayState {
+        store: store.clone(),
+        clock: Arc::new(clock::now),
+        max_bytes: config.retain.max_bytes,
+    };
+    let router = gateway::router(state);
+    let serving = http::serve(
+        listener,
+        None,
+        router,
+        Limits::default(),
+        tasks.stop.clone(),
+    );
+    tasks.spawn("gateway", serving);
+    Ok(Some(format!("http://{address}")))
+}
+
+async fn start_intake(
+    dir: &Path,
+    config: &Config,
+    store: &Store,
+    publisher: &publisher::PublisherHandle,
+    tasks: &Tasks,
+) -> Result<Option<String>, StartError> {
+    let Some(provider) = &config.provider else {
+        return Ok(None);
+    };
+    let Some(listen) = provider.intake.listen else {
+        return Ok(None);
+    };
+    let tls = match (&provider.intake.tls_cert, &provider.intake.tls_key) {
+        (Some(cert), Some(key)) => Some(Tls::from_files(cert, key)?),
+        _ => None,
+    };
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let listener = bind("provider.intake.listen", listen).await?;
+    let address = listener.local_addr()?;
+    let state = IntakeState::new(
+        store.clone(),
+        provider.name.clone(),
+        admin::code_key(dir)?,
+        Arc::clone(&publisher.accepted),
+        Arc::new(clock::now),
+    );
+    let router = intake::router(state);
+    let serving = http::serve(listener, tls, router, Limits::default(), tasks.stop.clone());
+    tasks.spawn("intake", serving);
+    Ok(Some(format!("{scheme}://{address}")))
+}
+
+async fn bind(key: &'static str, address: std::net::SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| StartError::Listen {
+            key,
+            address,
+            source,
+        })
+}
+
+fn addresses(key: &'static str, texts: &[String]) -> Result<Vec<network::Multiaddr>, ConfigError> {
+    let parse = |text: &String| {
+        let why = |error| format!("`{text}`: {error}");
+        text.parse().map_err(|error| ConfigError::Value {
+            key,
+            why: why(error),
+        })
+    };
+    texts.iter().map(parse).collect()
+}
+
+/// Why a node did not start.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages are the documentation")]
+pub enum StartError {
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("the data directory cannot be used")]
+    Io(#[from] io::Error),
+    #[error("cannot listen on {address} (`{key}`)")]
+    Listen {
+        key: &'static str,
+        address: std::net::SocketAddr,
+        source: io::Error,
+    },
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    #[error(transparent)]
+    PeerKey(#[from] KeyError),
+    #[error(transparent)]
+    Publisher(#[from] PublishZoneError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the certificate cannot be used")]
+    Tls(#[from] TlsError),
+}
+
+impl StartError {
+    /// What a person can do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Publisher(error) => error.hint(),
+            Self::Listen { .. } => Some("choose another port in node.toml, or port 0 for any"),
+            Self::Store(StoreError::Locked) => Some("a node is running on this data directory"),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Answers the command line while the node runs.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tokio::sync::{oneshot, watch};
+
+use super::Info;
+use crate::admin::socket::Reply;
+use crate::admin::{self, Admin, AdminError, Live, Request};
+use crate::clock;
+use crate::network::NetworkHandle;
+use crate::publisher::{self, Command, PublishZoneError};
+use crate::relay::RelayStatus;
+
+/// Answers the command line while the node runs.
+pub(super) struct Control {
+    /// What the store answers.
+    pub(super) admin: Admin,
+    /// The publisher, if this node signs.
+    pub(super) publisher: Option<publisher::PublisherHandle>,
+    /// The network.
+    pub(super) network: NetworkHandle,
+    /// How the relay is doing.
+    pub(super) status: watch::Receiver<RelayStatus>,
+    /// What `run` printed.
+    pub(super) info: Info,
+}
+
+impl Control {
+    /// Does what is asked, or says why not.
+    pub(super) async fn answer(self: Arc<Self>, request: Request) -> Reply {
+        let answered = match request {
+            Request::Publish => self.publish().await,
+            Request::Renew { envelope } => self.renew(envelope).await,
+            request => self.from_store(request).await,
+        };
+        match answered {
+            Ok(value) => Reply::Done(value),
+            Err(error) => Reply::Failed {
+                error: error.to_string(),
+                hint: error.hint().map(ToOwned::to_owned),
+            },
+        }
+    }
+
+    async fn from_store(self: &Arc<Self>, request: Request) -> Result<Value, AdminError> {
+        let this = Arc::clone(self);
+        let work = move || {
+            let live = Live {
+                info: serde_json::to_value(&this.info).unwrap_or_default(),
+                network: this.network(),
+            };
+            this.admin.answer(&request, Some(&live), clock::now())
+        };
+        tokio::task::spawn_blocking(work)
+            .await
+            .expect("an answer does not panic")
+    }
+
+    /// What an operator wants to know of the network, in numbers.
+    fn network(&self) -> Value {
+        let (network, relay) = (self.network.status(), self.status.borrow());
+        json!({
+            "peers": network.peers,
+            "rejected": relay.rejected,
+            "dropped": network.gossip_dropped,
+            "requests_refused": network.requests_refused,
+            "connections_hung": network.connections_hung,
+            "peers_silent": network.peers_silent,
+        })
+    }
+
+    async fn publish(&self) -> Result<Value, AdminError> {
+        let (reply, answer) = oneshot::channel();
+        let batches = self.command(Command::Close(reply), answer).await?;
+        Ok(admin::published(&batches))
+    }
+
+    async fn renew(&self, envelope: String) -> Result<Value, AdminError> {
+        let (reply, answer) = oneshot::channel();
+        let envelope = admin::envelope(&envelope)?;
+        let descriptor = self
+            .command(Command::Renew(envelope, reply), answer)
+            .await?;
+        Ok(admin::renewed(&descriptor))
+    }
+
+    async fn command<T>(
+        &self,
+        command: Command,
+        answer: oneshot::Receiver<Result<T, PublishZoneError>>,
+    ) -> Result<T, AdminError> {
+        let publisher = self.publisher.as_ref().ok_or(AdminError::NotProvider)?;
+        publisher
+            .commands
+            .send(command)
+            .await
+            .map_err(|_| AdminError::Stopping)?;
+        Ok(answer.await.map_err(|_| AdminError::Stopping)??)
+    }
+}

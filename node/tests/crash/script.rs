@@ -1,0 +1,295 @@
+//! What the node does in the test, one commit a step, with invented keys, times and randomness:
+//! two runs write the same bytes.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use bellwether_formats::batch::{Batch, BlockRef, OpenPart, Part, Window};
+use bellwether_formats::body::open::{OpenBody, Terms};
+use bellwether_formats::chain::Head;
+use bellwether_formats::cid::{Block, Codec};
+use bellwether_formats::descriptor::{Descriptor, KeyWindow};
+use bellwether_formats::id::{FeedId, Level, ObjectId, Scheme, Zone};
+use bellwether_formats::signed::{Signed, Unverified};
+use bellwether_node::batcher::{self, Place, Policy};
+use bellwether_node::keys;
+use bellwether_node::signer::{Signer, SignerPlace};
+use bellwether_node::store::{NewCode, RetainPolicy, Store, SubmittedUnit};
+use ed25519_dalek::SigningKey;
+
+/// When it begins, in seconds of UTC.
+const START: u64 = 1_800_000_000;
+
+type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+/// One commit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Step {
+    Descriptor(u8),
+    Codes,
+    Accept(u8),
+    Prepare(&'static str, u64),
+    /// Signs what is prepared, as the publisher does, and makes it the head.
+    Publish(&'static str),
+    Level(u8, Level),
+    Replicate(u8, u64),
+    Fork,
+    Truncate,
+    Expire,
+    Prune,
+}
+
+/// Two zones, a change of level before and after publication, a heartbeat, a foreign feed that
+/// turns out to be forked, and all that is deleted.
+pub(crate) const SCRIPT: [Step; 25] = [
+    Step::Descriptor(OWN),
+    Step::Codes,
+    Step::Accept(0),
+    Step::Accept(1),
+    Step::Accept(2),
+    Step::Prepare("gb", 0),
+    Step::Publish("gb"),
+    Step::Level(0, Level(0)),
+    Step::Level(1, Level(0)),
+    Step::Prepare("gb", 10),
+    Step::Level(1, Level(4)),
+    Step::Publish("gb"),
+    Step::Prepare("fr", 20),
+    Step::Publish("fr"),
+    Step::Prepare("gb", 30),
+    Step::Publish("gb"),
+    Step::Descriptor(FOREIGN),
+    Step::Replicate(0, 1),
+    Step::Replicate(0, 2),
+    Step::Fork,
+    Step::Truncate,
+    Step::Replicate(1, 2),
+    Step::Prune,
+    Step::Expire,
+    Step::Prepare("gb", 40),
+];
+
+const OWN: u8 = 1;
+const FOREIGN: u8 = 2;
+
+impl Step {
+    /// Whether a person or a peer may ask for it again without knowing that it was done.
+    pub(crate) fn is_repeatable(self) -> bool {
+        !matches!(
+            self,
+            Self::Prepare(..) | Self::Publish(_) | Self::Replicate(..)
+        )
+    }
+}
+
+/// A provider with a store on an invented disk and a signer in a real directory.
+pub(crate) struct Provider {
+    dir: PathBuf,
+    /// The id of every batch that the signer ever signed, over all lives of the node.
+    pub(crate) signed: BTreeMap<(String, u64), ObjectId>,
+}
+
+impl Provider {
+    pub(crate) fn new(dir: &Path) -> Self {
+        let keys = dir.join("keys");
+        std::fs::create_dir_all(&keys).unwrap();
+        std::fs::write(keys.join("a.key"), "03".repeat(32)).unwrap();
+        // The signer knows the store by a file; the store itself is elsewhere.
+        std::fs::write(dir.join("store.redb"), b"").unwrap();
+        Self {
+            dir: dir.to_owned(),
+            signed: BTreeMap::new(),
+        }
+    }
+
+    /// Does one step as the node does it.
+    pub(crate) fn run(&mut self, step: Step, store: &Store) -> Outcome {
+        match step {
+            Step::Descriptor(whose) => {
+                store.put_descriptor(&descriptor(whose))?;
+            }
+            Step::Codes => {
+                let codes = [("gb", 0), ("gb", 1), ("fr", 2)].map(|(zone, which)| NewCode {
+                    hash: [which; 32],
+                    zone: self::zone(zone),
+                    level: Level::DIAGNOSED,
+                    expires_at: START + 86_400,
+                });
+                store.issue_codes(&codes, START)?;
+            }
+            // The third report has a seed of the first, in another zone.
+            Step::Accept(which) => {
+                store.accept(&[which; 32], &[unit(which), unit(which.max(1) - 1)], START)?;
+            }
+            Step::Prepare(zone, after) => prepare(store, zone, START + after)?,
+            Step::Publish(zone) => self.publish(store, zone)?,
+            Step::Level(which, level) => {
+                store
+                    .set_level(&[which; 32], level)?
+                    .ok_or("no such code")?;
+            }
+            Step::Replicate(branch, seq) => {
+                let (batch, block) = foreign(branch, seq);
+                store.replicate(&batch, &[block])?;
+            }
+            Step::Fork => store.put_fork(&foreign(0, 2).0, &foreign(1, 2).0)?,
+            Step::Truncate => store.truncate(&foreign(0, 1).0.feed(), 1)?,
+            Step::Expire => {
+                store.expire(START + 1_000_000)?;
+            }
+            Step::Prune => {
+                let before = START + 15;
+                let max_bytes = u64::MAX;
+                store.prune(RetainPolicy { before, max_bytes })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn publish(&mut self, store: &Store, zone: &str) -> Outcome {
+        let zone = self::zone(zone);
+        let prepared = store.prepared(&zone)?.ok_or("nothing is prepared")?;
+        let place = SignerPlace {
+            dir: &self.dir.join("signer"),
+            provider: keys::public(&key(OWN)),
+            store: &self.dir.join("store.redb"),
+            keys: &self.dir.join("keys"),
+        };
+        let published = !self.signed.is_empty();
+        let mut signer = Signer::open(place, published)?;
+        let key = keys::public(&key(3));
+        let envelope = signer.sign(&zone, prepared.seq, &key, &prepared.inner)?;
+        let batch = Unverified::<Batch>::decode(&envelope)?.verify()?;
+        let before = self
+            .signed
+            .insert((zone.to_string(), batch.seq), batch.id());
+        assert!(
+            before.is_none_or(|before| before == batch.id()),
+            "batch {} of {zone} was signed with two contents",
+            batch.seq
+        );
+        store.publish(&batch)?;
+        Ok(())
+    }
+}
+
+fn prepare(store: &Store, zone: &str, now: u64) -> Outcome {
+    let zone = self::zone(zone);
+    let policy = Policy {
+        interval_s: 3600,
+        k: 5,
+        max_notifications: 100,
+        window_s: 86_400,
+        retain_s: 86_400,
+    };
+    let head = store.head(&own_feed(&zone))?.map(|head| head.head);
+    let descriptor = descriptor(OWN);
+    let place = Place {
+        provider: descriptor.provider,
+        zone: &zone,
+        key: keys::public(&key(3)),
+        desc: (descriptor.epoch, descriptor.cid()),
+        head: head.as_ref(),
+        at: batcher::publication_time(head.as_ref(), now)?,
+        salt: [7; 16],
+    };
+    let pending = store.pending_notes(&zone, policy.max_notifications)?;
+    let mut count = now.to_be_bytes()[7];
+    let draft = batcher::draft(&policy, place, &pending, |bytes| {
+        count += 1;
+        bytes.fill(count);
+    })?;
+    store.prepare(&draft)?;
+    Ok(())
+}
+
+fn own_feed(zone: &Zone) -> FeedId {
+    FeedId {
+        provider: keys::public(&key(OWN)),
+        zone: zone.clone(),
+    }
+}
+
+fn zone(name: &str) -> Zone {
+    name.parse().unwrap()
+}
+
+/// The seed that a report brings.
+fn unit(which: u8) -> SubmittedUnit {
+    SubmittedUnit {
+        scheme: Scheme::CX1,
+        unit: vec![0xa0 + which; 24],
+        key: [which; 32],
+    }
+}
+
+fn key(which: u8) -> SigningKey {
+    SigningKey::from_bytes(&[which; 32])
+}
+
+fn descriptor(whose: u8) -> Signed<Descriptor> {
+    let descriptor = Descriptor {
+        provider: keys::public(&key(whose)),
+        epoch: 1,
+        issued_at: START,
+        expires_at: START + 86_400,
+        name: "P".to_owned(),
+        keys: vec![KeyWindow {
+            key: keys::public(&key(3)),
+            not_before: START,
+            not_after: START + 86_400,
+        }],
+        zones: vec![zone("fr"), zone("gb")],
+        gateways: Vec::new(),
+        anchors: Vec::new(),
+        next_root: [0; 32],
+        upstream: None,
+        peers: Vec::new(),
+        successor: None,
+    };
+    Signed::sign(&descriptor, &key(whose)).unwrap()
+}
+
+/// A batch of another provider, on one of two branches.
+fn foreign(branch: u8, seq: u64) -> (Signed<Batch>, Block) {
+    let before: Option<Head> = (seq > 1).then(|| Head::from(&foreign(0, seq - 1).0));
+    let at = START + seq;
+    let terms = Terms {
+        level: Level::DIAGNOSED,
+        grade: None,
+        observed_before: at,
+    };
+    let seed = vec![0xf0 + branch; 24];
+    let body = OpenBody::build(Scheme::CX1, [(terms, seed)]).unwrap();
+    let block = Block::of(Codec::DagCbor, body.encode()).unwrap();
+    let part = OpenPart {
+        scheme: Scheme::CX1,
+        window: Window {
+            from: START,
+            to: at,
+        },
+        body: BlockRef {
+            cid: block.cid(),
+            size: u64::try_from(block.bytes().len()).unwrap(),
+        },
+        count: 1,
+    };
+    let descriptor = descriptor(FOREIGN);
+    let batch = Batch {
+        provider: descriptor.provider,
+        zone: zone("fr"),
+        key: keys::public(&key(3)),
+        epoch: 1,
+        seq,
+        prev: before.map(|before| before.id),
+        published_at: at,
+        next_after: at + 60,
+        next_by: at + 3600,
+        retain_from: START,
+        desc: descriptor.cid(),
+        salt: [branch; 16],
+        covers: None,
+        parts: vec![Part::Open(part)],
+    };
+    (Signed::sign(&batch, &key(3)).unwrap(), block)
+}
