@@ -624,7 +624,7 @@ fn heads_are_asked_for_in_pages_and_of_few_peers_at_a_time() {
         names += feeds.len();
         node.answer(tag, Answer::Heads(Vec::new()));
     }
-    assert_eq!((peers.len(), pages, names), (20, 60, 6000));
+    assert_eq!((peers.len(), pages, names), (20, 100, 6000));
 }
 
 #[test]
