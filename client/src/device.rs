@@ -4,7 +4,7 @@
 //! makes the seed report that its user sends in with a confirmation code. Randomness comes in as
 //! bytes.
 //!
-//! Source: spec §7 "CX"; spec §10 "Seed reports".
+//! Source: spec §7.1, §10.2.
 
 mod der;
 mod file;

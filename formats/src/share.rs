@@ -88,20 +88,28 @@ impl FromStr for Share {
     }
 }
 
-/// Reads `URL` or `URL#OPERATOR`, as on the command line. Without one, the operator is the host.
+/// Reads `URL` or `URL#OPERATOR`, as on the command line. Without one, the operator is the host:
+/// two ports of one host are one operator.
 pub fn parse_gateway(text: &str) -> Gateway {
     let (url, operator) = text.split_once('#').unwrap_or((text, ""));
-    let host = url
-        .split("//")
-        .nth(1)
-        .unwrap_or(url)
-        .split('/')
-        .next()
-        .unwrap_or(url);
-    let operator = if operator.is_empty() { host } else { operator };
+    let operator = if operator.is_empty() {
+        host(url)
+    } else {
+        operator
+    };
     Gateway {
         url: url.trim_end_matches('/').to_string(),
         operator: operator.to_string(),
+    }
+}
+
+/// The host of an address, without its port; an IPv6 address keeps its brackets.
+fn host(url: &str) -> &str {
+    let authority = url.split_once("//").map_or(url, |(_, rest)| rest);
+    let authority = authority.split('/').next().unwrap_or(authority);
+    match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => authority,
     }
 }
 

@@ -296,6 +296,8 @@ pub enum AdminError {
     Key(#[from] KeyError),
     #[error("this node is not a provider")]
     NotProvider,
+    #[error("this node runs with --no-publish: it only catches up")]
+    NotPublishing,
     #[error(transparent)]
     Parse(#[from] ParseIdError),
     #[error("not for the store alone")]

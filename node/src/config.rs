@@ -54,7 +54,7 @@ pub struct Network {
     pub external: Vec<String>,
     /// Whether to take part in gossip. Without it batches arrive by anti-entropy, every minute.
     pub gossip: bool,
-    /// How often peers are asked for what gossip did not bring. Source: spec §9.4.
+    /// How often peers are asked for what gossip did not bring. Source: spec §9.3.
     #[serde(with = "humantime_serde")]
     pub anti_entropy: Duration,
     /// Most connected peers.

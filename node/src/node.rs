@@ -18,7 +18,6 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,21 +27,23 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::admin::{self, Admin, AdminError, socket};
+use crate::admin::{self, Admin, socket};
 use crate::clock;
 use crate::config::{Config, ConfigError};
 use crate::gateway::{self, GatewayState};
-use crate::http::{self, Limits, Tls, TlsError};
+use crate::http::{self, Limits, Tls};
 use crate::intake::{self, IntakeState};
-use crate::network::{self, KeyError, NetworkConfig, NetworkError, NetworkHandle};
-use crate::publisher::{self, Places, PublishZoneError, Publisher};
+use crate::network::{self, NetworkConfig, NetworkHandle};
+use crate::publisher::{self, Places, Publisher};
 use crate::relay::{self, RelayConfig, RelayStatus};
 use crate::store::{Store, StoreError};
 
 mod control;
+mod error;
 mod info;
 
 use control::Control;
+pub use error::StartError;
 pub use info::Info;
 
 /// Messages of peers that wait for the relay; above it they are dropped and asked for again.
@@ -57,6 +58,12 @@ const MAX_COMMANDS: usize = 8;
 /// How long a provider that starts waits for its relays to say how far its feeds are, before it
 /// signs. The signer's own memory is the first fence; this is the second.
 const FENCE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Tries for a store that is open elsewhere: 3 s in all.
+const STORE_TRIES: u32 = 30;
+
+/// Pause between two of them.
+const STORE_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long tasks may take to end, once told to.
 pub const GRACE: Duration = Duration::from_secs(10);
@@ -79,7 +86,7 @@ impl Node {
     pub async fn start(dir: &Path, publish: bool) -> Result<Self, StartError> {
         let dir = std::path::absolute(dir)?;
         let config = Config::load(&dir)?;
-        let store = Store::open(&Places::of(&dir).store)?;
+        let store = open_store(&dir).await?;
         let stop = CancellationToken::new();
         // Whatever fails below, the tasks that run already are told to end.
         let stop_on_error = stop.clone().drop_guard();
@@ -144,6 +151,18 @@ impl Node {
             tracing::warn!(running = self.tasks.len(), "tasks did not end in time");
         }
     }
+}
+
+/// Opens the store; waits a little for a verb of the command line that has it open just now.
+async fn open_store(dir: &Path) -> Result<Store, StoreError> {
+    let path = Places::of(dir).store;
+    for _ in 0..STORE_TRIES {
+        match Store::open(&path) {
+            Err(StoreError::Locked) => tokio::time::sleep(STORE_PAUSE).await,
+            done => return done,
+        }
+    }
+    Store::open(&path)
 }
 
 impl Drop for Node {
@@ -344,44 +363,4 @@ fn addresses(key: &'static str, texts: &[String]) -> Result<Vec<network::Multiad
         })
     };
     texts.iter().map(parse).collect()
-}
-
-/// Why a node did not start.
-#[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "the messages are the documentation")]
-pub enum StartError {
-    #[error(transparent)]
-    Admin(#[from] AdminError),
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    #[error("the data directory cannot be used")]
-    Io(#[from] io::Error),
-    #[error("cannot listen on {address} (`{key}`)")]
-    Listen {
-        key: &'static str,
-        address: std::net::SocketAddr,
-        source: io::Error,
-    },
-    #[error(transparent)]
-    Network(#[from] NetworkError),
-    #[error(transparent)]
-    PeerKey(#[from] KeyError),
-    #[error(transparent)]
-    Publisher(#[from] PublishZoneError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error("the certificate cannot be used")]
-    Tls(#[from] TlsError),
-}
-
-impl StartError {
-    /// What a person can do about it.
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::Publisher(error) => error.hint(),
-            Self::Listen { .. } => Some("choose another port in node.toml, or port 0 for any"),
-            Self::Store(StoreError::Locked) => Some("a node is running on this data directory"),
-            _ => None,
-        }
-    }
 }

@@ -206,6 +206,10 @@ impl Publisher {
     /// Signs and publishes what is prepared in a zone, if anything; or drops it, if it can no
     /// longer be published and was never signed. Its notifications are then still pending.
     fn resume(&mut self, zone: &Zone) -> Result<(), PublishZoneError> {
+        let given_back = self.store.settle(&self.feed(zone))?;
+        if given_back > 0 {
+            tracing::warn!(%zone, given_back, "batches of this provider came back from relays");
+        }
         let Some(prepared) = self.store.prepared(zone)? else {
             return Ok(());
         };
@@ -358,8 +362,8 @@ impl PublishZoneError {
                 Some("renew the descriptor: `bellwether-node descriptor renew --root FILE`")
             }
             Self::Fenced { .. } => Some(
-                "this data directory is older than what was published; the node is catching up \
-                 from its relays and must then be adopted with `signer adopt`",
+                "this data directory is older than what was published; the node signs again once \
+                 it has caught up from its relays",
             ),
             _ => None,
         }

@@ -37,8 +37,9 @@ use crate::network::PeerId;
 
 pub use io::{Answer, FeedStatus, Input, Job, KnownFeed, Moment, Note, Output, Stats};
 
-/// Feeds in one question for heads. Source: spec §9.3 (so that the answer is never cut).
-pub const HEADS_PAGE: usize = 128;
+/// Feeds in one question for heads: the largest heads of so many fit the answer, which is cut at
+/// 512 KiB; what is cut would be taken for not known. Source: spec §9.3.
+pub const HEADS_PAGE: usize = 64;
 
 /// Questions for heads that are open at a time; the other peers wait their turn.
 pub const MAX_HEADS_ASKED: usize = 8;

@@ -358,7 +358,7 @@ impl SignerError {
             ),
             Self::Ahead { .. } | Self::Used { .. } => Some(
                 "this data directory is older than what was published: let the node catch up \
-                 from its relays (`run` with `network.bootstrap` set), then adopt it",
+                 from its relays (`run --no-publish`, `network.bootstrap` set), then adopt it",
             ),
             Self::Locked { .. } => Some("stop the other node, or use its data directory"),
             Self::Damaged { .. } | Self::Io { .. } | Self::Key(_) | Self::NoKey { .. } => None,

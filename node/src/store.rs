@@ -1,4 +1,4 @@
-//! The node's memory: one redb file. Source: spec §13 "Storage" of the operator's notes.
+//! The node's memory: one redb file. Source: decision 0003.
 //!
 //! Four commits move a notification: [`accept`](Store::accept) (a report's seeds are durable),
 //! [`prepare`](Store::prepare) (a batch is drawn up, still invisible), [`publish`](Store::publish)
@@ -22,6 +22,7 @@ mod prune;
 mod publish;
 mod replicate;
 mod rows;
+mod settle;
 mod snapshot;
 
 pub use accept::{AcceptError, Accepted, CodeStatus, NewCode, SubmittedUnit};

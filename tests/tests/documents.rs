@@ -56,9 +56,7 @@ fn help(binary: &str, verb: &[&str], verbs: &mut BTreeMap<String, BTreeSet<Strin
         help(binary, &[verb, &[*name]].concat(), verbs);
     }
     if names.is_empty() {
-        let words = told.split(|letter: char| {
-            !(letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-')
-        });
+        let words = told.split(|letter: char| !matches!(letter, 'a'..='z' | '0'..='9' | '-'));
         let options = words.filter(|word| word.starts_with("--") && word.len() > 2);
         let options: BTreeSet<String> = options
             .filter(|word| *word != "--help")

@@ -19,7 +19,7 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 const MAX_ANSWER_BYTES: u64 = 64 * 1024;
 /// Longest file of certificates, in bytes.
 const MAX_CA_BYTES: u64 = 1024 * 1024;
-/// Where an intake takes reports. Source: spec §10.
+/// Where an intake takes reports. Source: spec §10.1.
 const REPORTS_PATH: &str = "/v1/reports";
 
 /// A provider's intake, and whom to believe that it is.

@@ -6,9 +6,9 @@ use ed25519_dalek::{Signer, SigningKey};
 
 /// Longest publisher's name in a report, in bytes of UTF-8: that of a descriptor.
 const MAX_PUBLISHER_BYTES: usize = 128;
-/// Longest confirmation code, in bytes of UTF-8. Source: spec §10.
+/// Longest confirmation code, in bytes of UTF-8. Source: spec §10.4.
 const MAX_CODE_BYTES: usize = 64;
-/// Most seeds of a report. Source: spec §10.
+/// Most seeds of a report. Source: spec §10.2.
 const MAX_DESCRIPTORS: usize = 64;
 
 /// Version of the report's content.
@@ -44,7 +44,7 @@ impl std::fmt::Debug for SeedDescriptor<'_> {
 /// [`ReportError`] if no publisher would take the report for its size. A pre-seed of a wrong
 /// length is written as it is, for tests of publishers.
 ///
-/// Source: spec §10 "Seed reports".
+/// Source: spec §10.2.
 pub fn seed_report(
     descriptors: &[SeedDescriptor<'_>],
     publisher: &str,

@@ -94,7 +94,7 @@ fn check(part: &OpenPart, bytes: &[u8]) -> Result<(), (&'static str, String)> {
             "the body {cid} has {size} bytes, its part says {}",
             part.body.size
         );
-        return Err(("value", message));
+        return Err(("size", message));
     }
     let body = OpenBody::decode(part.scheme, bytes).map_err(|error| {
         (

@@ -7,7 +7,7 @@
 //! identifier), and the one place for a faster path: everything that runs over many seeds goes
 //! through it.
 //!
-//! Source: spec §7 "CX"; vectors `spec/vectors/schemes/cx.json`.
+//! Source: spec §7.1; vectors `spec/vectors/schemes/cx.json`.
 
 mod bench;
 mod drbg;
@@ -35,12 +35,12 @@ type Drbg256 = Drbg<Aes256Enc, 4>;
 
 /// Longest pre-seed verification key, in bytes of its DER SubjectPublicKeyInfo.
 ///
-/// An RSA key of 16,384 bits takes 2.1 KiB; more is nobody's key. Source: spec §7.
+/// An RSA key of 16,384 bits takes 2.1 KiB; more is nobody's key. Source: spec §2.6.
 pub const MAX_KEY_BYTES: usize = 4096;
 
 /// A kind of generator: CX's generator type.
 ///
-/// Source: spec §7.1.
+/// Source: spec §7.1.1.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Generator {
     /// `aes128-ctr-drbg-df-n2k`, generator type 1, scheme `cx1`.
@@ -259,7 +259,7 @@ pub fn matches(
 /// [`CxError::PreseedLength`] if `preseed` is not [`Generator::seed_len`] bytes;
 /// [`CxError::KeyLength`] if `spki_der` is longer than [`MAX_KEY_BYTES`].
 ///
-/// Source: spec §7 "Seed calculator".
+/// Source: spec §7.1.3.
 pub fn calculate_seed(
     generator: Generator,
     preseed: &[u8],

@@ -40,9 +40,9 @@ pub(super) struct Args {
     /// A relay: a share string to follow; may be repeated.
     #[arg(long, requires = "relay", value_name = "SHARE")]
     follow: Vec<Share>,
-    /// A relay: a provider to mirror in the zones given.
+    /// A relay: a provider to mirror in the zones given; if repeated, each with one --zone.
     #[arg(long, requires = "relay", value_name = "ID")]
-    provider: Option<ProviderId>,
+    provider: Vec<ProviderId>,
     /// Who runs the node: clients tell independent gateways apart by it.
     #[arg(long)]
     operator: Option<String>,
@@ -86,20 +86,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode, CliError> {
     };
     if args.relay {
         let mut follow = args.follow;
-        if let Some(provider) = args.provider {
-            if args.zone.is_empty() {
-                return Err(CliError::Usage {
-                    what: "--provider needs a --zone".to_owned(),
-                });
-            }
-            let zones = args.zone;
-            follow.push(Share {
-                provider,
-                zones,
-                gateways: Vec::new(),
-                peers: Vec::new(),
-            });
-        }
+        follow.extend(named(&args.provider, &args.zone)?);
         init::relay(&args.data_dir, args.operator, &follow, listen)?;
         eprintln!("relay made; start it with `bellwether-node run --data-dir DIR`");
         return Ok(ExitCode::SUCCESS);
@@ -136,4 +123,33 @@ pub(super) fn run(args: Args) -> Result<ExitCode, CliError> {
         next.display()
     );
     Ok(ExitCode::SUCCESS)
+}
+
+/// The feeds named by --provider and --zone: one provider with all zones, or each with its own.
+fn named(providers: &[ProviderId], zones: &[Zone]) -> Result<Vec<Share>, CliError> {
+    let share = |provider: &ProviderId, zones: &[Zone]| Share {
+        provider: *provider,
+        zones: zones.to_vec(),
+        gateways: Vec::new(),
+        peers: Vec::new(),
+    };
+    match providers {
+        [] if zones.is_empty() => Ok(Vec::new()),
+        [] => usage("--zone names a zone of a --provider"),
+        [_] if zones.is_empty() => usage("--provider needs a --zone"),
+        [one] => Ok(vec![share(one, zones)]),
+        many if many.len() == zones.len() => {
+            let pairs = many.iter().zip(zones.chunks(1));
+            Ok(pairs
+                .map(|(provider, zone)| share(provider, zone))
+                .collect())
+        }
+        _ => usage("several --provider take one --zone each, in the same order"),
+    }
+}
+
+fn usage<T>(what: &str) -> Result<T, CliError> {
+    Err(CliError::Usage {
+        what: what.to_owned(),
+    })
 }

@@ -91,7 +91,11 @@ impl Control {
         command: Command,
         answer: oneshot::Receiver<Result<T, PublishZoneError>>,
     ) -> Result<T, AdminError> {
-        let publisher = self.publisher.as_ref().ok_or(AdminError::NotProvider)?;
+        let none = match self.info.provider {
+            Some(_) => AdminError::NotPublishing,
+            None => AdminError::NotProvider,
+        };
+        let publisher = self.publisher.as_ref().ok_or(none)?;
         publisher
             .commands
             .send(command)

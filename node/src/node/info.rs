@@ -65,7 +65,7 @@ impl Info {
                     provider: id,
                     zones,
                     gateways,
-                    peers: p2p.clone(),
+                    peers: reachable(config, network, &p2p),
                 })
             }
             None => None,
@@ -78,5 +78,22 @@ impl Info {
             intake,
             share: share.map(|share| share.to_string()),
         })
+    }
+}
+
+/// Where others reach this node: as configured, else where it listens.
+fn reachable(config: &Config, network: &NetworkHandle, p2p: &[String]) -> Vec<String> {
+    let peer = format!("/p2p/{}", network.peer_id());
+    let external = config.network.external.iter();
+    let external: Vec<String> = external
+        .map(|address| match address.contains("/p2p/") {
+            true => address.clone(),
+            false => format!("{address}{peer}"),
+        })
+        .collect();
+    if external.is_empty() {
+        p2p.to_vec()
+    } else {
+        external
     }
 }

@@ -391,6 +391,82 @@ fn a_setting_that_readers_refuse_blocks_nothing_once_it_is_right() {
     assert_eq!((batch.seq, batch.parts.len()), (1, 1));
 }
 
+#[test]
+fn a_restored_store_that_caught_up_publishes_nothing_twice() {
+    // The store as it goes on, and the one that was restored: both know units 1 to 3.
+    let (lived, restored) = (Home::new(), Home::new());
+    for home in [&lived, &restored] {
+        home.store.accept(&[1; 32], &[unit(1)], NOW).unwrap();
+        home.store
+            .accept(&[2; 32], &[unit(2), unit(3)], NOW)
+            .unwrap();
+        issue(&home.store, &gb(), &[3, 4]);
+        home.store.accept(&[3; 32], &[unit(4)], NOW).unwrap();
+    }
+    let mut publisher = lived.publisher();
+    publisher.close(&gb(), NOW).unwrap();
+    lived.store.accept(&[4; 32], &[unit(5)], NOW + 5).unwrap();
+    lived.store.set_level(&[1; 32], Level::NO_ALERT).unwrap();
+    publisher.close(&gb(), NOW + 10).unwrap();
+
+    // Somebody revoked in the restored one, before it had caught up.
+    restored.store.set_level(&[3; 32], Level::NO_ALERT).unwrap();
+    let mut publisher = restored.publisher();
+    for row in lived.store.rows_after(&feed(), 0, 10).unwrap() {
+        let batch = lived.store.batch(&row).unwrap().unwrap();
+        let blocks: Vec<_> = batch
+            .links()
+            .into_iter()
+            .map(|cid| {
+                let bytes = lived.store.block(&cid).unwrap().unwrap();
+                bellwether_formats::cid::Block::of(cid.codec(), bytes).unwrap()
+            })
+            .collect();
+        restored.store.replicate(&batch, &blocks).unwrap();
+    }
+    let next = publisher.close(&gb(), NOW + 20).unwrap();
+    assert_eq!(next.seq, 3);
+    assert_eq!(
+        said(&restored.store, &next, 4),
+        Some((0, NOW)),
+        "revoked here"
+    );
+    for which in [1, 2, 3, 5] {
+        assert_eq!(said(&restored.store, &next, which), None, "{which}");
+    }
+    // A phone that lost the answer reports once more: all is published already.
+    restored
+        .store
+        .accept(&[4; 32], &[unit(5)], NOW + 30)
+        .unwrap();
+    assert!(publisher.close(&gb(), NOW + 40).unwrap().parts.is_empty());
+    assert_eq!(restored.store.faults().unwrap(), Vec::<String>::new());
+    assert_eq!(restored.store.pending(&zone("fr")).unwrap(), 2);
+}
+
+#[test]
+fn forty_thousand_go_into_one_batch() {
+    let home = Home::new();
+    let mut publisher = home.publisher();
+    for block in 0..160_u32 {
+        let which = u8::try_from(block).unwrap();
+        let units: Vec<_> = (block * 250..(block + 1) * 250).map(unit).collect();
+        // Code 2 is of another zone.
+        let code = if which == 2 { 200 } else { which };
+        issue(&home.store, &gb(), &[code]);
+        home.store.accept(&[code; 32], &units, NOW).unwrap();
+    }
+    let batch = publisher.close(&gb(), NOW).unwrap();
+    let Some(bellwether_formats::batch::Part::Open(part)) = batch.parts.first() else {
+        panic!("{:?}", batch.parts)
+    };
+    assert_eq!((batch.parts.len(), part.count), (1, 40_000));
+    assert_eq!(home.store.pending(&gb()).unwrap(), 0);
+    // Sizes of the design: 24.2 bytes a seed, everything included.
+    let bytes = u64::try_from(batch.envelope().len()).unwrap() + part.body.size;
+    assert!(bytes * 10 <= 40_000 * 242, "{bytes} bytes");
+}
+
 /// The task reads the machine's clock, so this one provider is of all times.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_task_forgets_publishes_and_obeys() {

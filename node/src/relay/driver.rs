@@ -230,6 +230,7 @@ impl Driver {
             Err(error) => {
                 tracing::info!(%peer, rule = error.rule(), %error, "gossip refused");
                 self.rejected += 1;
+                self.report_soon();
                 self.network.verdict(token, error.verdict());
             }
         }
@@ -272,6 +273,10 @@ impl Driver {
 
     fn hand_in(&mut self, input: Input) {
         self.replicator.handle(input, moment(self.start));
+        self.report_soon();
+    }
+
+    fn report_soon(&mut self) {
         self.report_at
             .get_or_insert_with(|| Instant::now() + REPORT);
     }

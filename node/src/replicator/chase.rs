@@ -28,6 +28,9 @@ use super::wire::{What, Wire, pause};
 use super::{GAP_ROUNDS, Job, MAX_CHASES, MAX_QUEUE, MAX_RUN_BYTES, MAX_TRIES, Note, Replicator};
 use crate::network::PeerId;
 
+/// Batches in a queue that are no reason to keep other feeds from being fetched.
+const FEW: usize = 16;
+
 #[derive(Debug)]
 pub(super) struct Chase {
     /// Number of the newest batch seen.
@@ -62,9 +65,8 @@ impl Chase {
         }
     }
 
-    /// When to ask again, if there is room for one more chase or this one has its place already.
-    pub(super) fn timeout(&self, room: bool) -> Option<Duration> {
-        (!self.asked && (room || !self.run.is_empty())).then_some(self.retry_at)
+    pub(super) fn timeout(&self) -> Option<Duration> {
+        (!self.asked).then_some(self.retry_at)
     }
 
     /// Drops what is not believed, for the tip has moved.
@@ -98,10 +100,11 @@ enum Taken {
 }
 
 impl Feed {
+    /// Whether it takes one of the places of [`MAX_CHASES`]: it holds many batches, or will.
     pub(super) fn is_chasing(&self) -> bool {
-        self.chase
-            .as_ref()
-            .is_some_and(|chase| chase.asked || !chase.run.is_empty())
+        let chase = self.chase.as_ref();
+        let runs = chase.is_some_and(|chase| chase.asked || !chase.run.is_empty());
+        runs || self.queue.len() > FEW
     }
 
     /// Asks for what comes next, if that may be asked now.

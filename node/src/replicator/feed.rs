@@ -84,7 +84,9 @@ impl Feed {
             return Place::Newer;
         };
         if self.on_hold {
-            return Place::Refused(RefuseError::Full);
+            // The tip is about to fall; the batch is found again from where it comes to stand.
+            self.chase(batch.seq, peer, wire.now);
+            return Place::Newer;
         }
         if batch.id() == tip.id {
             return Place::Refused(RefuseError::Known);
@@ -189,8 +191,8 @@ impl Feed {
             return None;
         }
         let chase = self.chase.as_ref();
-        let chase = chase.filter(|_| self.queue.len() < MAX_QUEUE);
-        let chase = chase.and_then(|chase| chase.timeout(room_to_chase));
+        let may_ask = self.queue.len() < MAX_QUEUE && (room_to_chase || self.is_chasing());
+        let chase = chase.filter(|_| may_ask).and_then(Chase::timeout);
         self.front.timeout().into_iter().chain(chase).min()
     }
 

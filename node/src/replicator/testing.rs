@@ -32,6 +32,8 @@ pub(crate) struct Author {
     root: SigningKey,
     pub(crate) key: SigningKey,
     pub(crate) descriptor: Signed<Descriptor>,
+    /// All that were issued before.
+    older: Vec<Signed<Descriptor>>,
     pub(crate) zone: Zone,
 }
 
@@ -57,6 +59,7 @@ impl Author {
         };
         Self {
             descriptor: Signed::sign(&descriptor, &root).unwrap(),
+            older: Vec::new(),
             root,
             key,
             zone,
@@ -75,7 +78,9 @@ impl Author {
         let mut descriptor = Descriptor::clone(&self.descriptor);
         descriptor.epoch += 1;
         change(&mut descriptor);
-        self.descriptor = Signed::sign(&descriptor, &self.root).unwrap();
+        let descriptor = Signed::sign(&descriptor, &self.root).unwrap();
+        let older = std::mem::replace(&mut self.descriptor, descriptor);
+        self.older.push(older);
     }
 
     /// Signs with a new key from now on; the old one is no longer listed.
@@ -145,7 +150,9 @@ impl Author {
 
     /// Puts batches into a store, with what they need.
     pub(crate) fn fill(&self, store: &Store, batches: &[Signed<Batch>], blocks: &[Block]) {
-        store.put_descriptor(&self.descriptor).unwrap();
+        for descriptor in self.older.iter().chain([&self.descriptor]) {
+            store.put_descriptor(descriptor).unwrap();
+        }
         for batch in batches {
             store.replicate(batch, blocks).unwrap();
         }

@@ -9,7 +9,7 @@ use redb::{ReadableTable, WriteTransaction};
 use super::rows::{BatchRow, NoteRow, PreparedRow, note_key, pending_of};
 use super::{
     BLOCKS, NOTES, PENDING, PREPARED, Store, StoreError, accept, feed, prefix_end, replicate, row,
-    rows, to_row,
+    rows, settle, to_row,
 };
 
 /// A batch as the batcher draws it up from what is pending.
@@ -173,7 +173,7 @@ impl Store {
         if let Some(kept) = replicate::row_in(&tx, &batch.feed(), batch.seq)?
             && kept.id() == batch.id()
         {
-            settle(&tx, batch, prepared.says, prepared.dummies)?;
+            say(&tx, batch, prepared.says, prepared.dummies)?;
             tx.commit()?;
             return Ok(kept);
         }
@@ -189,7 +189,7 @@ impl Store {
             }
         }
         let row = replicate::insert_batch(&tx, batch)?;
-        settle(&tx, batch, prepared.says, prepared.dummies)?;
+        say(&tx, batch, prepared.says, prepared.dummies)?;
         tx.commit()?;
         Ok(row)
     }
@@ -221,12 +221,13 @@ fn check_next(tx: &WriteTransaction, batch: &Batch) -> Result<(), PublishError> 
 }
 
 /// What a batch said is published from now on, and its dummies are notes like any other.
-fn settle(
+fn say(
     tx: &WriteTransaction,
     batch: &Batch,
     says: Vec<([u8; 16], u8)>,
     dummies: Vec<NoteRow>,
 ) -> Result<(), StoreError> {
+    settle::mark_settled(tx, &batch.feed(), batch.seq)?;
     for (record, level) in says {
         said(tx, batch, RecordId::from_bytes(record), level)?;
     }

@@ -10,7 +10,7 @@ const SEEDS_AT_ONCE: usize = 64;
 /// The `number`th seed of the benchmark (from 0): SHA-512 of `"cx-bench"`, the generator's type
 /// as u32 and `number` as u64, both big-endian, cut to the seed's length.
 ///
-/// Source: spec §7 "Benchmark seeds".
+/// Source: spec §7.1.6.
 pub fn bench_seed(generator: Generator, number: u64) -> Seed {
     let mut hash = Sha512::new();
     hash.update(b"cx-bench");

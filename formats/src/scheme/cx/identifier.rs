@@ -9,7 +9,7 @@ use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 /// Observed bytes are taken as they come: whether they are a random UUID is not checked, because
 /// an identifier that is none simply matches no seed.
 ///
-/// Source: spec §7.2.
+/// Source: spec §7.1.2.
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Identifier([u8; Self::LEN]);
 

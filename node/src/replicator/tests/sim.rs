@@ -29,7 +29,7 @@ enum Event {
     Gossip {
         from: usize,
         to: usize,
-        batch: Signed<Batch>,
+        batch: Box<Signed<Batch>>,
     },
     Question {
         from: usize,
@@ -157,7 +157,7 @@ impl Sim {
             Event::Gossip { from, to, batch } => {
                 if self.linked(from, to) && self.heard.insert((to, batch.id())) {
                     let token = self.nodes[to].hear(Self::name(from), &batch);
-                    self.judging.insert((to, token), batch);
+                    self.judging.insert((to, token), *batch);
                     self.send(to);
                 }
             }
@@ -234,7 +234,7 @@ impl Sim {
     fn gossip(&mut self, from: usize, batch: &Signed<Batch>) {
         for to in 0..self.nodes.len() {
             if to != from && self.linked(from, to) && !self.random.chance(self.gossip_loss) {
-                let (at, batch) = (self.now + self.delay(), batch.clone());
+                let (at, batch) = (self.now + self.delay(), Box::new(batch.clone()));
                 self.at(at, Event::Gossip { from, to, batch });
             }
         }

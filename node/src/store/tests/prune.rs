@@ -85,7 +85,7 @@ fn a_block_of_two_batches_stays_as_long_as_one_of_them() {
     let (one, block) = foreign(None, 7, NOW);
     let (two, _) = foreign(Some(&one), 7, NOW + DAY);
     let (three, last) = foreign(Some(&two), 8, NOW + 2 * DAY);
-    store.replicate(&one, &[block.clone()]).unwrap();
+    store.replicate(&one, std::slice::from_ref(&block)).unwrap();
     store.replicate(&two, &[]).unwrap();
     store.replicate(&three, &[last]).unwrap();
     assert_eq!(prune(&store, NOW + DAY, ALL).blocks, 1);

@@ -71,7 +71,7 @@ fn what_does_not_follow_is_refused() {
     let (wrong, d) = foreign(Some(&other), 4, NOW + 1);
     let (three, e) = foreign(Some(&two), 5, NOW + 2);
     let (early, f) = foreign(Some(&one), 6, NOW);
-    store.replicate(&one, &[a.clone()]).unwrap();
+    store.replicate(&one, std::slice::from_ref(&a)).unwrap();
     for (batch, block, rule) in [
         (&one, &a, "seq"),
         (&other, &b, "seq"),

@@ -1,0 +1,113 @@
+//! What relays gave back: after a restore, batches of this provider that the store did not publish
+//! itself. Its notifications have to know, or they would be published twice.
+
+use bellwether_formats::batch::Part;
+use bellwether_formats::body::open::{OpenBody, Terms};
+use bellwether_formats::id::{FeedId, RecordId, Scheme};
+use redb::{ReadableTable, WriteTransaction};
+
+use super::rows::{BatchRow, NoteRow, feed_key, note_key};
+use super::{BLOCKS, META, NOTES, Store, StoreError, accept, feed, row};
+
+impl Store {
+    /// Reads the batches of this provider's own feed that were kept without being published here,
+    /// and notes what they say. Gives how many they were: none, but after a restore.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]; then the batches that were not read are read the next time.
+    pub fn settle(&self, feed: &FeedId) -> Result<usize, StoreError> {
+        let known = super::get(&self.read()?, META, &settled_key(feed))?;
+        let known = known.map(|seq| feed::u64_of(&seq)).transpose()?;
+        let rows = self.rows_after(feed, known.unwrap_or_default(), usize::MAX)?;
+        for row in &rows {
+            self.settle_one(feed, row)?;
+        }
+        Ok(rows.len())
+    }
+
+    fn settle_one(&self, feed: &FeedId, row: &BatchRow) -> Result<(), StoreError> {
+        let batch = self.batch(row)?;
+        let tx = self.write()?;
+        for part in batch.iter().flat_map(|batch| &batch.parts) {
+            let Part::Open(part) = part else { continue };
+            let bytes = tx
+                .open_table(BLOCKS)?
+                .get(part.body.cid.to_bytes().as_slice())?
+                .map(|bytes| bytes.value().to_vec());
+            let body = OpenBody::decode(part.scheme, &bytes.unwrap_or_default());
+            let body = body.map_err(|error| StoreError::Row {
+                error: format!("{feed} batch {}: {error}", row.seq),
+            })?;
+            for (terms, unit) in body.units() {
+                was_said(&tx, feed, part.scheme, terms, unit)?;
+            }
+        }
+        let seq = row.seq.to_be_bytes();
+        tx.open_table(META)?
+            .insert(settled_key(feed).as_slice(), seq.as_slice())?;
+        Ok(tx.commit()?)
+    }
+}
+
+/// Notes that batch `seq` was published here. After one that was not, [`Store::settle`] goes on.
+pub(super) fn mark_settled(
+    tx: &WriteTransaction,
+    feed: &FeedId,
+    seq: u64,
+) -> Result<(), StoreError> {
+    let mut meta = tx.open_table(META)?;
+    let key = settled_key(feed);
+    let known = meta
+        .get(key.as_slice())?
+        .map(|value| feed::u64_of(value.value()));
+    if known.transpose()?.unwrap_or_default().saturating_add(1) == seq {
+        meta.insert(key.as_slice(), seq.to_be_bytes().as_slice())?;
+    }
+    Ok(())
+}
+
+fn settled_key(feed: &FeedId) -> Vec<u8> {
+    [b"settled ".as_slice(), &feed_key(feed)].concat()
+}
+
+/// A notification was published with these terms. One that the store does not know was accepted
+/// after the backup, or is a dummy: it is kept, so that it is not published as new ever again.
+fn was_said(
+    tx: &WriteTransaction,
+    feed: &FeedId,
+    scheme: Scheme,
+    terms: Terms,
+    unit: &[u8],
+) -> Result<(), StoreError> {
+    let key = note_key(&RecordId::of(scheme, unit), feed.zone.as_str());
+    let found = tx
+        .open_table(NOTES)?
+        .get(key.as_slice())?
+        .map(|value| row(value.value()));
+    let said = terms.level.0;
+    let note = match found.transpose()? {
+        None => NoteRow {
+            scheme: scheme.0,
+            unit: unit.to_vec(),
+            level: said,
+            issue: 0,
+            accepted_at: terms.observed_before,
+            published_level: Some(said),
+            observed_before: terms.observed_before,
+            dummy: true,
+        },
+        Some(note) => {
+            let note: NoteRow = note;
+            // What was changed here since stays changed, and is published again.
+            let unchanged = note.published_level == Some(note.level);
+            NoteRow {
+                level: if unchanged { said } else { note.level },
+                published_level: Some(said),
+                observed_before: terms.observed_before,
+                ..note
+            }
+        }
+    };
+    accept::put_note(tx, &key, &note)
+}
