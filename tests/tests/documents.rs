@@ -73,10 +73,7 @@ fn is_verb(word: &str) -> bool {
 
 /// The commands of our binaries in a line: binary, the words that may be its verb, the options.
 fn commands(line: &str) -> Vec<(String, Vec<String>, Vec<String>)> {
-    let plain = line.replace(
-        ['"', '\'', '`', '[', ']', ',', '(', ')', '$', ';', '<', '>'],
-        " ",
-    );
+    let plain = line.replace(['"', '\'', '`', '[', ']', ',', '$', ';', '<', '>'], " ");
     let words: Vec<&str> = plain.split_whitespace().collect();
     let mut found = Vec::new();
     for (at, word) in words.iter().enumerate() {
