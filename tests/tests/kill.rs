@@ -92,13 +92,14 @@ fn a_hundred_kills_lose_nothing_and_double_nothing() {
     let feed = Feed::after(&node.gateway(), &provider.feed(), 0).unwrap();
     let accepted = shared.accepted.lock().unwrap().clone();
     let unanswered = shared.unanswered.lock().unwrap().clone();
+    let resumed = node.log().matches("published after a stop").count();
     println!(
         "{KILLS} kills, {up} of them after the start; {} reports accepted, {} unanswered; {} \
-         batches, {} seen on the way",
+         batches, {} seen on the way, {resumed} finished by the next start",
         accepted.len(),
         unanswered.len(),
         feed.batches.len(),
-        seen.0.len()
+        seen.0.len(),
     );
     assert_eq!(*shared.wrong.lock().unwrap(), Vec::<String>::new());
     assert!(
