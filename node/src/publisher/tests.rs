@@ -484,7 +484,7 @@ async fn the_task_forgets_publishes_and_obeys() {
 
     let (commands, inbox) = tokio::sync::mpsc::channel(1);
     let (out, mut published) = tokio::sync::mpsc::channel(16);
-    let fence = std::collections::BTreeMap::from([(zone("fr"), 1)]);
+    let fence = BTreeMap::from([(zone("fr"), 1)]);
     let (fence, seen) = tokio::sync::watch::channel(fence);
     let accepted = std::sync::Arc::new(tokio::sync::Notify::new());
     let stop = tokio_util::sync::CancellationToken::new();
@@ -515,7 +515,7 @@ async fn the_task_forgets_publishes_and_obeys() {
         ),
         "{fenced:?}"
     );
-    fence.send(std::collections::BTreeMap::new()).unwrap();
+    fence.send(BTreeMap::new()).unwrap();
     let closed = close().await.unwrap();
     let names: Vec<_> = closed.iter().map(|b| (b.zone.as_str(), b.seq)).collect();
     assert_eq!(names.len(), 2);
