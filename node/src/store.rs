@@ -15,6 +15,7 @@ use redb::{
 use serde::{Serialize, de::DeserializeOwned};
 
 mod accept;
+mod blocks;
 mod check;
 mod expire;
 mod feed;
@@ -39,6 +40,8 @@ type Table = TableDefinition<'static, &'static [u8], &'static [u8]>;
 const META: Table = TableDefinition::new("meta");
 /// `cid[36]` → the block's bytes.
 const BLOCKS: Table = TableDefinition::new("blocks");
+/// `cid[36]` → size of that block, 8 bytes big-endian.
+const SIZES: Table = TableDefinition::new("sizes");
 /// `provider[32] zone 0 seq[8 be]` → [`BatchRow`].
 const BATCHES: Table = TableDefinition::new("batches");
 /// `provider[32] zone` → seq of the head, 8 bytes big-endian. Outlives pruning.
@@ -58,9 +61,10 @@ const PENDING: Table = TableDefinition::new("pending");
 /// `zone` → [`PreparedRow`].
 const PREPARED: Table = TableDefinition::new("prepared");
 
-const ALL: [Table; 11] = [
+const ALL: [Table; 12] = [
     META,
     BLOCKS,
+    SIZES,
     BATCHES,
     HEADS,
     DESCRIPTORS,

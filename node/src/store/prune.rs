@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bellwether_formats::cid::Cid;
-use redb::{ReadableTable, ReadableTableMetadata, Table, WriteTransaction};
+use redb::{ReadableTable, Table, WriteTransaction};
 
 use super::rows::{BatchRow, PreparedRow};
-use super::{BATCHES, BLOCKS, DESCRIPTORS, FORKS, PREPARED, Store, StoreError, row};
+use super::{BATCHES, DESCRIPTORS, FORKS, PREPARED, SIZES, Store, StoreError, blocks, row};
 
 /// How much a node keeps.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -33,7 +33,7 @@ impl Store {
     ///
     /// [`StoreError`]
     pub fn used_bytes(&self) -> Result<u64, StoreError> {
-        Ok(self.read()?.open_table(BLOCKS)?.stats()?.stored_bytes())
+        self.snapshot()?.used_bytes()
     }
 
     /// Deletes batches by time and disk cap only, and blocks that nothing names any more. A feed's
@@ -48,8 +48,7 @@ impl Store {
         let mut pruned = Pruned::default();
         {
             let mut batches = tx.open_table(BATCHES)?;
-            let mut blocks = tx.open_table(BLOCKS)?;
-            let sizes = sizes(&blocks)?;
+            let sizes = blocks::sizes(&tx.open_table(SIZES)?)?;
             let kept = kept(&batches)?;
             let mut names = names(&tx, &kept)?;
             // What nothing names goes first: it must not cost a batch its place.
@@ -75,7 +74,7 @@ impl Store {
                 }
             }
             for cid in sizes.keys().filter(|cid| !names.contains_key(*cid)) {
-                blocks.remove(cid.as_slice())?;
+                blocks::remove(&tx, cid)?;
                 pruned.blocks += 1;
             }
         }
@@ -92,15 +91,6 @@ type Age = (u64, Vec<u8>);
 struct Kept {
     row: BatchRow,
     is_head: bool,
-}
-
-fn sizes(blocks: &Table<'_, &[u8], &[u8]>) -> Result<BTreeMap<Vec<u8>, u64>, StoreError> {
-    let sizes = blocks.iter()?.map(|entry| {
-        let (cid, bytes) = entry?;
-        let size = u64::try_from(bytes.value().len()).unwrap_or(0);
-        Ok((cid.value().to_vec(), size))
-    });
-    sizes.collect()
 }
 
 /// All batches, oldest first over all feeds. Those of a feed stand together in the table, and the

@@ -8,7 +8,7 @@ use redb::{ReadableTable, WriteTransaction};
 
 use super::rows::{BatchRow, NoteRow, PreparedRow, note_key, pending_of};
 use super::{
-    BLOCKS, NOTES, PENDING, PREPARED, Store, StoreError, accept, feed, prefix_end, replicate, row,
+    NOTES, PENDING, PREPARED, Store, StoreError, accept, blocks, feed, prefix_end, replicate, row,
     rows, settle, to_row,
 };
 
@@ -178,15 +178,11 @@ impl Store {
             return Ok(kept);
         }
         check_next(&tx, batch)?;
-        {
-            let mut blocks = tx.open_table(BLOCKS)?;
-            for block in prepared.blocks {
-                let block =
-                    Block::of(Codec::DagCbor, block.0).map_err(|error| StoreError::Row {
-                        error: error.to_string(),
-                    })?;
-                blocks.insert(block.cid().to_bytes().as_slice(), block.bytes())?;
-            }
+        for block in prepared.blocks {
+            let block = Block::of(Codec::DagCbor, block.0).map_err(|error| StoreError::Row {
+                error: error.to_string(),
+            })?;
+            blocks::put(&tx, &block.cid().to_bytes(), block.bytes())?;
         }
         let row = replicate::insert_batch(&tx, batch)?;
         say(&tx, batch, prepared.says, prepared.dummies)?;

@@ -10,7 +10,8 @@ use redb::{ReadableTable, WriteTransaction};
 
 use super::rows::{BatchRow, batch_key, batches_of, feed_key};
 use super::{
-    BATCHES, BLOCKS, DESCRIPTORS, FORKS, HEADS, Store, StoreError, feed, prefix_end, row, to_row,
+    BATCHES, BLOCKS, DESCRIPTORS, FORKS, HEADS, Store, StoreError, blocks, feed, prefix_end, row,
+    to_row,
 };
 
 /// Why a batch was not kept.
@@ -49,8 +50,7 @@ impl Store {
         let known = descriptor_in(&tx, &descriptor.provider)?;
         let newest = known.is_none_or(|known| descriptor.replaces(&known));
         let cid = descriptor.cid().to_bytes();
-        tx.open_table(BLOCKS)?
-            .insert(cid.as_slice(), descriptor.envelope())?;
+        blocks::put(&tx, &cid, descriptor.envelope())?;
         if newest {
             let provider = descriptor.provider.as_bytes().as_slice();
             tx.open_table(DESCRIPTORS)?
@@ -84,11 +84,8 @@ impl Store {
     /// [`StoreError`]
     pub fn put_blocks(&self, blocks: &[Block]) -> Result<(), StoreError> {
         let tx = self.write()?;
-        {
-            let mut table = tx.open_table(BLOCKS)?;
-            for block in blocks {
-                table.insert(block.cid().to_bytes().as_slice(), block.bytes())?;
-            }
+        for block in blocks {
+            blocks::put(&tx, &block.cid().to_bytes(), block.bytes())?;
         }
         Ok(tx.commit()?)
     }
@@ -108,12 +105,12 @@ impl Store {
         if let Some(head) = head_in(&tx, &batch.feed())? {
             feed::head_of(&head).check_next(batch)?;
         }
+        let named: Vec<Cid> = batch.links().into_iter().chain([batch.desc]).collect();
+        for block in blocks.iter().filter(|block| named.contains(&block.cid())) {
+            blocks::put(&tx, &block.cid().to_bytes(), block.bytes())?;
+        }
         {
-            let mut table = tx.open_table(BLOCKS)?;
-            let named: Vec<Cid> = batch.links().into_iter().chain([batch.desc]).collect();
-            for block in blocks.iter().filter(|block| named.contains(&block.cid())) {
-                table.insert(block.cid().to_bytes().as_slice(), block.bytes())?;
-            }
+            let table = tx.open_table(BLOCKS)?;
             for cid in named {
                 if table.get(cid.to_bytes().as_slice())?.is_none() {
                     return Err(ReplicateError::Missing { cid });
@@ -167,14 +164,11 @@ impl Store {
     pub fn put_fork(&self, one: &Signed<Batch>, other: &Signed<Batch>) -> Result<(), StoreError> {
         let tx = self.write()?;
         let proof = [one.cid().to_bytes(), other.cid().to_bytes()].concat();
-        {
-            let mut blocks = tx.open_table(BLOCKS)?;
-            for batch in [one, other] {
-                blocks.insert(batch.cid().to_bytes().as_slice(), batch.envelope())?;
-            }
-            tx.open_table(FORKS)?
-                .insert(feed_key(&one.feed()).as_slice(), proof.as_slice())?;
+        for batch in [one, other] {
+            blocks::put(&tx, &batch.cid().to_bytes(), batch.envelope())?;
         }
+        tx.open_table(FORKS)?
+            .insert(feed_key(&one.feed()).as_slice(), proof.as_slice())?;
         Ok(tx.commit()?)
     }
 }
@@ -186,8 +180,7 @@ pub(super) fn insert_batch(
 ) -> Result<BatchRow, StoreError> {
     let feed = batch.feed();
     let row = BatchRow::of(batch);
-    tx.open_table(BLOCKS)?
-        .insert(batch.cid().to_bytes().as_slice(), batch.envelope())?;
+    blocks::put(tx, &batch.cid().to_bytes(), batch.envelope())?;
     let key = batch_key(&feed, batch.seq);
     tx.open_table(BATCHES)?
         .insert(key.as_slice(), to_row(&row).as_slice())?;

@@ -3,11 +3,12 @@
 
 use bellwether_formats::cid::{Block, Cid};
 use bellwether_formats::id::{FeedId, ProviderId, Zone};
-use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata};
+use redb::{ReadTransaction, ReadableTable};
 
+use super::blocks;
 use super::feed::{self, FeedHead};
 use super::rows::{BatchRow, batch_key, batches_of, parse_feed};
-use super::{BATCHES, BLOCKS, DESCRIPTORS, HEADS, Store, StoreError, get, prefix_end, row};
+use super::{BATCHES, BLOCKS, DESCRIPTORS, HEADS, SIZES, Store, StoreError, get, prefix_end, row};
 
 /// The store as it stood when [`Store::snapshot`] was called. Drop it soon: what is deleted takes
 /// its place on the disk until then.
@@ -78,13 +79,14 @@ impl Snapshot {
         Ok(heads)
     }
 
-    /// Bytes of blocks that are kept. Walks all of them.
+    /// Bytes of blocks that are kept.
     ///
     /// # Errors
     ///
     /// [`StoreError`]
     pub fn used_bytes(&self) -> Result<u64, StoreError> {
-        Ok(self.0.open_table(BLOCKS)?.stats()?.stored_bytes())
+        let sizes = blocks::sizes(&self.0.open_table(SIZES)?)?;
+        Ok(sizes.values().sum())
     }
 
     /// The newest batch of a feed.
