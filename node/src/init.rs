@@ -1,8 +1,9 @@
 //! Makes a data directory: a provider's with its keys, descriptor and signer, or a relay's.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use bellwether_formats::descriptor::{Descriptor, Gateway, KeyWindow};
 use bellwether_formats::id::{PublicKey, Zone};
 use bellwether_formats::share::Share;
 use bellwether_formats::signed::Signed;
+use ed25519_dalek::SigningKey;
 
 use crate::config::{self, Carry, Config, Intake, Privacy, Provider, ZonePolicy};
 use crate::files;
@@ -18,6 +20,10 @@ use crate::keys;
 use crate::publisher::Places;
 use crate::signer::{Signer, SignerPlace};
 use crate::store::Store;
+
+mod check;
+
+pub use check::gateway as check_gateway;
 
 /// How long a descriptor made here counts, in seconds: a year, and a month to notice.
 pub const DESCRIPTOR_LIFE_S: u64 = 395 * 86_400;
@@ -66,7 +72,24 @@ pub struct NewProvider {
 ///
 /// [`InitError`], in particular if the directory is not empty.
 pub fn provider(dir: &Path, new: NewProvider, now: u64) -> Result<Share, InitError> {
-    empty_dir(dir)?;
+    check::provider(&new)?;
+    let mut new = new;
+    new.zones.sort();
+    new.zones.dedup();
+    if new.signer_dir.is_none() {
+        new.signer_dir = Some(default_signer_dir()?);
+    }
+    // Everything is tried with keys that are thrown away, before anything is written.
+    let trial = SigningKey::from_bytes(&[0; 32]);
+    let config = provider_config(dir, &new, keys::public(&trial))?;
+    config.check()?;
+    check::network(&config.network)?;
+    descriptor(&new, &trial, &[trial.clone()], &trial, now)?;
+    within_new(dir, || provider_in(dir, new, now))
+}
+
+/// Writes what a provider's directory holds.
+fn provider_in(dir: &Path, new: NewProvider, now: u64) -> Result<Share, InitError> {
     let keys_dir = dir.join(keys::SIGNING);
     let root = keys::create(&dir.join(keys::ROOT))?;
     let next_root = keys::create(&dir.join(keys::NEXT_ROOT))?;
@@ -76,36 +99,65 @@ pub fn provider(dir: &Path, new: NewProvider, now: u64) -> Result<Share, InitErr
     ];
     keys::create(&dir.join(CODE_KEY))?;
     let id = keys::public(&root);
-    let signer_dir = match new.signer_dir {
-        Some(dir) => std::path::absolute(dir)?,
-        None => default_signer_dir()?,
+    if new.tls.is_none() {
+        make_tls(dir, new.listen.intake)?;
+    }
+    let config = provider_config(dir, &new, id)?;
+    let descriptor = descriptor(&new, &root, &signing, &next_root, now)?;
+    let places = Places::of(dir);
+    let store = create_store(&places)?;
+    store.put_descriptor(&descriptor)?;
+    if let Some(provider) = &config.provider {
+        open_signer(&provider.signer_dir, id, &places)?;
+    }
+    // Written last: a directory without it is not yet a node, and `init` says so.
+    config.save(dir)?;
+    Ok(Share {
+        provider: id,
+        zones: new.zones,
+        gateways: new.gateways,
+        peers: Vec::new(),
+    })
+}
+
+/// The configuration of a provider with an id.
+fn provider_config(dir: &Path, new: &NewProvider, id: PublicKey) -> Result<Config, InitError> {
+    let signer_dir = new.signer_dir.as_deref().ok_or(InitError::NoStateDir)?;
+    let (tls_cert, tls_key) = match &new.tls {
+        Some((cert, key)) => (std::path::absolute(cert)?, std::path::absolute(key)?),
+        None => made_tls(dir)?,
     };
-    let (tls_cert, tls_key) = tls_files(dir, new.tls, new.listen.intake)?;
-    let mut zones = new.zones;
-    zones.sort();
-    zones.dedup();
-    let config = Config {
-        operator: new.operator.unwrap_or_else(|| new.name.clone()),
+    let policies = new.zones.iter();
+    Ok(Config {
+        operator: new.operator.clone().unwrap_or_else(|| new.name.clone()),
         gateway: gateway(&new.listen),
         network: network(&new.listen, Vec::new()),
         retain: config::Retain::default(),
         provider: Some(Provider {
             id: id.to_string(),
             name: new.name.clone(),
-            signer_dir: signer_dir.clone(),
+            signer_dir: std::path::absolute(signer_dir)?,
             intake: Intake {
                 listen: Some(new.listen.intake.unwrap_or(DEFAULT_INTAKE)),
                 tls_cert: Some(tls_cert),
                 tls_key: Some(tls_key),
             },
-            zone: zones
-                .iter()
+            zone: policies
                 .map(|zone| ZonePolicy::new(zone, new.privacy, new.interval, new.k))
                 .collect(),
         }),
         carry: Vec::new(),
-    };
-    config.check()?;
+    })
+}
+
+/// A provider's first descriptor.
+fn descriptor(
+    new: &NewProvider,
+    root: &SigningKey,
+    signing: &[SigningKey],
+    next_root: &SigningKey,
+    now: u64,
+) -> Result<Signed<Descriptor>, InitError> {
     let expires_at = now.saturating_add(DESCRIPTOR_LIFE_S);
     let mut keys: Vec<KeyWindow> = signing
         .iter()
@@ -118,33 +170,21 @@ pub fn provider(dir: &Path, new: NewProvider, now: u64) -> Result<Share, InitErr
         .collect();
     keys.sort();
     let descriptor = Descriptor {
-        provider: id,
+        provider: keys::public(root),
         epoch: 1,
         issued_at: now,
         expires_at,
-        name: new.name,
+        name: new.name.clone(),
         keys,
-        zones: zones.clone(),
+        zones: new.zones.clone(),
         gateways: new.gateways.clone(),
         anchors: Vec::new(),
-        next_root: keys::public(&next_root).commitment(),
+        next_root: keys::public(next_root).commitment(),
         upstream: None,
         peers: Vec::new(),
         successor: None,
     };
-    let descriptor = Signed::sign(&descriptor, &root).map_err(InitError::Descriptor)?;
-    let places = Places::of(dir);
-    let store = Store::create(&places.store)?;
-    store.put_descriptor(&descriptor)?;
-    open_signer(&signer_dir, id, &places)?;
-    // Written last: a directory without it is not yet a node, and `init` says so.
-    config.save(dir)?;
-    Ok(Share {
-        provider: id,
-        zones,
-        gateways: new.gateways,
-        peers: Vec::new(),
-    })
+    Signed::sign(&descriptor, root).map_err(InitError::Descriptor)
 }
 
 /// Makes a relay's directory, for the feeds of some share strings.
@@ -158,6 +198,7 @@ pub fn relay(
     follow: &[Share],
     listen: Listen,
 ) -> Result<(), InitError> {
+    check::operator(operator.as_deref())?;
     let carry: Vec<Carry> = follow
         .iter()
         .map(|share| Carry {
@@ -181,10 +222,11 @@ pub fn relay(
     if config.network.bootstrap.is_empty() {
         return Err(InitError::NoPeer);
     }
-    empty_dir(dir)?;
-    Store::create(&Places::of(dir).store)?;
-    config.save(dir)?;
-    Ok(())
+    check::network(&config.network)?;
+    within_new(dir, || {
+        create_store(&Places::of(dir))?;
+        Ok(config.save(dir)?)
+    })
 }
 
 /// The file of the key that codes are hashed with.
@@ -230,15 +272,14 @@ fn network(listen: &Listen, mut peers: Vec<String>) -> config::Network {
     }
 }
 
-/// The certificate's files: given ones, or self-signed ones for trying out.
-fn tls_files(
-    dir: &Path,
-    given: Option<(PathBuf, PathBuf)>,
-    intake: Option<SocketAddr>,
-) -> Result<(PathBuf, PathBuf), InitError> {
-    if let Some((cert, key)) = given {
-        return Ok((std::path::absolute(cert)?, std::path::absolute(key)?));
-    }
+/// Where the files of a certificate that is made here lie.
+fn made_tls(dir: &Path) -> io::Result<(PathBuf, PathBuf)> {
+    let folder = std::path::absolute(dir.join("tls"))?;
+    Ok((folder.join("cert.pem"), folder.join("key.pem")))
+}
+
+/// Makes a self-signed certificate, for trying out.
+fn make_tls(dir: &Path, intake: Option<SocketAddr>) -> Result<(), InitError> {
     let address = intake.unwrap_or(DEFAULT_INTAKE).ip();
     let mut names = Vec::new();
     if !address.is_unspecified() && !address.is_loopback() {
@@ -246,24 +287,58 @@ fn tls_files(
     }
     let tls =
         http::self_signed(&names).map_err(|error| InitError::Certificate(error.to_string()))?;
-    let folder = std::path::absolute(dir.join("tls"))?;
-    fs::create_dir_all(&folder)?;
-    let (cert, key) = (folder.join("cert.pem"), folder.join("key.pem"));
+    fs::create_dir_all(dir.join("tls"))?;
+    let (cert, key) = made_tls(dir)?;
     files::replace(&cert, tls.cert_pem.as_bytes(), files::PUBLIC)?;
     files::replace(&key, tls.key_pem.as_bytes(), files::SECRET)?;
-    Ok((cert, key))
+    Ok(())
 }
 
-/// Makes the directory, or takes an empty one.
-fn empty_dir(dir: &Path) -> Result<(), InitError> {
-    fs::create_dir_all(dir)?;
-    if fs::read_dir(dir)?.next().is_some() {
+/// Makes the store, for its owner alone: it tells who was admitted when.
+fn create_store(places: &Places) -> Result<Store, InitError> {
+    let store = Store::create(&places.store)?;
+    fs::set_permissions(&places.store, Permissions::from_mode(files::SECRET))?;
+    Ok(store)
+}
+
+/// Makes the directory, or takes an empty one, and fills it; after a failure it is as it was.
+fn within_new<T>(dir: &Path, fill: impl FnOnce() -> Result<T, InitError>) -> Result<T, InitError> {
+    let existed = dir.exists();
+    if existed && fs::read_dir(dir)?.next().is_some() {
         return Err(InitError::NotEmpty {
             dir: dir.to_owned(),
+            node: dir.join("node.toml").exists(),
         });
+    }
+    let filled = fs::create_dir_all(dir)
+        .and_then(|()| fs::set_permissions(dir, Permissions::from_mode(OWNERS)))
+        .map_err(InitError::from)
+        .and_then(|()| fill());
+    if filled.is_err() {
+        // What cannot be removed is told by the next `init`; the first failure is what matters.
+        let _ = clear(dir);
+        if !existed {
+            let _ = fs::remove_dir(dir);
+        }
+    }
+    filled
+}
+
+/// Removes what a directory holds.
+fn clear(dir: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            fs::remove_dir_all(entry.path())?;
+        } else {
+            fs::remove_file(entry.path())?;
+        }
     }
     Ok(())
 }
+
+/// Mode of a data directory: it holds keys and codes.
+const OWNERS: u32 = 0o700;
 
 /// The user's state directory, by the XDG rules.
 #[expect(
@@ -298,11 +373,15 @@ pub enum InitError {
     #[error("neither XDG_STATE_HOME nor HOME says where the signer can remember")]
     NoStateDir,
     #[error("`{}` is not empty", dir.display())]
-    NotEmpty { dir: PathBuf },
+    NotEmpty { dir: PathBuf, node: bool },
+    #[error("`{option}`: {why}")]
+    Option { option: &'static str, why: String },
     #[error(transparent)]
     Signer(#[from] crate::signer::SignerError),
     #[error(transparent)]
     Store(#[from] crate::store::StoreError),
+    #[error("the certificate cannot be used")]
+    Tls(#[from] http::TlsError),
 }
 
 impl InitError {
@@ -313,10 +392,17 @@ impl InitError {
                 Some("name one with `--bootstrap MULTIADDR`, or use a share string with `peer=`")
             }
             Self::NoStateDir => Some("name a directory with `--signer-dir DIR`"),
-            Self::NotEmpty { .. } => {
-                Some("use a new directory; a node that exists is started with `run`")
+            Self::NotEmpty { node: true, .. } => {
+                Some("use a new directory; the node that is there is started with `run`")
             }
+            Self::NotEmpty { node: false, .. } => Some(
+                "use a new directory; without node.toml, what is there may be left of an `init` \
+                 that was interrupted: then remove it",
+            ),
             _ => None,
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

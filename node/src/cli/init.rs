@@ -32,7 +32,7 @@ pub(super) struct Args {
     #[arg(long, value_enum, default_value = "linkable", conflicts_with = "relay")]
     privacy: Privacy,
     /// How often a batch is published.
-    #[arg(long, default_value = "1h", value_parser = humantime::parse_duration)]
+    #[arg(long, default_value = "1h", value_parser = humantime::parse_duration, conflicts_with = "relay")]
     interval: Duration,
     /// Notifications that a part which is not empty is padded up to.
     #[arg(long, default_value_t = 150, conflicts_with = "relay")]

@@ -1,0 +1,92 @@
+//! What `init` refuses before it writes anything.
+
+use axum::http::Uri;
+use bellwether_formats::descriptor::Gateway;
+use bellwether_formats::limit;
+
+use super::{InitError, NewProvider};
+use crate::config::Network;
+use crate::http::Tls;
+use crate::network::Multiaddr;
+
+/// Checks what the configuration and the descriptor do not check themselves.
+pub(super) fn provider(new: &NewProvider) -> Result<(), InitError> {
+    text("--name", &new.name, limit::MAX_NAME_BYTES)?;
+    if new.name.is_empty() {
+        return bad("--name", "the name is empty");
+    }
+    operator(new.operator.as_deref())?;
+    if u64::try_from(new.zones.len()).is_ok_and(|count| count > limit::MAX_ZONES) {
+        return bad(
+            "--zone",
+            &format!("a provider has at most {} zones", limit::MAX_ZONES),
+        );
+    }
+    new.gateways.iter().try_for_each(gateway)?;
+    if let Some((cert, key)) = &new.tls {
+        Tls::from_files(cert, key)?;
+    }
+    Ok(())
+}
+
+/// Checks who runs the node.
+pub(super) fn operator(name: Option<&str>) -> Result<(), InitError> {
+    text(
+        "--operator",
+        name.unwrap_or_default(),
+        limit::MAX_NAME_BYTES,
+    )
+}
+
+/// Checks the addresses of peers and for peers.
+pub(super) fn network(network: &Network) -> Result<(), InitError> {
+    let named = [
+        ("--listen-p2p", &network.listen),
+        ("--bootstrap", &network.bootstrap),
+    ];
+    for (option, addresses) in named {
+        for address in addresses {
+            if let Err(error) = address.parse::<Multiaddr>() {
+                return bad(option, &format!("`{address}`: {error}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Checks that clients can reach a gateway's address.
+///
+/// # Errors
+///
+/// [`InitError::Option`]
+pub fn gateway(gateway: &Gateway) -> Result<(), InitError> {
+    text("--gateway", &gateway.url, limit::MAX_URL_BYTES)?;
+    text("--gateway", &gateway.operator, limit::MAX_OPERATOR_BYTES)?;
+    let url: Option<Uri> = gateway.url.parse().ok();
+    let reachable = url.is_some_and(|url| {
+        matches!(url.scheme_str(), Some("http" | "https"))
+            && url.host().is_some_and(|host| !host.is_empty())
+    });
+    if !reachable {
+        let why = format!("`{}` is not http://HOST or https://HOST", gateway.url);
+        return bad("--gateway", &why);
+    }
+    Ok(())
+}
+
+fn text(option: &'static str, text: &str, max: usize) -> Result<(), InitError> {
+    if text.len() > max {
+        return bad(option, &format!("at most {max} bytes"));
+    }
+    if text.chars().any(char::is_control) {
+        return bad(option, "no control characters");
+    }
+    Ok(())
+}
+
+fn bad<T>(option: &'static str, why: &str) -> Result<T, InitError> {
+    Err(InitError::Option {
+        option,
+        why: why.to_owned(),
+    })
+}
