@@ -3,6 +3,7 @@
 //! The same function answers in both cases. A running node hears requests on a Unix socket in its
 //! data directory; otherwise the command opens the store itself.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use bellwether_formats::batch::Batch;
@@ -13,7 +14,7 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, Provider};
 use crate::init::CODE_KEY;
 use crate::intake::code::{self, CodeKey};
 use crate::keys::{self, KeyError};
@@ -118,7 +119,12 @@ impl Admin {
             Request::Check => check::check(self, now),
             Request::Descriptor => {
                 let descriptor = self.descriptor()?;
-                Ok(json!({ "envelope": HEXLOWER.encode(descriptor.envelope()) }))
+                let zones = self.config.own_feeds()?.into_iter().map(|feed| feed.zone);
+                Ok(json!({
+                    "envelope": HEXLOWER.encode(descriptor.envelope()),
+                    "name": self.provider()?.name,
+                    "zones": zones.map(|zone| zone.to_string()).collect::<Vec<String>>(),
+                }))
             }
             Request::Publish | Request::Renew { .. } => Err(AdminError::Publisher),
         }
@@ -163,10 +169,11 @@ impl Admin {
         now: u64,
     ) -> Result<Value, AdminError> {
         let (level, zone) = self.level_and_zone(level, zone)?;
-        within(codes.len())?;
+        let lines = || (1..).zip(codes).filter(|(_, text)| !text.is_empty());
+        within(lines().count())?;
         let key = self.code_key()?;
         let mut rows = Vec::new();
-        for (line, text) in (1..).zip(codes) {
+        for (line, text) in lines() {
             let code = code::import(text.as_bytes()).map_err(|error| AdminError::Code {
                 line,
                 why: error.to_string(),
@@ -184,6 +191,7 @@ impl Admin {
     }
 
     fn list(&self, now: u64) -> Result<Value, AdminError> {
+        self.provider()?;
         let codes = self.store.codes()?.into_iter().map(|code| {
             let hash: Vec<u8> = code.hash.iter().take(4).copied().collect();
             json!({
@@ -201,6 +209,7 @@ impl Admin {
     }
 
     fn level(&self, code: &str, level: &str) -> Result<Value, AdminError> {
+        self.provider()?;
         let level: Level = level.parse()?;
         let hash = self.code_key()?.hash(code);
         let changed = self.store.set_level(hash.as_bytes(), level)?;
@@ -208,13 +217,15 @@ impl Admin {
     }
 
     fn level_and_zone(&self, level: &str, zone: &str) -> Result<(Level, Zone), AdminError> {
+        let id = self.provider()?.id()?;
         let (level, zone): (Level, Zone) = (level.parse()?, zone.parse()?);
         let own = self.config.own_feeds()?;
-        if own.is_empty() {
-            return Err(AdminError::NotProvider);
-        }
         if !own.iter().any(|feed| feed.zone == zone) {
             return Err(AdminError::Zone { zone });
+        }
+        let descriptor = self.store.descriptor(&id)?;
+        if descriptor.is_some_and(|descriptor| !descriptor.zones.contains(&zone)) {
+            return Err(AdminError::Undescribed { zone });
         }
         Ok((level, zone))
     }
@@ -224,14 +235,14 @@ impl Admin {
     }
 
     fn descriptor(&self) -> Result<Signed<Descriptor>, AdminError> {
-        let provider = self
-            .config
-            .provider
-            .as_ref()
-            .ok_or(AdminError::NotProvider)?;
         self.store
-            .descriptor(&provider.id()?)?
+            .descriptor(&self.provider()?.id()?)?
             .ok_or(AdminError::NotProvider)
+    }
+
+    fn provider(&self) -> Result<&Provider, AdminError> {
+        let provider = self.config.provider.as_ref();
+        provider.ok_or(AdminError::NotProvider)
     }
 }
 
@@ -310,6 +321,8 @@ pub enum AdminError {
     Stopping,
     #[error("{count} codes at once, the limit is {MAX_CODES}")]
     TooMany { count: usize },
+    #[error("the descriptor does not name `{zone}` yet")]
+    Undescribed { zone: Zone },
     #[error("this code was not issued here")]
     UnknownCode,
     #[error("this provider does not publish in `{zone}`")]
@@ -318,13 +331,30 @@ pub enum AdminError {
 
 impl AdminError {
     /// What a person can do about it.
-    pub const fn hint(&self) -> Option<&'static str> {
+    pub fn hint(&self) -> Option<&'static str> {
         match self {
+            Self::Config(error) => config_hint(error),
             Self::Publish(error) => error.hint(),
             Self::Store(StoreError::Locked) => {
                 Some("the node is starting or stopping; try again in a moment")
+            }
+            Self::Undescribed { .. } => {
+                Some("renew it: `bellwether-node descriptor renew --data-dir DIR --root FILE`")
             }
             _ => None,
         }
     }
 }
+
+/// What a person can do about a configuration that cannot be used.
+pub fn config_hint(error: &ConfigError) -> Option<&'static str> {
+    match error {
+        ConfigError::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+            Some("make a node there with `bellwether-node init`")
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

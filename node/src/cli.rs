@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use bellwether_node::admin::AdminError;
+use bellwether_node::admin::{self, AdminError};
 use bellwether_node::init::InitError;
 use bellwether_node::node::StartError;
 use clap::{Parser, Subcommand};
@@ -87,7 +87,11 @@ enum CliError {
     #[error("cannot read or write")]
     Io(#[from] io::Error),
     #[error("{error}")]
-    Node { error: String, hint: Option<String> },
+    Node {
+        error: String,
+        causes: Vec<String>,
+        hint: Option<String>,
+    },
     #[error("cannot read `{}`", path.display())]
     Read { path: PathBuf, source: io::Error },
     #[error(transparent)]
@@ -102,6 +106,7 @@ impl CliError {
             Self::Admin(error) => error.hint(),
             Self::Init(error) => error.hint(),
             Self::Node { hint, .. } => hint.as_deref(),
+            Self::Start(StartError::Config(error)) => admin::config_hint(error),
             Self::Start(error) => error.hint(),
             _ => None,
         }
@@ -114,6 +119,11 @@ impl CliError {
         while let Some(error) = cause {
             eprintln!("  cause: {error}");
             cause = error.source();
+        }
+        if let Self::Node { causes, .. } = self {
+            for cause in causes {
+                eprintln!("  cause: {cause}");
+            }
         }
         if let Some(hint) = self.hint() {
             eprintln!("\nhint: {hint}");

@@ -84,7 +84,7 @@ pub fn provider(dir: &Path, new: NewProvider, now: u64) -> Result<Share, InitErr
     let config = provider_config(dir, &new, keys::public(&trial))?;
     config.check()?;
     check::network(&config.network)?;
-    descriptor(&new, &trial, &[trial.clone()], &trial, now)?;
+    descriptor(&new, &trial, std::slice::from_ref(&trial), &trial, now)?;
     within_new(dir, || provider_in(dir, new, now))
 }
 

@@ -45,7 +45,7 @@ pub(crate) enum DeviceCommand {
         #[arg(long, value_name = "NAME")]
         publisher: String,
         /// The confirmation code given by the publisher
-        #[arg(long)]
+        #[arg(long, allow_hyphen_values = true)]
         code: String,
         /// Write the report (DER) to this file
         #[arg(long, value_name = "FILE", required_unless_present = "post")]

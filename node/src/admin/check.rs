@@ -91,6 +91,22 @@ fn provider_findings(
             left / 86_400
         )));
     }
+    let own = admin.config.own_feeds()?;
+    let undescribed = own
+        .iter()
+        .map(|feed| &feed.zone)
+        .filter(|zone| !descriptor.zones.contains(zone));
+    for zone in undescribed {
+        found.push(error(format!(
+            "the descriptor does not name the zone `{zone}`: `descriptor renew` adds it"
+        )));
+    }
+    if descriptor.name != provider.name {
+        found.push(error(format!(
+            "the descriptor names `{}`, node.toml `{}`: `descriptor renew` changes it",
+            descriptor.name, provider.name
+        )));
+    }
     if admin.dir.join(crate::keys::ROOT).exists() {
         found.push(warning(format!(
             "the root key is on this machine: take `{}` offline",

@@ -1,5 +1,6 @@
 //! The control socket of a running node: a line of JSON in, a line of JSON out.
 
+use std::error::Error;
 use std::fs::{self, File, Permissions};
 use std::future::Future;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -17,8 +18,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::Request;
 
-/// Largest message either way, in bytes: an import of codes at its limit.
-const MAX_MESSAGE: u64 = 16 * 1024 * 1024;
+/// Largest request, in bytes: an import of codes at its limit.
+const MAX_REQUEST: u64 = 16 * 1024 * 1024;
+
+/// Largest answer, in bytes: a list of a million codes.
+const MAX_ANSWER: u64 = 256 * 1024 * 1024;
+
+/// Longest wait for a command line that does not go on sending or reading.
+const STALL: Duration = Duration::from_secs(10);
 
 /// Longest wait for an answer: a `check` of a large store reads all of it.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -36,9 +43,24 @@ pub enum Reply {
     Failed {
         /// Why.
         error: String,
+        /// What was behind it, outermost first.
+        #[serde(default)]
+        causes: Vec<String>,
         /// What to do about it.
         hint: Option<String>,
     },
+}
+
+impl Reply {
+    /// A failure with its causes.
+    pub fn failed(error: &dyn Error, hint: Option<&str>) -> Self {
+        let causes = std::iter::successors(error.source(), |&cause| cause.source());
+        Self::Failed {
+            error: error.to_string(),
+            causes: causes.map(ToString::to_string).collect(),
+            hint: hint.map(ToOwned::to_owned),
+        }
+    }
 }
 
 /// Asks the running node of `dir`; none if no node is running there.
@@ -47,7 +69,10 @@ pub enum Reply {
 ///
 /// [`io::Error`] if a node answers wrongly or not at all.
 pub fn ask(dir: &Path, request: &Request) -> io::Result<Option<Reply>> {
-    let (path, _held) = address(dir)?;
+    let (path, _held) = match address(dir) {
+        Err(error) if is_nobody(&error) => return Ok(None),
+        address => address?,
+    };
     let mut stream = match UnixStream::connect(&path) {
         Ok(stream) => stream,
         Err(error) if is_nobody(&error) => return Ok(None),
@@ -59,7 +84,7 @@ pub fn ask(dir: &Path, request: &Request) -> io::Result<Option<Reply>> {
     line.push(b'\n');
     stream.write_all(&line)?;
     let mut answer = String::new();
-    BufReader::new(stream.take(MAX_MESSAGE)).read_line(&mut answer)?;
+    BufReader::new(stream.take(MAX_ANSWER)).read_line(&mut answer)?;
     if answer.is_empty() {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
@@ -101,19 +126,24 @@ pub async fn serve<F: Future<Output = Reply>>(
         let Ok((stream, _)) = accepted else { continue };
         let (reader, mut writer) = stream.into_split();
         let mut line = String::new();
-        let mut reader = tokio::io::BufReader::new(reader.take(MAX_MESSAGE));
-        let read = tokio::time::timeout(Duration::from_secs(10), reader.read_line(&mut line)).await;
+        let mut reader = tokio::io::BufReader::new(reader.take(MAX_REQUEST));
+        let read = tokio::time::timeout(STALL, reader.read_line(&mut line)).await;
         let reply = match (read, serde_json::from_str(&line)) {
             (Ok(Ok(_)), Ok(request)) => answer(request).await,
             _ => Reply::Failed {
                 error: "the request cannot be read".to_owned(),
+                causes: Vec::new(),
                 hint: None,
             },
         };
         let mut bytes = serde_json::to_vec(&reply).unwrap_or_default();
         bytes.push(b'\n');
-        // A command line that went away needs no answer.
-        let _ = writer.write_all(&bytes).await;
+        // A command line that went away, or does not read, needs no answer.
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            _ = tokio::time::timeout(STALL, writer.write_all(&bytes)) => {}
+        }
     }
     match fs::remove_file(&path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -132,3 +162,6 @@ fn address(dir: &Path) -> io::Result<(PathBuf, Option<File>)> {
     let path = PathBuf::from(format!("/proc/self/fd/{}/control.sock", held.as_raw_fd()));
     Ok((path, Some(held)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -33,7 +33,15 @@ pub(super) fn ask(dir: &Path, request: &Request) -> Result<Value, CliError> {
         if let Some(reply) = socket::ask(dir, request)? {
             return match reply {
                 Reply::Done(value) => Ok(value),
-                Reply::Failed { error, hint } => Err(CliError::Node { error, hint }),
+                Reply::Failed {
+                    error,
+                    causes,
+                    hint,
+                } => Err(CliError::Node {
+                    error,
+                    causes,
+                    hint,
+                }),
             };
         }
         match directly(dir, request) {

@@ -68,7 +68,7 @@ pub(super) struct LevelArgs {
     #[command(flatten)]
     dir: Dir,
     /// The code that the report was made with.
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     code: String,
     /// The new level.
     #[arg(long)]
@@ -118,8 +118,10 @@ fn import(args: ImportArgs) -> Result<ExitCode, CliError> {
     let text = String::from_utf8(text).map_err(|_| CliError::Usage {
         what: format!("`{}` is not UTF-8 text", args.file.display()),
     })?;
-    let lines = text.lines().map(ToOwned::to_owned);
-    let codes: Vec<String> = lines.filter(|line| !line.is_empty()).collect();
+    // Some editors begin a file with a byte order mark, which is no part of the first code.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    // With the empty lines, so that an error names the line of the file.
+    let codes = text.lines().map(ToOwned::to_owned).collect();
     let request = Request::CodeImport {
         level,
         zone,
@@ -178,9 +180,12 @@ pub(super) fn level(args: LevelArgs) -> Result<ExitCode, CliError> {
         },
     )?;
     let changed = answer.get("changed").and_then(serde_json::Value::as_u64);
-    eprintln!(
-        "{} notifications changed; the next batch says so",
-        changed.unwrap_or_default()
-    );
+    match changed.unwrap_or_default() {
+        0 => eprintln!(
+            "0 notifications changed: nothing was reported under this code, or a code issued \
+             later decides"
+        ),
+        changed => eprintln!("{changed} notifications changed; the next batch says so"),
+    }
     Ok(ExitCode::SUCCESS)
 }

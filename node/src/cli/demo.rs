@@ -278,7 +278,15 @@ fn stranger() -> Result<Identifier, CliError> {
 fn ask(dir: &Path, request: &Request) -> Result<Value, CliError> {
     match socket::ask(dir, request)? {
         Some(Reply::Done(value)) => Ok(value),
-        Some(Reply::Failed { error, hint }) => Err(CliError::Node { error, hint }),
+        Some(Reply::Failed {
+            error,
+            causes,
+            hint,
+        }) => Err(CliError::Node {
+            error,
+            causes,
+            hint,
+        }),
         None => Err(wrong("the provider does not run")),
     }
 }

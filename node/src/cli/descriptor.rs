@@ -1,22 +1,26 @@
 //! `descriptor renew`, `signer adopt`: what a person does with the root key and after a restore.
 
+use std::collections::BTreeSet;
+use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use bellwether_formats::descriptor::Descriptor;
+use bellwether_formats::id::Zone;
 use bellwether_formats::share::parse_gateway;
 use bellwether_formats::signed::Signed;
 use bellwether_node::admin::{self, AdminError, Request};
 use bellwether_node::clock;
 use bellwether_node::config::Config;
-use bellwether_node::init::DESCRIPTOR_LIFE_S;
+use bellwether_node::init::{self, DESCRIPTOR_LIFE_S};
 use bellwether_node::keys;
 use bellwether_node::publisher::{self, Places};
 use bellwether_node::signer::{Signer, SignerPlace};
 use bellwether_node::store::Store;
 use data_encoding::HEXLOWER;
+use serde_json::Value;
 
-use super::ask::{Dir, ask, text};
+use super::ask::{Dir, ask, list, text};
 use super::{CliError, say};
 
 /// What to do with the descriptor.
@@ -59,15 +63,23 @@ pub(super) fn run(verb: Verb) -> Result<ExitCode, CliError> {
         );
         return Err(CliError::Usage { what });
     }
-    let renewed =
-        Signed::sign(&renewed(&known, &args.gateway, clock::now()), &root).map_err(|error| {
-            CliError::Usage {
-                what: error.to_string(),
-            }
-        })?;
+    let mut next = renewed(&known, &args.gateway, clock::now());
+    next.gateways.iter().try_for_each(init::check_gateway)?;
+    text(&answer, "name")?.clone_into(&mut next.name);
+    next.zones = zones(list(&answer, "zones")?)?;
+    let renewed = Signed::sign(&next, &root).map_err(|error| CliError::Usage {
+        what: error.to_string(),
+    })?;
     let envelope = HEXLOWER.encode(renewed.envelope());
     say(ask(dir, &Request::Renew { envelope })?)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The zones that the configuration names, in the descriptor's order.
+fn zones(named: &[Value]) -> Result<Vec<Zone>, CliError> {
+    let zone = |zone: &Value| zone.as_str().and_then(|zone| zone.parse().ok());
+    let zones: Option<BTreeSet<Zone>> = named.iter().map(zone).collect();
+    Ok(zones.ok_or(CliError::Answer)?.into_iter().collect())
 }
 
 /// The next descriptor: another epoch, another year; everything else stays, but for gateways given.
@@ -105,9 +117,13 @@ pub(super) fn signer(verb: SignerVerb) -> Result<ExitCode, CliError> {
         store: &places.store,
         keys: &places.keys,
     };
-    Signer::adopt(place, &ends).map_err(|error| CliError::Node {
-        hint: error.hint().map(ToOwned::to_owned),
-        error: error.to_string(),
+    Signer::adopt(place, &ends).map_err(|error| {
+        let causes = std::iter::successors(Error::source(&error), |&cause| cause.source());
+        CliError::Node {
+            hint: error.hint().map(ToOwned::to_owned),
+            causes: causes.map(ToString::to_string).collect(),
+            error: error.to_string(),
+        }
     })?;
     eprintln!(
         "the signer now signs for `{}` and for no other copy",

@@ -2,6 +2,9 @@ use tempfile::TempDir;
 
 use super::*;
 
+/// Makes a provider wrong.
+type Spoil<'a> = &'a dyn Fn(&mut NewProvider);
+
 const NOW: u64 = 1_800_000_000;
 
 fn new(dir: &TempDir) -> NewProvider {
@@ -36,7 +39,7 @@ fn what_is_refused_leaves_nothing() {
     let temp = TempDir::new().unwrap();
     let gateway = bellwether_formats::share::parse_gateway;
     let zone = |number| format!("gb/z{number}").parse().unwrap();
-    let bad: [(&str, &dyn Fn(&mut NewProvider)); 11] = [
+    let bad: [(&str, Spoil<'_>); 11] = [
         ("name empty", &|new| new.name.clear()),
         ("name long", &|new| new.name = "n".repeat(129)),
         ("name control", &|new| new.name = "a\nb".to_owned()),

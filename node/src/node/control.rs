@@ -37,10 +37,7 @@ impl Control {
         };
         match answered {
             Ok(value) => Reply::Done(value),
-            Err(error) => Reply::Failed {
-                error: error.to_string(),
-                hint: error.hint().map(ToOwned::to_owned),
-            },
+            Err(error) => Reply::failed(&error, error.hint()),
         }
     }
 
