@@ -18,6 +18,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +28,8 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::admin::{self, Admin, socket};
+use crate::admin::socket::{self, Reply};
+use crate::admin::{self, Admin, Request};
 use crate::clock;
 use crate::config::{Config, ConfigError};
 use crate::gateway::{self, GatewayState};
@@ -68,24 +70,39 @@ const STORE_PAUSE: Duration = Duration::from_millis(100);
 /// How long tasks may take to end, once told to.
 pub const GRACE: Duration = Duration::from_secs(10);
 
+/// What a node is started for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Mode {
+    /// To do all that its configuration says.
+    Serve,
+    /// To catch up from relays: a provider takes no reports and signs nothing.
+    CatchUp,
+    /// To do one thing for the command line and stop: nobody connects to it, but it asks its
+    /// relays how far they are before it signs.
+    Once,
+}
+
 /// A running node. Dropping it tells its tasks to stop; [`shutdown`](Self::shutdown) also waits.
 #[derive(Debug)]
 pub struct Node {
-    info: Info,
+    control: Arc<Control>,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
 
 impl Node {
-    /// Starts the node of a data directory: store, network, relay, publisher, listeners last.
-    /// With `publish` false a provider takes no reports and signs nothing: it only catches up.
+    /// Starts the node of a data directory: store, network, relay, publisher, listeners last. What
+    /// it cannot listen on is known before anything is signed.
     ///
     /// # Errors
     ///
     /// [`StartError`]; whatever was started is stopped.
-    pub async fn start(dir: &Path, publish: bool) -> Result<Self, StartError> {
+    pub async fn start(dir: &Path, mode: Mode) -> Result<Self, StartError> {
         let dir = std::path::absolute(dir)?;
-        let config = Config::load(&dir)?;
+        let mut config = Config::load(&dir)?;
+        if mode == Mode::Once {
+            config.network.listen.clear();
+        }
         let store = open_store(&dir).await?;
         let stop = CancellationToken::new();
         // Whatever fails below, the tasks that run already are told to end.
@@ -97,40 +114,54 @@ impl Node {
 
         let (network, status, fence, published) =
             start_network(&dir, &config, &store, &tasks).await?;
-        let publisher = if publish && config.provider.is_some() {
-            let open = Publisher::open(&dir, &config, store.clone());
-            Some(start_publisher(open?, &config, fence, published, &tasks))
-        } else {
-            None
-        };
-        let gateway = start_gateway(&config, &store, &tasks).await?;
-        let intake = match &publisher {
-            Some(publisher) => start_intake(&dir, &config, &store, publisher, &tasks).await?,
-            None => None,
-        };
-        let info = Info::of(&config, &store, &network, gateway, intake)?;
-        let admin = Admin::new(dir.clone(), config, store);
-        let control = Control {
-            admin,
+        let (mut gateway, mut intake) = (None, None);
+        if mode != Mode::Once {
+            gateway = start_gateway(&config, &store, &tasks).await?;
+        }
+        if mode == Mode::Serve {
+            intake = bind_intake(&config).await?;
+        }
+        let mut publisher = None;
+        if mode != Mode::CatchUp && config.provider.is_some() {
+            let open = Publisher::open(&dir, &config, store.clone())?;
+            let asked = status.clone();
+            publisher = Some(start_publisher(
+                open, &config, asked, fence, published, &tasks,
+            ));
+        }
+        let url = intake.as_ref().map(Intake::url).transpose()?;
+        if let (Some(intake), Some(publisher)) = (intake, &publisher) {
+            start_intake(&dir, &config, &store, intake, publisher, &tasks)?;
+        }
+        let info = Info::of(&config, &store, &network, gateway, url)?;
+        let control = Arc::new(Control {
+            admin: Admin::new(dir.clone(), config, store),
             publisher,
             network,
             status,
-            info: info.clone(),
-        };
-        let control = Arc::new(control);
-        let answer = move |request| Arc::clone(&control).answer(request);
-        tasks.spawn("control", socket::serve(dir, answer, stop.clone()));
+            info,
+        });
+        if mode != Mode::Once {
+            let control = Arc::clone(&control);
+            let answer = move |request| Arc::clone(&control).answer(request);
+            tasks.spawn("control", socket::serve(dir, answer, stop.clone()));
+        }
         stop_on_error.disarm();
         Ok(Self {
-            info,
+            control,
             stop,
             tasks: tasks.tracker,
         })
     }
 
     /// What the node says of itself.
-    pub const fn info(&self) -> &Info {
-        &self.info
+    pub fn info(&self) -> &Info {
+        &self.control.info
+    }
+
+    /// Does what the command line asks.
+    pub async fn answer(&self, request: Request) -> Reply {
+        Arc::clone(&self.control).answer(request).await
     }
 
     /// Waits until a task fails and stops the node.
@@ -262,7 +293,8 @@ async fn start_network(
 fn start_publisher(
     publisher: Publisher,
     config: &Config,
-    mut fence: Fence,
+    mut asked: watch::Receiver<RelayStatus>,
+    fence: Fence,
     published: Published,
     tasks: &Tasks,
 ) -> publisher::PublisherHandle {
@@ -277,7 +309,8 @@ fn start_publisher(
     tasks.spawn("publisher", async move {
         if !alone {
             // Whoever answers first, or nobody: a provider without its relays still publishes.
-            let _ = tokio::time::timeout(FENCE_PATIENCE, fence.changed()).await;
+            let answered = asked.wait_for(|status| status.stats.heads_answered > 0);
+            let _ = tokio::time::timeout(FENCE_PATIENCE, answered).await;
         }
         publisher::run(publisher, inbox, accepted, fence, published, stop).await
     });
@@ -311,37 +344,59 @@ async fn start_gateway(
     Ok(Some(format!("http://{address}")))
 }
 
-async fn start_intake(
-    dir: &Path,
-    config: &Config,
-    store: &Store,
-    publisher: &publisher::PublisherHandle,
-    tasks: &Tasks,
-) -> Result<Option<String>, StartError> {
-    let Some(provider) = &config.provider else {
+/// Where seed reports will be taken, bound and not yet served.
+struct Intake {
+    listener: TcpListener,
+    tls: Option<Tls>,
+}
+
+impl Intake {
+    fn url(&self) -> io::Result<String> {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        Ok(format!("{scheme}://{}", self.listener.local_addr()?))
+    }
+}
+
+async fn bind_intake(config: &Config) -> Result<Option<Intake>, StartError> {
+    let intake = config.provider.as_ref().map(|provider| &provider.intake);
+    let Some((intake, listen)) = intake.and_then(|intake| Some((intake, intake.listen?))) else {
         return Ok(None);
     };
-    let Some(listen) = provider.intake.listen else {
-        return Ok(None);
-    };
-    let tls = match (&provider.intake.tls_cert, &provider.intake.tls_key) {
+    let tls = match (&intake.tls_cert, &intake.tls_key) {
         (Some(cert), Some(key)) => Some(Tls::from_files(cert, key)?),
         _ => None,
     };
-    let scheme = if tls.is_some() { "https" } else { "http" };
     let listener = bind("provider.intake.listen", listen).await?;
-    let address = listener.local_addr()?;
+    Ok(Some(Intake { listener, tls }))
+}
+
+fn start_intake(
+    dir: &Path,
+    config: &Config,
+    store: &Store,
+    intake: Intake,
+    publisher: &publisher::PublisherHandle,
+    tasks: &Tasks,
+) -> Result<(), StartError> {
+    let name = config.provider.as_ref().map(|provider| &provider.name);
     let state = IntakeState::new(
         store.clone(),
-        provider.name.clone(),
+        name.cloned().unwrap_or_default(),
         admin::code_key(dir)?,
         Arc::clone(&publisher.accepted),
         Arc::new(clock::now),
+        intake.tls.is_none(),
     );
     let router = intake::router(state);
-    let serving = http::serve(listener, tls, router, Limits::default(), tasks.stop.clone());
+    let serving = http::serve(
+        intake.listener,
+        intake.tls,
+        router,
+        Limits::default(),
+        tasks.stop.clone(),
+    );
     tasks.spawn("intake", serving);
-    Ok(Some(format!("{scheme}://{address}")))
+    Ok(())
 }
 
 async fn bind(key: &'static str, address: std::net::SocketAddr) -> Result<TcpListener, StartError> {

@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use bellwether_formats::batch::Batch;
 use bellwether_formats::chain::{self, ChainError};
@@ -14,13 +16,29 @@ use bellwether_formats::id::{FeedId, ProviderId, PublicKey, Zone};
 use bellwether_formats::signed::{OpenError, Signed, Unverified};
 
 use crate::batcher::{self, DraftError, Place, Policy};
+use crate::clock;
 use crate::config::{self, Config, ConfigError};
 use crate::signer::{End, Signer, SignerError, SignerPlace};
 use crate::store::{BatchRow, PreparedRow, PublishError, Store, StoreError};
 
 mod task;
 
-pub use task::{Command, PublisherHandle, run};
+pub use task::{Command, PublisherHandle, Renewed, run};
+
+/// How far a batch's time may run ahead of the clock before the next one waits, in seconds.
+const MAX_AHEAD_S: u64 = 5;
+
+/// Most that is waited for, in seconds: more is a clock that was set back.
+const MAX_WAIT_S: u64 = 15;
+
+/// What came of closing the batches of all zones.
+#[derive(Debug, Default)]
+pub struct Closed {
+    /// The batches that were published.
+    pub batches: Vec<Signed<Batch>>,
+    /// Why the first zone that has none has none.
+    pub failed: Option<PublishZoneError>,
+}
 
 /// Publishes the zones of one provider.
 #[derive(Debug)]
@@ -94,8 +112,10 @@ impl Publisher {
             store: &places.store,
             keys: &places.keys,
         };
+        let signer = Signer::open(place, published)?;
+        signer.check(&ends(&store, config.own_feeds()?)?)?;
         let mut publisher = Self {
-            signer: Signer::open(place, published)?,
+            signer,
             store,
             provider: id,
             zones: zones(provider, config)?,
@@ -124,6 +144,41 @@ impl Publisher {
         let renewed = head.as_ref().is_some_and(|head| head.head.epoch < epoch);
         let head = head.map(|head| head.head);
         Ok(batcher::due(policy, head.as_ref(), full || renewed))
+    }
+
+    /// Closes the batches of all zones now, as far as it goes: what one zone cannot publish does
+    /// not hold the others up. `allowed` may forbid a zone.
+    pub fn close_all(
+        &mut self,
+        allowed: impl Fn(&Self, &Zone) -> Result<(), PublishZoneError>,
+    ) -> Closed {
+        let mut closed = Closed::default();
+        for zone in self.zone_names() {
+            let done = allowed(self, &zone)
+                .and_then(|()| self.wait_for_clock(&zone))
+                .and_then(|()| self.close(&zone, clock::now()));
+            match done {
+                Ok(batch) => closed.batches.push(batch),
+                Err(error) => {
+                    tracing::error!(%zone, %error, hint = error.hint(), "batch not published");
+                    closed.failed.get_or_insert(error);
+                }
+            }
+        }
+        closed
+    }
+
+    /// Waits while the zone's newest batch stands seconds ahead of the clock, because batches were
+    /// closed by hand faster than one a second. A clock that was set back is not waited for.
+    fn wait_for_clock(&self, zone: &Zone) -> Result<(), PublishZoneError> {
+        let Some(head) = self.store.head(&self.feed(zone))? else {
+            return Ok(());
+        };
+        let ahead = head.head.published_at.saturating_sub(clock::now());
+        if (MAX_AHEAD_S..MAX_WAIT_S).contains(&ahead) {
+            thread::sleep(Duration::from_secs(ahead - MAX_AHEAD_S + 1));
+        }
+        Ok(())
     }
 
     /// Closes the batch of a zone now: with what is pending, or as a heartbeat.

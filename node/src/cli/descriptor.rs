@@ -16,7 +16,7 @@ use bellwether_node::signer::{Signer, SignerPlace};
 use bellwether_node::store::Store;
 use data_encoding::HEXLOWER;
 
-use super::ask::{Dir, ask, text};
+use super::ask::{Dir, ask, text, whole};
 use super::{CliError, say};
 
 /// What to do with the descriptor.
@@ -66,8 +66,9 @@ pub(super) fn run(verb: Verb) -> Result<ExitCode, CliError> {
             }
         })?;
     let envelope = HEXLOWER.encode(renewed.envelope());
-    say(ask(dir, &Request::Renew { envelope })?)?;
-    Ok(ExitCode::SUCCESS)
+    let answer = ask(dir, &Request::Renew { envelope })?;
+    say(&answer)?;
+    whole(&answer)
 }
 
 /// The next descriptor: another epoch, another year; everything else stays, but for gateways given.
