@@ -18,23 +18,17 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admin::socket::{self, Reply};
-use crate::admin::{self, Admin, Request};
-use crate::clock;
+use crate::admin::{Admin, Request};
 use crate::config::{Config, ConfigError};
-use crate::gateway::{self, GatewayState};
-use crate::http::{self, Limits, Tls};
-use crate::intake::{self, IntakeState};
 use crate::network::{self, NetworkConfig, NetworkHandle};
 use crate::publisher::{self, Places, Publisher};
 use crate::relay::{self, RelayConfig, RelayStatus};
@@ -43,10 +37,12 @@ use crate::store::{Store, StoreError};
 mod control;
 mod error;
 mod info;
+mod listeners;
 
 use control::Control;
 pub use error::StartError;
 pub use info::Info;
+use listeners::{bind_intake, start_gateway, start_intake};
 
 /// Messages of peers that wait for the relay; above it they are dropped and asked for again.
 const MAX_EVENTS: usize = 256;
@@ -129,7 +125,7 @@ impl Node {
                 open, &config, asked, fence, published, &tasks,
             ));
         }
-        let url = intake.as_ref().map(Intake::url).transpose()?;
+        let url = intake.as_ref().map(listeners::Intake::url).transpose()?;
         if let (Some(intake), Some(publisher)) = (intake, &publisher) {
             start_intake(&dir, &config, &store, intake, publisher, &tasks)?;
         }
@@ -315,98 +311,6 @@ fn start_publisher(
         publisher::run(publisher, inbox, accepted, fence, published, stop).await
     });
     handle
-}
-
-async fn start_gateway(
-    config: &Config,
-    store: &Store,
-    tasks: &Tasks,
-) -> Result<Option<String>, StartError> {
-    let Some(listen) = config.gateway.listen else {
-        return Ok(None);
-    };
-    let listener = bind("gateway.listen", listen).await?;
-    let address = listener.local_addr()?;
-    let state = GatewayState {
-        store: store.clone(),
-        clock: Arc::new(clock::now),
-        max_bytes: config.retain.max_bytes,
-    };
-    let router = gateway::router(state);
-    let serving = http::serve(
-        listener,
-        None,
-        router,
-        Limits::default(),
-        tasks.stop.clone(),
-    );
-    tasks.spawn("gateway", serving);
-    Ok(Some(format!("http://{address}")))
-}
-
-/// Where seed reports will be taken, bound and not yet served.
-struct Intake {
-    listener: TcpListener,
-    tls: Option<Tls>,
-}
-
-impl Intake {
-    fn url(&self) -> io::Result<String> {
-        let scheme = if self.tls.is_some() { "https" } else { "http" };
-        Ok(format!("{scheme}://{}", self.listener.local_addr()?))
-    }
-}
-
-async fn bind_intake(config: &Config) -> Result<Option<Intake>, StartError> {
-    let intake = config.provider.as_ref().map(|provider| &provider.intake);
-    let Some((intake, listen)) = intake.and_then(|intake| Some((intake, intake.listen?))) else {
-        return Ok(None);
-    };
-    let tls = match (&intake.tls_cert, &intake.tls_key) {
-        (Some(cert), Some(key)) => Some(Tls::from_files(cert, key)?),
-        _ => None,
-    };
-    let listener = bind("provider.intake.listen", listen).await?;
-    Ok(Some(Intake { listener, tls }))
-}
-
-fn start_intake(
-    dir: &Path,
-    config: &Config,
-    store: &Store,
-    intake: Intake,
-    publisher: &publisher::PublisherHandle,
-    tasks: &Tasks,
-) -> Result<(), StartError> {
-    let name = config.provider.as_ref().map(|provider| &provider.name);
-    let state = IntakeState::new(
-        store.clone(),
-        name.cloned().unwrap_or_default(),
-        admin::code_key(dir)?,
-        Arc::clone(&publisher.accepted),
-        Arc::new(clock::now),
-        intake.tls.is_none(),
-    );
-    let router = intake::router(state);
-    let serving = http::serve(
-        intake.listener,
-        intake.tls,
-        router,
-        Limits::default(),
-        tasks.stop.clone(),
-    );
-    tasks.spawn("intake", serving);
-    Ok(())
-}
-
-async fn bind(key: &'static str, address: std::net::SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|source| StartError::Listen {
-            key,
-            address,
-            source,
-        })
 }
 
 fn addresses(key: &'static str, texts: &[String]) -> Result<Vec<network::Multiaddr>, ConfigError> {

@@ -10,19 +10,21 @@ use std::thread;
 use std::time::Duration;
 
 use bellwether_formats::batch::Batch;
-use bellwether_formats::chain::{self, ChainError};
+use bellwether_formats::chain;
 use bellwether_formats::descriptor::Descriptor;
 use bellwether_formats::id::{FeedId, ProviderId, PublicKey, Zone};
 use bellwether_formats::signed::{OpenError, Signed, Unverified};
 
-use crate::batcher::{self, DraftError, Place, Policy};
+use crate::batcher::{self, Place, Policy};
 use crate::clock;
 use crate::config::{self, Config, ConfigError};
-use crate::signer::{End, Signer, SignerError, SignerPlace};
-use crate::store::{BatchRow, PreparedRow, PublishError, Store, StoreError};
+use crate::signer::{End, Signer, SignerPlace};
+use crate::store::{BatchRow, PreparedRow, Store, StoreError};
 
+mod error;
 mod task;
 
+pub use error::PublishZoneError;
 pub use task::{Command, PublisherHandle, Renewed, run};
 
 /// How far a batch's time may run ahead of the clock before the next one waits, in seconds.
@@ -364,65 +366,6 @@ fn zones(provider: &config::Provider, config: &Config) -> Result<Vec<(Zone, Poli
         .iter()
         .map(|zone| Ok((zone.zone()?, policy(zone))))
         .collect()
-}
-
-/// Why a zone's batch was not published.
-#[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "the messages are the documentation")]
-pub enum PublishZoneError {
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    #[error("the descriptor cannot be used: {what}")]
-    Descriptor { what: &'static str },
-    #[error(transparent)]
-    Draft(#[from] DraftError),
-    #[error("relays have batch {theirs} of `{zone}`, this store ends at {ours}: not signing")]
-    Fenced { zone: Zone, theirs: u64, ours: u64 },
-    #[error("the store has no descriptor of this provider")]
-    NoDescriptor,
-    #[error("the descriptor lists no key of this machine for the time {at}")]
-    NoKey { at: u64 },
-    #[error("this node is not a provider")]
-    NotProvider,
-    #[error("the object is not well signed: {0}")]
-    Object(#[from] OpenError),
-    #[error(transparent)]
-    Publish(#[from] PublishError),
-    #[error("the system gives no randomness")]
-    Random,
-    #[error("readers would refuse the batch: {0}")]
-    Refused(#[from] ChainError),
-    #[error(transparent)]
-    Signer(#[from] SignerError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error("this provider does not publish in `{zone}`")]
-    Zone { zone: Zone },
-}
-
-impl PublishZoneError {
-    /// Whether trying again is of no use before the node is started anew.
-    pub fn is_fatal(&self) -> bool {
-        match self {
-            Self::Store(error) | Self::Publish(PublishError::Store(error)) => error.is_fatal(),
-            _ => false,
-        }
-    }
-
-    /// What a person can do about it.
-    pub const fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::Signer(error) => error.hint(),
-            Self::NoKey { .. } | Self::Refused(_) => {
-                Some("renew the descriptor: `bellwether-node descriptor renew --root FILE`")
-            }
-            Self::Fenced { .. } => Some(
-                "this data directory is older than what was published; the node signs again once \
-                 it has caught up from its relays",
-            ),
-            _ => None,
-        }
-    }
 }
 
 #[cfg(test)]
