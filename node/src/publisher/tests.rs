@@ -2,13 +2,16 @@ use std::fs;
 use std::time::Duration;
 
 use bellwether_formats::body::open::OpenBody;
+use bellwether_formats::chain::ChainError;
 use bellwether_formats::cid::Cid;
 use bellwether_formats::id::Level;
 use redb::backends::InMemoryBackend;
 use tempfile::TempDir;
 
 use super::*;
+use crate::batcher::DraftError;
 use crate::config::{Intake, Privacy, ZonePolicy};
+use crate::signer::SignerError;
 use crate::store::tests::fixture::{
     DAY, NOW, descriptor, draft, gb, issue, key, public, signed_descriptor, unit, zone,
 };
