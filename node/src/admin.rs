@@ -6,7 +6,6 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use bellwether_formats::batch::Batch;
 use bellwether_formats::descriptor::Descriptor;
 use bellwether_formats::id::{Level, ParseIdError, Zone};
 use bellwether_formats::signed::Signed;
@@ -18,7 +17,7 @@ use crate::config::{Config, ConfigError, Provider};
 use crate::init::CODE_KEY;
 use crate::intake::code::{self, CodeKey};
 use crate::keys::{self, KeyError};
-use crate::publisher::PublishZoneError;
+use crate::publisher::{Closed, PublishZoneError};
 use crate::store::{NewCode, Store, StoreError};
 
 mod check;
@@ -255,18 +254,25 @@ pub fn code_key(dir: &Path) -> Result<CodeKey, AdminError> {
     Ok(CodeKey::new(&keys::load(&dir.join(CODE_KEY))?.to_bytes()))
 }
 
-/// What `publish` answers.
-pub fn published(batches: &[Signed<Batch>]) -> Value {
-    let published = batches.iter().map(|batch| {
+/// What `publish` answers: what was published, and why a zone has nothing.
+pub fn published(closed: &Closed) -> Value {
+    let published = closed.batches.iter().map(|batch| {
         json!({ "zone": batch.zone.as_str(), "seq": batch.seq, "cid": batch.cid().to_string() })
     });
-    json!({ "published": published.collect::<Vec<Value>>() })
+    let mut answer = json!({ "published": published.collect::<Vec<Value>>() });
+    if let Some(error) = &closed.failed {
+        answer["failed"] = json!({ "error": error.to_string(), "hint": error.hint() });
+    }
+    answer
 }
 
 /// What `descriptor renew` answers.
-pub fn renewed(descriptor: &Signed<Descriptor>) -> Value {
-    let (cid, expires) = (descriptor.cid().to_string(), time(descriptor.expires_at));
-    json!({ "epoch": descriptor.epoch, "cid": cid, "expires_at": expires })
+pub fn renewed(descriptor: &Signed<Descriptor>, closed: &Closed) -> Value {
+    let mut answer = published(closed);
+    answer["epoch"] = descriptor.epoch.into();
+    answer["cid"] = descriptor.cid().to_string().into();
+    answer["expires_at"] = time(descriptor.expires_at).into();
+    answer
 }
 
 /// The envelope in a request.

@@ -69,7 +69,9 @@ impl IntakeState {
         code_key: CodeKey,
         accepted: Arc<Notify>,
         clock: Clock,
+        behind_proxy: bool,
     ) -> Self {
+        let guesses = Guesses::new(now()).behind_proxy(behind_proxy);
         let cores = thread::available_parallelism().map_or(1, usize::from);
         Self(Arc::new(Inner {
             store,
@@ -77,7 +79,7 @@ impl IntakeState {
             code_key,
             accepted,
             clock,
-            guesses: Mutex::new(Guesses::new(now())),
+            guesses: Mutex::new(guesses),
             admitted: Arc::new(Semaphore::new(cores * (1 + WAITING_PER_CORE))),
             working: Arc::new(Semaphore::new(cores)),
         }))
@@ -190,12 +192,9 @@ impl IntakeState {
 
     /// Decides on a report, and makes it durable. Waits for the disk.
     fn judge(&self, body: &[u8], address: IpAddr) -> Result<Accepted, Refusal> {
-        let verified = SeedReport::parse(body).and_then(|r| r.verify(&self.0.publisher));
-        let verified = verified.inspect_err(|error| {
-            if matches!(error, report::ReportError::Code) {
-                self.guesses().failed(address, now());
-            }
-        })?;
+        // Only a well-signed report can be a guess: what is malformed costs nothing to send, and
+        // would shut the intake for everybody behind the same address.
+        let verified = SeedReport::parse(body)?.verify(&self.0.publisher)?;
         let units = verified.items.iter().map(unit);
         let units = units.collect::<Result<Vec<_>, _>>()?;
         let hash = self.0.code_key.hash(&verified.code);

@@ -22,17 +22,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::admin::{self, Admin, socket};
-use crate::clock;
+use crate::admin::socket::{self, Reply};
+use crate::admin::{Admin, Request};
 use crate::config::{Config, ConfigError};
-use crate::gateway::{self, GatewayState};
-use crate::http::{self, Limits, Tls};
-use crate::intake::{self, IntakeState};
 use crate::network::{self, NetworkConfig, NetworkHandle};
 use crate::publisher::{self, Places, Publisher};
 use crate::relay::{self, RelayConfig, RelayStatus};
@@ -41,10 +37,12 @@ use crate::store::{Store, StoreError};
 mod control;
 mod error;
 mod info;
+mod listeners;
 
 use control::Control;
 pub use error::StartError;
 pub use info::Info;
+use listeners::{bind_intake, start_gateway, start_intake};
 
 /// Messages of peers that wait for the relay; above it they are dropped and asked for again.
 const MAX_EVENTS: usize = 256;
@@ -68,24 +66,39 @@ const STORE_PAUSE: Duration = Duration::from_millis(100);
 /// How long tasks may take to end, once told to.
 pub const GRACE: Duration = Duration::from_secs(10);
 
+/// What a node is started for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Mode {
+    /// To do all that its configuration says.
+    Serve,
+    /// To catch up from relays: a provider takes no reports and signs nothing.
+    CatchUp,
+    /// To do one thing for the command line and stop: nobody connects to it, but it asks its
+    /// relays how far they are before it signs.
+    Once,
+}
+
 /// A running node. Dropping it tells its tasks to stop; [`shutdown`](Self::shutdown) also waits.
 #[derive(Debug)]
 pub struct Node {
-    info: Info,
+    control: Arc<Control>,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
 
 impl Node {
-    /// Starts the node of a data directory: store, network, relay, publisher, listeners last.
-    /// With `publish` false a provider takes no reports and signs nothing: it only catches up.
+    /// Starts the node of a data directory: store, network, relay, publisher, listeners last. What
+    /// it cannot listen on is known before anything is signed.
     ///
     /// # Errors
     ///
     /// [`StartError`]; whatever was started is stopped.
-    pub async fn start(dir: &Path, publish: bool) -> Result<Self, StartError> {
+    pub async fn start(dir: &Path, mode: Mode) -> Result<Self, StartError> {
         let dir = std::path::absolute(dir)?;
-        let config = Config::load(&dir)?;
+        let mut config = Config::load(&dir)?;
+        if mode == Mode::Once {
+            config.network.listen.clear();
+        }
         let store = open_store(&dir).await?;
         let stop = CancellationToken::new();
         // Whatever fails below, the tasks that run already are told to end.
@@ -97,40 +110,54 @@ impl Node {
 
         let (network, status, fence, published) =
             start_network(&dir, &config, &store, &tasks).await?;
-        let publisher = if publish && config.provider.is_some() {
-            let open = Publisher::open(&dir, &config, store.clone());
-            Some(start_publisher(open?, &config, fence, published, &tasks))
-        } else {
-            None
-        };
-        let gateway = start_gateway(&config, &store, &tasks).await?;
-        let intake = match &publisher {
-            Some(publisher) => start_intake(&dir, &config, &store, publisher, &tasks).await?,
-            None => None,
-        };
-        let info = Info::of(&config, &store, &network, gateway, intake)?;
-        let admin = Admin::new(dir.clone(), config, store);
-        let control = Control {
-            admin,
+        let (mut gateway, mut intake) = (None, None);
+        if mode != Mode::Once {
+            gateway = start_gateway(&config, &store, &tasks).await?;
+        }
+        if mode == Mode::Serve {
+            intake = bind_intake(&config).await?;
+        }
+        let mut publisher = None;
+        if mode != Mode::CatchUp && config.provider.is_some() {
+            let open = Publisher::open(&dir, &config, store.clone())?;
+            let asked = status.clone();
+            publisher = Some(start_publisher(
+                open, &config, asked, fence, published, &tasks,
+            ));
+        }
+        let url = intake.as_ref().map(listeners::Intake::url).transpose()?;
+        if let (Some(intake), Some(publisher)) = (intake, &publisher) {
+            start_intake(&dir, &config, &store, intake, publisher, &tasks)?;
+        }
+        let info = Info::of(&config, &store, &network, gateway, url)?;
+        let control = Arc::new(Control {
+            admin: Admin::new(dir.clone(), config, store),
             publisher,
             network,
             status,
-            info: info.clone(),
-        };
-        let control = Arc::new(control);
-        let answer = move |request| Arc::clone(&control).answer(request);
-        tasks.spawn("control", socket::serve(dir, answer, stop.clone()));
+            info,
+        });
+        if mode != Mode::Once {
+            let control = Arc::clone(&control);
+            let answer = move |request| Arc::clone(&control).answer(request);
+            tasks.spawn("control", socket::serve(dir, answer, stop.clone()));
+        }
         stop_on_error.disarm();
         Ok(Self {
-            info,
+            control,
             stop,
             tasks: tasks.tracker,
         })
     }
 
     /// What the node says of itself.
-    pub const fn info(&self) -> &Info {
-        &self.info
+    pub fn info(&self) -> &Info {
+        &self.control.info
+    }
+
+    /// Does what the command line asks.
+    pub async fn answer(&self, request: Request) -> Reply {
+        Arc::clone(&self.control).answer(request).await
     }
 
     /// Waits until a task fails and stops the node.
@@ -262,7 +289,8 @@ async fn start_network(
 fn start_publisher(
     publisher: Publisher,
     config: &Config,
-    mut fence: Fence,
+    mut asked: watch::Receiver<RelayStatus>,
+    fence: Fence,
     published: Published,
     tasks: &Tasks,
 ) -> publisher::PublisherHandle {
@@ -277,81 +305,12 @@ fn start_publisher(
     tasks.spawn("publisher", async move {
         if !alone {
             // Whoever answers first, or nobody: a provider without its relays still publishes.
-            let _ = tokio::time::timeout(FENCE_PATIENCE, fence.changed()).await;
+            let answered = asked.wait_for(|status| status.stats.heads_answered > 0);
+            let _ = tokio::time::timeout(FENCE_PATIENCE, answered).await;
         }
         publisher::run(publisher, inbox, accepted, fence, published, stop).await
     });
     handle
-}
-
-async fn start_gateway(
-    config: &Config,
-    store: &Store,
-    tasks: &Tasks,
-) -> Result<Option<String>, StartError> {
-    let Some(listen) = config.gateway.listen else {
-        return Ok(None);
-    };
-    let listener = bind("gateway.listen", listen).await?;
-    let address = listener.local_addr()?;
-    let state = GatewayState {
-        store: store.clone(),
-        clock: Arc::new(clock::now),
-        max_bytes: config.retain.max_bytes,
-    };
-    let router = gateway::router(state);
-    let serving = http::serve(
-        listener,
-        None,
-        router,
-        Limits::default(),
-        tasks.stop.clone(),
-    );
-    tasks.spawn("gateway", serving);
-    Ok(Some(format!("http://{address}")))
-}
-
-async fn start_intake(
-    dir: &Path,
-    config: &Config,
-    store: &Store,
-    publisher: &publisher::PublisherHandle,
-    tasks: &Tasks,
-) -> Result<Option<String>, StartError> {
-    let Some(provider) = &config.provider else {
-        return Ok(None);
-    };
-    let Some(listen) = provider.intake.listen else {
-        return Ok(None);
-    };
-    let tls = match (&provider.intake.tls_cert, &provider.intake.tls_key) {
-        (Some(cert), Some(key)) => Some(Tls::from_files(cert, key)?),
-        _ => None,
-    };
-    let scheme = if tls.is_some() { "https" } else { "http" };
-    let listener = bind("provider.intake.listen", listen).await?;
-    let address = listener.local_addr()?;
-    let state = IntakeState::new(
-        store.clone(),
-        provider.name.clone(),
-        admin::code_key(dir)?,
-        Arc::clone(&publisher.accepted),
-        Arc::new(clock::now),
-    );
-    let router = intake::router(state);
-    let serving = http::serve(listener, tls, router, Limits::default(), tasks.stop.clone());
-    tasks.spawn("intake", serving);
-    Ok(Some(format!("{scheme}://{address}")))
-}
-
-async fn bind(key: &'static str, address: std::net::SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|source| StartError::Listen {
-            key,
-            address,
-            source,
-        })
 }
 
 fn addresses(key: &'static str, texts: &[String]) -> Result<Vec<network::Multiaddr>, ConfigError> {

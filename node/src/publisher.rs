@@ -6,21 +6,41 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use bellwether_formats::batch::Batch;
-use bellwether_formats::chain::{self, ChainError};
+use bellwether_formats::chain;
 use bellwether_formats::descriptor::Descriptor;
 use bellwether_formats::id::{FeedId, ProviderId, PublicKey, Zone};
 use bellwether_formats::signed::{OpenError, Signed, Unverified};
 
-use crate::batcher::{self, DraftError, Place, Policy};
+use crate::batcher::{self, Place, Policy};
+use crate::clock;
 use crate::config::{self, Config, ConfigError};
-use crate::signer::{End, Signer, SignerError, SignerPlace};
-use crate::store::{BatchRow, PreparedRow, PublishError, Store, StoreError};
+use crate::signer::{End, Signer, SignerPlace};
+use crate::store::{BatchRow, PreparedRow, Store, StoreError};
 
+mod error;
 mod task;
 
-pub use task::{Command, PublisherHandle, run};
+pub use error::PublishZoneError;
+pub use task::{Command, PublisherHandle, Renewed, run};
+
+/// How far a batch's time may run ahead of the clock before the next one waits, in seconds.
+const MAX_AHEAD_S: u64 = 5;
+
+/// Most that is waited for, in seconds: more is a clock that was set back.
+const MAX_WAIT_S: u64 = 15;
+
+/// What came of closing the batches of all zones.
+#[derive(Debug, Default)]
+pub struct Closed {
+    /// The batches that were published.
+    pub batches: Vec<Signed<Batch>>,
+    /// Why the first zone that has none has none.
+    pub failed: Option<PublishZoneError>,
+}
 
 /// Publishes the zones of one provider.
 #[derive(Debug)]
@@ -94,8 +114,10 @@ impl Publisher {
             store: &places.store,
             keys: &places.keys,
         };
+        let signer = Signer::open(place, published)?;
+        signer.check(&ends(&store, config.own_feeds()?)?)?;
         let mut publisher = Self {
-            signer: Signer::open(place, published)?,
+            signer,
             store,
             provider: id,
             zones: zones(provider, config)?,
@@ -124,6 +146,41 @@ impl Publisher {
         let renewed = head.as_ref().is_some_and(|head| head.head.epoch < epoch);
         let head = head.map(|head| head.head);
         Ok(batcher::due(policy, head.as_ref(), full || renewed))
+    }
+
+    /// Closes the batches of all zones now, as far as it goes: what one zone cannot publish does
+    /// not hold the others up. `allowed` may forbid a zone.
+    pub fn close_all(
+        &mut self,
+        allowed: impl Fn(&Self, &Zone) -> Result<(), PublishZoneError>,
+    ) -> Closed {
+        let mut closed = Closed::default();
+        for zone in self.zone_names() {
+            let done = allowed(self, &zone)
+                .and_then(|()| self.wait_for_clock(&zone))
+                .and_then(|()| self.close(&zone, clock::now()));
+            match done {
+                Ok(batch) => closed.batches.push(batch),
+                Err(error) => {
+                    tracing::error!(%zone, %error, hint = error.hint(), "batch not published");
+                    closed.failed.get_or_insert(error);
+                }
+            }
+        }
+        closed
+    }
+
+    /// Waits while the zone's newest batch stands seconds ahead of the clock, because batches were
+    /// closed by hand faster than one a second. A clock that was set back is not waited for.
+    fn wait_for_clock(&self, zone: &Zone) -> Result<(), PublishZoneError> {
+        let Some(head) = self.store.head(&self.feed(zone))? else {
+            return Ok(());
+        };
+        let ahead = head.head.published_at.saturating_sub(clock::now());
+        if (MAX_AHEAD_S..MAX_WAIT_S).contains(&ahead) {
+            thread::sleep(Duration::from_secs(ahead - MAX_AHEAD_S + 1));
+        }
+        Ok(())
     }
 
     /// Closes the batch of a zone now: with what is pending, or as a heartbeat.
@@ -309,65 +366,6 @@ fn zones(provider: &config::Provider, config: &Config) -> Result<Vec<(Zone, Poli
         .iter()
         .map(|zone| Ok((zone.zone()?, policy(zone))))
         .collect()
-}
-
-/// Why a zone's batch was not published.
-#[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "the messages are the documentation")]
-pub enum PublishZoneError {
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    #[error("the descriptor cannot be used: {what}")]
-    Descriptor { what: &'static str },
-    #[error(transparent)]
-    Draft(#[from] DraftError),
-    #[error("relays have batch {theirs} of `{zone}`, this store ends at {ours}: not signing")]
-    Fenced { zone: Zone, theirs: u64, ours: u64 },
-    #[error("the store has no descriptor of this provider")]
-    NoDescriptor,
-    #[error("the descriptor lists no key of this machine for the time {at}")]
-    NoKey { at: u64 },
-    #[error("this node is not a provider")]
-    NotProvider,
-    #[error("the object is not well signed: {0}")]
-    Object(#[from] OpenError),
-    #[error(transparent)]
-    Publish(#[from] PublishError),
-    #[error("the system gives no randomness")]
-    Random,
-    #[error("readers would refuse the batch: {0}")]
-    Refused(#[from] ChainError),
-    #[error(transparent)]
-    Signer(#[from] SignerError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error("this provider does not publish in `{zone}`")]
-    Zone { zone: Zone },
-}
-
-impl PublishZoneError {
-    /// Whether trying again is of no use before the node is started anew.
-    pub fn is_fatal(&self) -> bool {
-        match self {
-            Self::Store(error) | Self::Publish(PublishError::Store(error)) => error.is_fatal(),
-            _ => false,
-        }
-    }
-
-    /// What a person can do about it.
-    pub const fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::Signer(error) => error.hint(),
-            Self::NoKey { .. } | Self::Refused(_) => {
-                Some("renew the descriptor: `bellwether-node descriptor renew --root FILE`")
-            }
-            Self::Fenced { .. } => Some(
-                "this data directory is older than what was published; the node signs again once \
-                 it has caught up from its relays",
-            ),
-            _ => None,
-        }
-    }
 }
 
 #[cfg(test)]

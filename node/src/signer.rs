@@ -153,6 +153,16 @@ impl Signer {
         Ok(signer)
     }
 
+    /// Whether the store, which ends at `ends`, has what was signed: one that was restored in place
+    /// has not, and must neither sign nor take reports that it could never publish.
+    ///
+    /// # Errors
+    ///
+    /// [`SignerError::Ahead`], [`SignerError::Used`]
+    pub fn check(&self, ends: &BTreeMap<Zone, End>) -> Result<(), SignerError> {
+        self.ledger.clashes(ends).next().map_or(Ok(()), Err)
+    }
+
     /// Binds the signer's memory to the store of `place`, whatever store it was bound to.
     /// `ends` says where that ends: the memory must neither be ahead of it nor say otherwise. One
     /// that is lost begins anew, for the person says so.

@@ -9,6 +9,7 @@ use bellwether_node::admin::socket::{self, Reply};
 use bellwether_node::admin::{self, Admin, AdminError, Request};
 use bellwether_node::clock;
 use bellwether_node::config::Config;
+use bellwether_node::node::{Mode, Node};
 use bellwether_node::publisher::{Places, Publisher};
 use bellwether_node::store::{Store, StoreError};
 use serde_json::Value;
@@ -31,18 +32,7 @@ pub(super) fn ask(dir: &Path, request: &Request) -> Result<Value, CliError> {
     let mut tries = 0;
     loop {
         if let Some(reply) = socket::ask(dir, request)? {
-            return match reply {
-                Reply::Done(value) => Ok(value),
-                Reply::Failed {
-                    error,
-                    causes,
-                    hint,
-                } => Err(CliError::Node {
-                    error,
-                    causes,
-                    hint,
-                }),
-            };
+            return read(reply);
         }
         match directly(dir, request) {
             Err(CliError::Admin(AdminError::Store(StoreError::Locked))) if tries < TRIES => {
@@ -54,34 +44,58 @@ pub(super) fn ask(dir: &Path, request: &Request) -> Result<Value, CliError> {
     }
 }
 
-/// Does what the node would do, on its store.
+/// Does what the node would do. To sign takes the publisher, and where there are relays, a node
+/// that asks them first how far they are: this store may be older than what was published.
 fn directly(dir: &Path, request: &Request) -> Result<Value, CliError> {
     let dir = std::path::absolute(dir)?;
     let config = Config::load(&dir).map_err(AdminError::from)?;
+    let signs = matches!(request, Request::Publish | Request::Renew { .. });
+    if signs && config.provider.is_some() && !config.network.bootstrap.is_empty() {
+        return as_node(&dir, request.clone());
+    }
     let store = Store::open(&Places::of(&dir).store).map_err(AdminError::from)?;
-    let now = clock::now();
-    let answer = match request {
-        Request::Publish => {
-            let mut publisher = Publisher::open(&dir, &config, store).map_err(AdminError::from)?;
-            let mut batches = Vec::new();
-            for zone in publisher.zone_names() {
-                batches.push(publisher.close(&zone, now).map_err(AdminError::from)?);
-            }
-            admin::published(&batches)
-        }
+    let open = |store| Publisher::open(&dir, &config, store).map_err(AdminError::from);
+    Ok(match request {
+        Request::Publish => admin::published(&open(store)?.close_all(|_, _| Ok(()))),
         Request::Renew { envelope } => {
-            let mut publisher = Publisher::open(&dir, &config, store).map_err(AdminError::from)?;
+            let mut publisher = open(store)?;
             let envelope = admin::envelope(envelope)?;
             let descriptor = publisher.renew(&envelope).map_err(AdminError::from)?;
             // A new descriptor is followed by a batch at once. Source: spec §1.4.
-            for zone in publisher.zone_names() {
-                publisher.close(&zone, now).map_err(AdminError::from)?;
-            }
-            admin::renewed(&descriptor)
+            admin::renewed(&descriptor, &publisher.close_all(|_, _| Ok(())))
         }
-        request => Admin::new(dir, config, store).answer(request, None, now)?,
-    };
-    Ok(answer)
+        request => {
+            let admin = Admin::new(dir.clone(), config, store);
+            admin.answer(request, None, clock::now())?
+        }
+    })
+}
+
+/// Starts the node for one request, without listeners.
+fn as_node(dir: &Path, request: Request) -> Result<Value, CliError> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    let reply = runtime.block_on(async {
+        let node = Node::start(dir, Mode::Once).await?;
+        let reply = node.answer(request).await;
+        node.shutdown().await;
+        Ok::<Reply, CliError>(reply)
+    });
+    read(reply?)
+}
+
+fn read(reply: Reply) -> Result<Value, CliError> {
+    match reply {
+        Reply::Done(value) => Ok(value),
+        Reply::Failed {
+            error,
+            causes,
+            hint,
+        } => Err(CliError::Node {
+            error,
+            causes,
+            hint,
+        }),
+    }
 }
 
 /// `publish`
@@ -90,7 +104,19 @@ pub(super) fn publish(args: &Dir) -> Result<ExitCode, CliError> {
     for batch in list(&answer, "published")? {
         say(text(batch, "cid")?)?;
     }
-    Ok(ExitCode::SUCCESS)
+    whole(&answer)
+}
+
+/// Success, if every zone has its batch.
+pub(super) fn whole(answer: &Value) -> Result<ExitCode, CliError> {
+    let Some(failed) = answer.get("failed") else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    Err(CliError::Node {
+        causes: Vec::new(),
+        error: text(failed, "error")?.to_owned(),
+        hint: text(failed, "hint").ok().map(ToOwned::to_owned),
+    })
 }
 
 /// A list in an answer.

@@ -20,7 +20,7 @@ use bellwether_node::store::Store;
 use data_encoding::HEXLOWER;
 use serde_json::Value;
 
-use super::ask::{Dir, ask, list, text};
+use super::ask::{Dir, ask, list, text, whole};
 use super::{CliError, say};
 
 /// What to do with the descriptor.
@@ -71,8 +71,9 @@ pub(super) fn run(verb: Verb) -> Result<ExitCode, CliError> {
         what: error.to_string(),
     })?;
     let envelope = HEXLOWER.encode(renewed.envelope());
-    say(ask(dir, &Request::Renew { envelope })?)?;
-    Ok(ExitCode::SUCCESS)
+    let answer = ask(dir, &Request::Renew { envelope })?;
+    say(&answer)?;
+    whole(&answer)
 }
 
 /// The zones that the configuration names, in the descriptor's order.

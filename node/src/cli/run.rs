@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use bellwether_node::node::Node;
+use bellwether_node::node::{Mode, Node};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::ask::Dir;
@@ -29,7 +29,12 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, CliError> {
 async fn serve(args: &Args) -> Result<ExitCode, CliError> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let node = Node::start(&args.dir.data_dir, !args.no_publish).await?;
+    let mode = if args.no_publish {
+        Mode::CatchUp
+    } else {
+        Mode::Serve
+    };
+    let node = Node::start(&args.dir.data_dir, mode).await?;
     say(serde_json::to_string(node.info()).map_err(|_| CliError::Answer)?)?;
     let stopped = tokio::select! {
         _ = terminate.recv() => true,

@@ -42,6 +42,7 @@ impl World {
             CodeKey::new(&KEY),
             Arc::new(Notify::new()),
             Arc::new(move || time.load(Ordering::Relaxed)),
+            false,
         );
         Self {
             served: Served::new(router(state.clone())),

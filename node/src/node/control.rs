@@ -10,10 +10,11 @@ use crate::admin::socket::Reply;
 use crate::admin::{self, Admin, AdminError, Live, Request};
 use crate::clock;
 use crate::network::NetworkHandle;
-use crate::publisher::{self, Command, PublishZoneError};
+use crate::publisher::{self, Command};
 use crate::relay::RelayStatus;
 
 /// Answers the command line while the node runs.
+#[derive(Debug)]
 pub(super) struct Control {
     /// What the store answers.
     pub(super) admin: Admin,
@@ -70,23 +71,23 @@ impl Control {
 
     async fn publish(&self) -> Result<Value, AdminError> {
         let (reply, answer) = oneshot::channel();
-        let batches = self.command(Command::Close(reply), answer).await?;
-        Ok(admin::published(&batches))
+        let closed = self.command(Command::Close(reply), answer).await?;
+        Ok(admin::published(&closed))
     }
 
     async fn renew(&self, envelope: String) -> Result<Value, AdminError> {
         let (reply, answer) = oneshot::channel();
         let envelope = admin::envelope(&envelope)?;
-        let descriptor = self
+        let (descriptor, closed) = self
             .command(Command::Renew(envelope, reply), answer)
-            .await?;
-        Ok(admin::renewed(&descriptor))
+            .await??;
+        Ok(admin::renewed(&descriptor, &closed))
     }
 
     async fn command<T>(
         &self,
         command: Command,
-        answer: oneshot::Receiver<Result<T, PublishZoneError>>,
+        answer: oneshot::Receiver<T>,
     ) -> Result<T, AdminError> {
         let none = match self.info.provider {
             Some(_) => AdminError::NotPublishing,
@@ -98,6 +99,6 @@ impl Control {
             .send(command)
             .await
             .map_err(|_| AdminError::Stopping)?;
-        Ok(answer.await.map_err(|_| AdminError::Stopping)??)
+        answer.await.map_err(|_| AdminError::Stopping)
     }
 }

@@ -11,20 +11,20 @@ use bellwether_formats::signed::Signed;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{PublishZoneError, Publisher};
+use super::{Closed, PublishZoneError, Publisher};
 use crate::clock;
 
 /// What others ask of the publisher.
 #[derive(Debug)]
 pub enum Command {
     /// Close the batches of all zones now.
-    Close(oneshot::Sender<Result<Vec<Signed<Batch>>, PublishZoneError>>),
-    /// Take a renewed descriptor and publish under it.
-    Renew(
-        Vec<u8>,
-        oneshot::Sender<Result<Signed<Descriptor>, PublishZoneError>>,
-    ),
+    Close(oneshot::Sender<Closed>),
+    /// Take a renewed descriptor and publish under it, in every zone.
+    Renew(Vec<u8>, oneshot::Sender<Renewed>),
 }
+
+/// The descriptor that was taken, and what was published under it.
+pub type Renewed = Result<(Signed<Descriptor>, Closed), PublishZoneError>;
 
 /// How others reach the publisher.
 #[derive(Clone, Debug)]
@@ -65,7 +65,7 @@ pub async fn run(
     let mut expire_at = 0;
     loop {
         let seen = fence.borrow().clone();
-        let (back, published, outcome) = on_pool(publisher, move |publisher| {
+        let done = on_pool(publisher, move |publisher| {
             let now = clock::now();
             if expire_at <= now {
                 expire(publisher, now);
@@ -76,6 +76,9 @@ pub async fn run(
             (published, next.map(|next| (next, expire_at)))
         })
         .await;
+        let Some((back, published, outcome)) = done else {
+            return Ok(());
+        };
         publisher = back;
         announce(&out, published).await;
         let next;
@@ -86,10 +89,11 @@ pub async fn run(
             command = commands.recv() => {
                 let Some(command) = command else { return Ok(()) };
                 let seen = fence.borrow().clone();
-                let (back, published, ()) = on_pool(publisher, move |publisher| {
+                let done = on_pool(publisher, move |publisher| {
                     (obey(publisher, command, &seen), ())
                 })
                 .await;
+                let Some((back, published, ())) = done else { return Ok(()) };
                 publisher = back;
                 announce(&out, published).await;
             }
@@ -103,12 +107,17 @@ pub async fn run(
 async fn on_pool<T: Send + 'static>(
     mut publisher: Publisher,
     work: impl FnOnce(&mut Publisher) -> (Vec<Signed<Batch>>, T) + Send + 'static,
-) -> (Publisher, Vec<Signed<Batch>>, T) {
+) -> Option<(Publisher, Vec<Signed<Batch>>, T)> {
     let done = tokio::task::spawn_blocking(move || {
         let (published, value) = work(&mut publisher);
         (publisher, published, value)
     });
-    done.await.expect("the publisher's work does not panic")
+    match done.await {
+        Ok(done) => Some(done),
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        // The runtime is ending, and the publisher with it.
+        Err(_) => None,
+    }
 }
 
 /// Only the publisher may wait for the network: its batches are few.
@@ -165,19 +174,24 @@ fn obey(
     command: Command,
     fence: &BTreeMap<Zone, u64>,
 ) -> Vec<Signed<Batch>> {
+    let allowed = |publisher: &Publisher, zone: &Zone| check_fence(publisher, zone, fence);
     match command {
         Command::Close(reply) => {
-            let mut published = Vec::new();
-            let all = publisher.zone_names().into_iter().try_for_each(|zone| {
-                published.push(close(publisher, &zone, fence)?);
-                Ok(())
-            });
-            let _ = reply.send(all.map(|()| published.clone()));
+            let closed = publisher.close_all(allowed);
+            let published = closed.batches.clone();
+            let _ = reply.send(closed);
             published
         }
         Command::Renew(envelope, reply) => {
-            let _ = reply.send(publisher.renew(&envelope));
-            Vec::new()
+            let mut published = Vec::new();
+            let renewed = publisher.renew(&envelope).map(|descriptor| {
+                // A new descriptor is followed by a batch at once. Source: spec §1.4.
+                let closed = publisher.close_all(allowed);
+                published.clone_from(&closed.batches);
+                (descriptor, closed)
+            });
+            let _ = reply.send(renewed);
+            published
         }
     }
 }
@@ -187,17 +201,24 @@ fn close(
     zone: &Zone,
     fence: &BTreeMap<Zone, u64>,
 ) -> Result<Signed<Batch>, PublishZoneError> {
+    check_fence(publisher, zone, fence)?;
+    publisher.close(zone, clock::now())
+}
+
+/// Whether no relay is ahead of the store.
+fn check_fence(
+    publisher: &Publisher,
+    zone: &Zone,
+    fence: &BTreeMap<Zone, u64>,
+) -> Result<(), PublishZoneError> {
     let ours = publisher
         .store
         .head(&publisher.feed(zone))?
         .map_or(0, |head| head.head.seq);
     let theirs = fence.get(zone).copied().unwrap_or_default();
     if theirs > ours {
-        return Err(PublishZoneError::Fenced {
-            zone: zone.clone(),
-            theirs,
-            ours,
-        });
+        let zone = zone.clone();
+        return Err(PublishZoneError::Fenced { zone, theirs, ours });
     }
-    publisher.close(zone, clock::now())
+    Ok(())
 }

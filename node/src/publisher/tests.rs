@@ -2,13 +2,16 @@ use std::fs;
 use std::time::Duration;
 
 use bellwether_formats::body::open::OpenBody;
+use bellwether_formats::chain::ChainError;
 use bellwether_formats::cid::Cid;
 use bellwether_formats::id::Level;
 use redb::backends::InMemoryBackend;
 use tempfile::TempDir;
 
 use super::*;
+use crate::batcher::DraftError;
 use crate::config::{Intake, Privacy, ZonePolicy};
+use crate::signer::SignerError;
 use crate::store::tests::fixture::{
     DAY, NOW, descriptor, draft, gb, issue, key, public, signed_descriptor, unit, zone,
 };
@@ -474,7 +477,7 @@ async fn the_task_forgets_publishes_and_obeys() {
     let mut timeless = descriptor(1, 2, &[3]);
     timeless.keys[0].not_before = 0;
     timeless.keys[0].not_after = 1 << 52;
-    timeless.issued_at = crate::clock::now();
+    timeless.issued_at = clock::now();
     timeless.expires_at = timeless.issued_at + DAY;
     let timeless = Signed::sign(&timeless, &key(1)).unwrap();
     home.store.put_descriptor(&timeless).unwrap();
@@ -506,8 +509,8 @@ async fn the_task_forgets_publishes_and_obeys() {
     let fenced = close().await;
     assert!(
         matches!(
-            fenced,
-            Err(PublishZoneError::Fenced {
+            fenced.failed,
+            Some(PublishZoneError::Fenced {
                 theirs: 1,
                 ours: 0,
                 ..
@@ -515,8 +518,9 @@ async fn the_task_forgets_publishes_and_obeys() {
         ),
         "{fenced:?}"
     );
+    assert_eq!(fenced.batches.len(), 1, "one fenced zone holds no other up");
     fence.send(BTreeMap::new()).unwrap();
-    let closed = close().await.unwrap();
+    let closed = close().await.batches;
     let names: Vec<_> = closed.iter().map(|b| (b.zone.as_str(), b.seq)).collect();
     assert_eq!(names.len(), 2);
     assert_eq!(names[0], ("gb", 3), "the fenced command closed this one");

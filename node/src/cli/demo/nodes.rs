@@ -8,7 +8,7 @@ use bellwether_formats::share::Share;
 use bellwether_node::clock;
 use bellwether_node::config::{Config, Privacy};
 use bellwether_node::init::{self, Listen, NewProvider};
-use bellwether_node::node::Node;
+use bellwether_node::node::{Mode, Node};
 use serde_json::json;
 use tokio::runtime::Runtime;
 
@@ -43,7 +43,7 @@ pub(super) fn start(
     };
     init::provider(provider_dir, new, clock::now())?;
     quick_anti_entropy(provider_dir)?;
-    let provider = runtime.block_on(Node::start(provider_dir, true))?;
+    let provider = runtime.block_on(Node::start(provider_dir, Mode::Serve))?;
     let share = provider.info().share.clone().unwrap_or_default();
     story.tell(
         &format!("{NAME} publishes for the zone {ZONE}. What it hands to followers:\n  {share}"),
@@ -55,7 +55,7 @@ pub(super) fn start(
         let follow = [share.parse::<Share>().map_err(wrong)?];
         init::relay(&dir, Some(operator.to_owned()), &follow, loopback())?;
         quick_anti_entropy(&dir)?;
-        let relay = runtime.block_on(Node::start(&dir, true))?;
+        let relay = runtime.block_on(Node::start(&dir, Mode::Serve))?;
         let gateway = relay.info().gateway.clone().unwrap_or_default();
         story.tell(
             &format!("{operator}, an NGO, relays it at {gateway}."),
@@ -95,7 +95,7 @@ impl Nodes {
         runtime: &Runtime,
         story: &mut Story,
     ) -> Result<(), CliError> {
-        let provider = runtime.block_on(Node::start(&folder.join("provider"), true))?;
+        let provider = runtime.block_on(Node::start(&folder.join("provider"), Mode::Serve))?;
         let addresses = json!({
             "step": "kept",
             "data_dirs": data_dirs(folder),

@@ -31,6 +31,8 @@ pub struct Guesses {
     /// Bounded by [`MAX_PREFIXES`]. Full buckets are not kept.
     prefixes: HashMap<Prefix, Bucket>,
     total: Bucket,
+    /// Whether loopback is a proxy with everybody behind it: then the total alone holds there.
+    behind_proxy: bool,
 }
 
 /// Why a code is not even looked up.
@@ -54,6 +56,15 @@ impl Guesses {
         Self {
             prefixes: HashMap::new(),
             total: Bucket { full_at: now },
+            behind_proxy: false,
+        }
+    }
+
+    /// The same for an intake that speaks plain HTTP, on loopback, to a proxy that ends TLS.
+    pub fn behind_proxy(self, behind_proxy: bool) -> Self {
+        Self {
+            behind_proxy,
+            ..self
         }
     }
 
@@ -80,6 +91,9 @@ impl Guesses {
     /// Counts a code from `address` that is not known.
     pub fn failed(&mut self, address: IpAddr, now: Instant) {
         self.total.take(IN_TOTAL, now);
+        if self.behind_proxy && address.to_canonical().is_loopback() {
+            return;
+        }
         let prefix = Prefix::of(address);
         if !self.prefixes.contains_key(&prefix) {
             self.make_room(now);

@@ -1,0 +1,111 @@
+//! What the node listens on for phones: gateway and intake.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+
+use super::{StartError, Tasks};
+use crate::admin;
+use crate::clock;
+use crate::config::Config;
+use crate::gateway::{self, GatewayState};
+use crate::http::{self, Limits, Tls};
+use crate::intake::{self, IntakeState};
+use crate::publisher;
+use crate::store::Store;
+
+pub(super) async fn start_gateway(
+    config: &Config,
+    store: &Store,
+    tasks: &Tasks,
+) -> Result<Option<String>, StartError> {
+    let Some(listen) = config.gateway.listen else {
+        return Ok(None);
+    };
+    let listener = bind("gateway.listen", listen).await?;
+    let address = listener.local_addr()?;
+    let state = GatewayState {
+        store: store.clone(),
+        clock: Arc::new(clock::now),
+        max_bytes: config.retain.max_bytes,
+    };
+    let router = gateway::router(state);
+    let serving = http::serve(
+        listener,
+        None,
+        router,
+        Limits::default(),
+        tasks.stop.clone(),
+    );
+    tasks.spawn("gateway", serving);
+    Ok(Some(format!("http://{address}")))
+}
+
+/// Where seed reports will be taken, bound and not yet served.
+pub(super) struct Intake {
+    listener: TcpListener,
+    tls: Option<Tls>,
+}
+
+impl Intake {
+    /// Where clients send reports.
+    pub(super) fn url(&self) -> io::Result<String> {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        Ok(format!("{scheme}://{}", self.listener.local_addr()?))
+    }
+}
+
+pub(super) async fn bind_intake(config: &Config) -> Result<Option<Intake>, StartError> {
+    let intake = config.provider.as_ref().map(|provider| &provider.intake);
+    let Some((intake, listen)) = intake.and_then(|intake| Some((intake, intake.listen?))) else {
+        return Ok(None);
+    };
+    let tls = match (&intake.tls_cert, &intake.tls_key) {
+        (Some(cert), Some(key)) => Some(Tls::from_files(cert, key)?),
+        _ => None,
+    };
+    let listener = bind("provider.intake.listen", listen).await?;
+    Ok(Some(Intake { listener, tls }))
+}
+
+pub(super) fn start_intake(
+    dir: &Path,
+    config: &Config,
+    store: &Store,
+    intake: Intake,
+    publisher: &publisher::PublisherHandle,
+    tasks: &Tasks,
+) -> Result<(), StartError> {
+    let name = config.provider.as_ref().map(|provider| &provider.name);
+    let state = IntakeState::new(
+        store.clone(),
+        name.cloned().unwrap_or_default(),
+        admin::code_key(dir)?,
+        Arc::clone(&publisher.accepted),
+        Arc::new(clock::now),
+        intake.tls.is_none(),
+    );
+    let router = intake::router(state);
+    let serving = http::serve(
+        intake.listener,
+        intake.tls,
+        router,
+        Limits::default(),
+        tasks.stop.clone(),
+    );
+    tasks.spawn("intake", serving);
+    Ok(())
+}
+
+async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| StartError::Listen {
+            key,
+            address,
+            source,
+        })
+}

@@ -1,0 +1,69 @@
+//! Why a zone's batch is not published, and what a person can do about it.
+
+use bellwether_formats::chain::ChainError;
+use bellwether_formats::id::Zone;
+use bellwether_formats::signed::OpenError;
+
+use crate::batcher::DraftError;
+use crate::config::ConfigError;
+use crate::signer::SignerError;
+use crate::store::{PublishError, StoreError};
+
+/// Why a zone's batch was not published.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages are the documentation")]
+pub enum PublishZoneError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("the descriptor cannot be used: {what}")]
+    Descriptor { what: &'static str },
+    #[error(transparent)]
+    Draft(#[from] DraftError),
+    #[error("relays have batch {theirs} of `{zone}`, this store ends at {ours}: not signing")]
+    Fenced { zone: Zone, theirs: u64, ours: u64 },
+    #[error("the store has no descriptor of this provider")]
+    NoDescriptor,
+    #[error("the descriptor lists no key of this machine for the time {at}")]
+    NoKey { at: u64 },
+    #[error("this node is not a provider")]
+    NotProvider,
+    #[error("the object is not well signed: {0}")]
+    Object(#[from] OpenError),
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    #[error("the system gives no randomness")]
+    Random,
+    #[error("readers would refuse the batch: {0}")]
+    Refused(#[from] ChainError),
+    #[error(transparent)]
+    Signer(#[from] SignerError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("this provider does not publish in `{zone}`")]
+    Zone { zone: Zone },
+}
+
+impl PublishZoneError {
+    /// Whether trying again is of no use before the node is started anew.
+    pub fn is_fatal(&self) -> bool {
+        match self {
+            Self::Store(error) | Self::Publish(PublishError::Store(error)) => error.is_fatal(),
+            _ => false,
+        }
+    }
+
+    /// What a person can do about it.
+    pub const fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Signer(error) => error.hint(),
+            Self::NoKey { .. } | Self::Refused(_) => {
+                Some("renew the descriptor: `bellwether-node descriptor renew --root FILE`")
+            }
+            Self::Fenced { .. } => Some(
+                "this data directory is older than what was published; the node signs again once \
+                 it has caught up from its relays",
+            ),
+            _ => None,
+        }
+    }
+}
