@@ -45,6 +45,8 @@ pub enum Answer {
     Gap { after: u64, before: u64 },
     #[error("not covered: {parts} of the provider's bodies cannot be read")]
     Broken { parts: usize },
+    #[error("not covered: {bodies} kept bodies are gone or damaged; a sync fetches them again")]
+    Lost { bodies: usize },
     #[error("not covered: something was observed at {}, before {} nothing is known", time::format(*at), time::format(*from))]
     Before { at: u64, from: u64 },
     #[error("update needed: {parts} parts are of a kind or scheme that this version does not read")]
@@ -95,6 +97,10 @@ pub(crate) fn doubts(
             .count()
     };
     let (broken, unread) = (count(Body::Broken), count(Body::Unread));
+    let lost = feed.lost(now).len();
+    if lost > 0 {
+        answers.push(Answer::Lost { bodies: lost });
+    }
     if broken > 0 {
         answers.push(Answer::Broken { parts: broken });
     }

@@ -55,7 +55,7 @@ pub(crate) fn export(state: &State, block: impl Fn(&Cid) -> Option<Block>) -> Ca
             car.blocks.push(envelope);
             let bodies = batch.parts.iter().filter_map(|part| match &part.body {
                 Body::Kept { cid, .. } => block(cid),
-                Body::Past | Body::Broken | Body::Unread => None,
+                Body::Lost { .. } | Body::Past | Body::Broken | Body::Unread => None,
             });
             car.blocks.extend(bodies);
         }
@@ -170,6 +170,12 @@ impl Bundle {
                     |reason| reason.to_string(),
                 ),
             });
+        }
+        for cid in offer.feed.lost(now) {
+            if let Some(block) = self.others.get(&cid) {
+                offer.feed.restore(&cid);
+                offer.blocks.push(block.clone());
+            }
         }
         for batch in believed.iter().filter_map(|id| candidates.get(id)) {
             let place = offer

@@ -1,6 +1,6 @@
 //! The sync of one feed: two witnesses for its newest batch, then what leads to it, then bodies.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bellwether_formats::batch::Batch;
 use bellwether_formats::chain;
@@ -31,6 +31,7 @@ const MAX_POOL_BYTES: usize = 32 * 1024 * 1024;
 /// Bytes of blocks after which what was verified is persisted (4 MiB).
 const MAX_READY_BYTES: usize = limit::MAX_CAR_BYTES;
 
+mod lost;
 mod way;
 
 #[derive(Debug)]
@@ -50,11 +51,17 @@ pub(super) struct FeedSync {
     candidates: BTreeMap<ObjectId, Signed<Batch>>,
     pool: BTreeMap<Cid, Block>,
     ready: Vec<Block>,
+    /// Bodies that were kept and are lost.
+    lost: BTreeSet<Cid>,
 }
 
 #[derive(Debug)]
 enum Stage {
     Heads,
+    Lost {
+        asking: usize,
+        others: VecDeque<usize>,
+    },
     Choose,
     Settle,
     Page,
@@ -84,6 +91,7 @@ impl FeedSync {
         feed.expire(context.now);
         Self {
             id: feed.id(),
+            lost: feed.lost(context.now),
             feed,
             stage: Stage::Heads,
             witnesses: Witnesses::new(context.alive()),
@@ -107,6 +115,7 @@ impl FeedSync {
                 }
                 None => self.find_targets(context),
             },
+            Stage::Lost { .. } => self.ask_lost(context),
             Stage::Choose => self.choose(context),
             Stage::Settle => self.settle(context),
             Stage::Page => self.ask_page(context),
@@ -138,6 +147,10 @@ impl FeedSync {
             Stage::Body { cid, asking, .. } => {
                 let (cid, asking) = (*cid, *asking);
                 self.body_answer(context, cid, asking, answer);
+            }
+            Stage::Lost { asking, .. } => {
+                let asking = *asking;
+                self.lost_answer(context, asking, answer);
             }
             Stage::Choose | Stage::Settle | Stage::Done => {}
         }
@@ -194,7 +207,10 @@ impl FeedSync {
             let message = format!("no gateway knows batch {own}, which is known here");
             context.blame(None, Some(&self.id), "old-answer", message);
         }
-        self.stage = Stage::Choose;
+        self.stage = Stage::Lost {
+            asking: 0,
+            others: context.alive().into(),
+        };
     }
 
     fn choose(&mut self, context: &mut Context) {
@@ -296,6 +312,14 @@ impl FeedSync {
                 Some(self.feed.clone()),
                 std::mem::take(&mut self.ready),
             );
+        }
+    }
+
+    /// Has what was taken in persisted, if it is much.
+    fn flush_much(&mut self, context: &mut Context) {
+        let ready: usize = self.ready.iter().map(|block| block.bytes().len()).sum();
+        if ready > MAX_READY_BYTES {
+            self.flush(context);
         }
     }
 

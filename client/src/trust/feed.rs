@@ -1,7 +1,7 @@
 //! The trust state of a feed: which batches are known, which of them is the head, and what is
 //! wrong with the story they tell.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bellwether_formats::batch::{Batch, Window};
 use bellwether_formats::chain::{ChainError, Head};
@@ -78,10 +78,17 @@ pub enum Body {
         /// The number of the first observation that it was not tested against.
         tested: u64,
     },
+    /// It was kept, and its block is gone or damaged. The next sync fetches it again.
+    Lost {
+        /// The body's block.
+        #[serde(with = "serial::text")]
+        cid: Cid,
+        /// The number of the first observation that it was not tested against.
+        tested: u64,
+    },
     /// Past the retention when it came; nothing can match it any more.
     Past,
-    /// The provider published a body that breaks a rule, or the kept one was lost. What it says is
-    /// not known.
+    /// The provider published a body that breaks a rule. What it says is not known.
     Broken,
     /// Of a kind, scheme or fold that this version does not read.
     Unread,
@@ -166,8 +173,50 @@ impl Feed {
         &self.batches
     }
 
+    pub(crate) fn parts(&self) -> impl Iterator<Item = &KnownPart> {
+        self.batches.iter().flat_map(|known| &known.parts)
+    }
+
     pub(crate) fn parts_mut(&mut self) -> impl Iterator<Item = &mut KnownPart> {
         self.batches.iter_mut().flat_map(|known| &mut known.parts)
+    }
+
+    pub(crate) fn batches_mut(&mut self) -> impl Iterator<Item = &mut KnownBatch> {
+        self.batches.iter_mut()
+    }
+
+    /// Bodies that were kept and are lost, and that something may still match.
+    pub(crate) fn lost(&self, now: u64) -> BTreeSet<Cid> {
+        let lost = |part: &KnownPart| match part.body {
+            Body::Lost { cid, .. } if !expired(part.to, now) => Some(cid),
+            _ => None,
+        };
+        self.parts().filter_map(lost).collect()
+    }
+
+    /// Takes note that the blocks of kept bodies are gone or damaged; gives whether any was named.
+    pub(crate) fn lose(&mut self, blocks: &BTreeSet<Cid>) -> bool {
+        let mut any = false;
+        for part in self.parts_mut() {
+            if let Body::Kept { cid, tested } = part.body
+                && blocks.contains(&cid)
+            {
+                part.body = Body::Lost { cid, tested };
+                any = true;
+            }
+        }
+        any
+    }
+
+    /// A lost body is there again.
+    pub(crate) fn restore(&mut self, block: &Cid) {
+        for part in self.parts_mut() {
+            if let Body::Lost { cid, tested } = part.body
+                && cid == *block
+            {
+                part.body = Body::Kept { cid, tested };
+            }
+        }
     }
 
     /// Takes over from an older state of the same feed how far each body was tested.
@@ -177,13 +226,15 @@ impl Feed {
             .iter()
             .flat_map(|known| &known.parts)
             .filter_map(|part| match part.body {
-                Body::Kept { cid, tested } => Some(((cid, part.from, part.to), tested)),
+                Body::Kept { cid, tested } | Body::Lost { cid, tested } => {
+                    Some(((cid, part.from, part.to), tested))
+                }
                 Body::Past | Body::Broken | Body::Unread => None,
             });
         let known: BTreeMap<_, u64> = kept.collect();
         for part in self.parts_mut() {
             let (from, to) = (part.from, part.to);
-            if let Body::Kept { cid, tested } = &mut part.body {
+            if let Body::Kept { cid, tested } | Body::Lost { cid, tested } = &mut part.body {
                 *tested = known
                     .get(&(*cid, from, to))
                     .copied()

@@ -103,7 +103,7 @@ impl Feed {
     /// Has every body tested again: what was found on a branch that is gone must not count.
     fn untest(&mut self) {
         for part in self.parts_mut() {
-            if let Body::Kept { tested, .. } = &mut part.body {
+            if let Body::Kept { tested, .. } | Body::Lost { tested, .. } = &mut part.body {
                 *tested = 0;
             }
         }
