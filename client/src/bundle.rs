@@ -187,6 +187,10 @@ impl Bundle {
                 })?;
             if place != Place::Known && !offer.take(batch, place, now, |cid| self.body(cid, &held))
             {
+                let newest = believed.last().and_then(|id| candidates.get(id));
+                if let Some(newest) = newest {
+                    offer.feed.see(newest);
+                }
                 break;
             }
         }

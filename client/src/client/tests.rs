@@ -248,3 +248,30 @@ fn a_sync_finds_what_is_lost_by_itself() {
     assert!(client.block(&cid).is_some());
     assert_eq!(client.alerts_at(now).unwrap().doubts, []);
 }
+
+#[test]
+fn what_is_known_to_exist_is_no_none_until_it_is_reached() {
+    let now = time::now();
+    let (folder, mut client, _, chain, mirror) = exposed(now);
+    let first = Mirror {
+        batches: chain[..3].to_vec(),
+        ..mirror.clone()
+    };
+    sync_all(&mut client, &first, now);
+    assert_eq!(client.alerts_at(now).unwrap(), Alerts::default());
+    let bodiless = Mirror {
+        bodies: [].into(),
+        ..mirror.clone()
+    };
+    let report = sync_all(&mut client, &bodiless, now);
+    assert!(!report.feeds[0].reached);
+    // The gateway takes its word back; it was heard.
+    sync_all(&mut client, &first, now);
+    drop(client);
+    let mut client = Client::open(folder.path()).unwrap();
+    let doubts = client.alerts_at(now).unwrap().doubts;
+    assert_eq!(doubts[0].answer, Doubted::Behind { have: 3, seen: 4 });
+    sync_all(&mut client, &mirror, now);
+    let answers = client.alerts_at(now).unwrap();
+    assert_eq!((answers.matches.len(), answers.doubts.len()), (1, 0));
+}

@@ -46,6 +46,8 @@ pub(super) struct FeedSync {
     targets: Vec<Signed<Batch>>,
     /// A newest batch could not be reached.
     missed: bool,
+    /// A gateway's newest batch is older than the own one.
+    old: bool,
     hunt: Option<Hunt>,
     /// Batches whose signatures hold and that are not yet believed.
     candidates: BTreeMap<ObjectId, Signed<Batch>>,
@@ -98,6 +100,7 @@ impl FeedSync {
             heads: Vec::new(),
             targets: Vec::new(),
             missed: false,
+            old: false,
             hunt: None,
             candidates: BTreeMap::new(),
             pool: BTreeMap::new(),
@@ -169,6 +172,19 @@ impl FeedSync {
         if let Some((rule, message)) = self.refused(context, &head) {
             return context.blame(Some(gateway), Some(&self.id), rule, message);
         }
+        self.apply_anchor(context);
+        if let Some(own) = self.feed.head().filter(|own| {
+            head.epoch <= own.epoch
+                && head.seq < own.seq
+                && !self.feed.contradicts(head.seq, head.id())
+        }) {
+            self.old = true;
+            let message = format!(
+                "the gateway's newest batch is {}, {} is known here",
+                head.seq, own.seq
+            );
+            return context.blame(Some(gateway), Some(&self.id), "old-answer", message);
+        }
         self.witnesses.answered += 1;
         self.heads.push((gateway, head));
     }
@@ -202,10 +218,13 @@ impl FeedSync {
         self.targets
             .sort_by_key(|head| (head.epoch, head.seq, head.id()));
         self.targets.dedup_by_key(|head| head.id());
-        let own = self.feed.head().map_or(0, |head| head.seq);
-        if !self.targets.is_empty() && self.targets.iter().all(|target| target.seq < own) {
-            let message = format!("no gateway knows batch {own}, which is known here");
-            context.blame(None, Some(&self.id), "old-answer", message);
+        // It is known to exist from now on, whatever becomes of the way there.
+        let mut news = false;
+        for target in &self.targets {
+            news |= self.feed.see(target);
+        }
+        if news {
+            context.keep(None, Some(self.feed.clone()), Vec::new());
         }
         self.stage = Stage::Lost {
             asking: 0,
@@ -333,7 +352,7 @@ impl FeedSync {
             self.feed.set_reached(context.now);
             context.keep(None, Some(self.feed.clone()), Vec::new());
         }
-        if !answered {
+        if !answered && !self.old {
             let message = "no gateway answered for the feed".to_owned();
             context.blame(None, Some(&self.id), "unreachable", message);
         }

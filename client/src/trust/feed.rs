@@ -30,6 +30,23 @@ pub struct Feed {
     forks: Vec<Fork>,
     anchored_at: Option<u64>,
     reached_at: Option<u64>,
+    #[serde(default)]
+    seen: Option<Seen>,
+}
+
+/// A batch that is vouched for, and that was not reached yet.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Seen {
+    /// Its epoch.
+    pub epoch: u64,
+    /// Its number.
+    pub seq: u64,
+    /// Which batch it is.
+    #[serde(with = "serial::object")]
+    pub id: ObjectId,
+    /// When it was published, in seconds of UTC.
+    pub at: u64,
 }
 
 /// A batch that was believed and processed.
@@ -147,6 +164,7 @@ impl Feed {
             forks: Vec::new(),
             anchored_at: None,
             reached_at: None,
+            seen: None,
         }
     }
 
@@ -268,6 +286,35 @@ impl Feed {
         self.reached_at = Some(now);
     }
 
+    /// The newest batch that is known to exist and was not reached.
+    pub fn unreached(&self) -> Option<Seen> {
+        self.seen.filter(|seen| self.is_unreached(seen))
+    }
+
+    /// Takes note that a batch exists which is vouched for; gives whether that is news.
+    pub(crate) fn see(&mut self, batch: &Signed<Batch>) -> bool {
+        let new = Seen {
+            epoch: batch.epoch,
+            seq: batch.seq,
+            id: batch.id(),
+            at: batch.published_at,
+        };
+        let older = self
+            .unreached()
+            .is_none_or(|seen| (seen.epoch, seen.seq) < (new.epoch, new.seq));
+        let news = older && self.is_unreached(&new);
+        if news {
+            self.seen = Some(new);
+        }
+        news
+    }
+
+    /// Neither known, nor from before what is known, nor inside a gap, which is told anyway.
+    fn is_unreached(&self, seen: &Seen) -> bool {
+        let beyond = self.head().is_none_or(|head| seen.seq > head.seq);
+        self.batch(seen.id).is_none() && (beyond || self.main_at(seen.seq).is_some())
+    }
+
     /// Whether another batch than `id` is known under `seq`.
     pub(crate) fn contradicts(&self, seq: u64, id: ObjectId) -> bool {
         self.batch(id).is_none() && self.main_at(seq).is_some()
@@ -352,6 +399,7 @@ impl Feed {
             .retain(|known| Some(known.id) == head || !expired(known.published_at, now));
         self.gaps.retain(|gap| !expired(gap.at, now));
         self.forks.retain(|fork| !expired(fork.at, now));
+        self.seen = self.unreached().filter(|seen| !expired(seen.at, now));
     }
 
     fn main_at(&self, seq: u64) -> Option<&KnownBatch> {

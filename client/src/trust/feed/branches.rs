@@ -46,6 +46,7 @@ impl Feed {
             return false;
         }
         self.forks.clear();
+        self.seen = None;
         self.anchored_at = Some(now);
         self.untest();
         true
