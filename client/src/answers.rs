@@ -45,6 +45,10 @@ pub enum Answer {
     Gap { after: u64, before: u64 },
     #[error("not covered: {parts} of the provider's bodies cannot be read")]
     Broken { parts: usize },
+    #[error("not covered: {bodies} kept bodies are gone or damaged; a sync fetches them again")]
+    Lost { bodies: usize },
+    #[error("not covered: batch {seen} is known to exist, only {have} could be fetched")]
+    Behind { have: u64, seen: u64 },
     #[error("not covered: something was observed at {}, before {} nothing is known", time::format(*at), time::format(*from))]
     Before { at: u64, from: u64 },
     #[error("update needed: {parts} parts are of a kind or scheme that this version does not read")]
@@ -72,6 +76,10 @@ pub(crate) fn doubts(
         }),
         Some(_) => {}
     }
+    answers.extend(feed.unreached().map(|seen| Answer::Behind {
+        have: feed.head().map_or(0, |head| head.seq),
+        seen: seen.seq,
+    }));
     answers.extend(feed.gaps().iter().map(|gap| Answer::Gap {
         after: gap.after,
         before: gap.before,
@@ -95,6 +103,10 @@ pub(crate) fn doubts(
             .count()
     };
     let (broken, unread) = (count(Body::Broken), count(Body::Unread));
+    let lost = feed.lost(now).len();
+    if lost > 0 {
+        answers.push(Answer::Lost { bodies: lost });
+    }
     if broken > 0 {
         answers.push(Answer::Broken { parts: broken });
     }

@@ -55,7 +55,7 @@ pub(crate) fn export(state: &State, block: impl Fn(&Cid) -> Option<Block>) -> Ca
             car.blocks.push(envelope);
             let bodies = batch.parts.iter().filter_map(|part| match &part.body {
                 Body::Kept { cid, .. } => block(cid),
-                Body::Past | Body::Broken | Body::Unread => None,
+                Body::Lost { .. } | Body::Past | Body::Broken | Body::Unread => None,
             });
             car.blocks.extend(bodies);
         }
@@ -171,6 +171,12 @@ impl Bundle {
                 ),
             });
         }
+        for cid in offer.feed.lost(now) {
+            if let Some(block) = self.others.get(&cid) {
+                offer.feed.restore(&cid);
+                offer.blocks.push(block.clone());
+            }
+        }
         for batch in believed.iter().filter_map(|id| candidates.get(id)) {
             let place = offer
                 .feed
@@ -181,6 +187,10 @@ impl Bundle {
                 })?;
             if place != Place::Known && !offer.take(batch, place, now, |cid| self.body(cid, &held))
             {
+                let newest = believed.last().and_then(|id| candidates.get(id));
+                if let Some(newest) = newest {
+                    offer.feed.see(newest);
+                }
                 break;
             }
         }

@@ -1,5 +1,6 @@
 //! The façade: all that an app needs of a client.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use bellwether_formats::cid::{Block, Cid};
@@ -16,7 +17,7 @@ use crate::observations::{Observation, Recorded, expired};
 use crate::state::{Followed, Pin, State, Store};
 use crate::status::FeedStatus;
 use crate::sync::{Keep, Report, Step, Sync};
-use crate::trust::Feed;
+use crate::trust::{Body, Feed};
 use crate::{answers, matcher, policy, time};
 
 mod bundles;
@@ -132,7 +133,7 @@ impl Client {
         }
         let traffic = http.traffic();
         self.end_sync()?;
-        let matches = self.matches();
+        let (matches, _) = self.resolve(&self.state);
         Ok(Synced {
             bytes_down: traffic.body_bytes,
             header_bytes: traffic.header_bytes,
@@ -156,7 +157,7 @@ impl Client {
             return Err(ClientError::NothingFollowed);
         }
         let random = getrandom::u64().map_err(|_| ClientError::Random)?;
-        Ok(Sync::new(self.state.followed.clone(), time::now(), random))
+        Ok(Sync::new(self.followed_checked(), time::now(), random))
     }
 
     /// Tests what was verified against the observations, and persists both in one step.
@@ -242,6 +243,21 @@ impl Client {
         self.store.block(cid)
     }
 
+    /// What is followed, with the bodies that are gone or damaged marked.
+    fn followed_checked(&self) -> Vec<Followed> {
+        let mut followed = self.state.followed.clone();
+        // All of them, whatever was observed: what is fetched again must not tell.
+        for feed in followed.iter_mut().flat_map(|followed| &mut followed.feeds) {
+            let kept = feed.parts().filter_map(|part| match part.body {
+                Body::Kept { cid, .. } => Some(cid),
+                _ => None,
+            });
+            let lost = kept.filter(|cid| self.store.block(cid).is_none());
+            feed.lose(&lost.collect());
+        }
+        followed
+    }
+
     fn observe_at(
         &mut self,
         observations: &[Observation],
@@ -261,7 +277,16 @@ impl Client {
         }
         let mut state = self.state.clone();
         expire(&mut state, now);
-        if self.catch_up(&mut state) {
+        let mut changed = self.catch_up(&mut state);
+        let (matches, lost) = self.resolve(&state);
+        for feed in state
+            .followed
+            .iter_mut()
+            .flat_map(|followed| &mut followed.feeds)
+        {
+            changed |= feed.lose(&lost);
+        }
+        if changed {
             self.store.save(&state)?;
         }
         self.state = state;
@@ -280,10 +305,7 @@ impl Client {
                     .flat_map(move |feed| of(followed, feed))
             })
             .collect();
-        Ok(Alerts {
-            matches: self.matches(),
-            doubts,
-        })
+        Ok(Alerts { matches, doubts })
     }
 
     /// Tests kept bodies against observations that they were not tested against; gives whether it
@@ -305,17 +327,17 @@ impl Client {
         any
     }
 
-    fn matches(&self) -> Vec<Match> {
-        let feeds = self
-            .state
-            .followed
-            .iter()
-            .flat_map(|followed| &followed.feeds);
-        feeds
-            .flat_map(|feed| {
-                matcher::resolve(feed, self.state.hits.iter(), |cid| self.store.block(cid))
-            })
-            .collect()
+    /// The matches, and the kept bodies that could not be read.
+    fn resolve(&self, state: &State) -> (Vec<Match>, BTreeSet<Cid>) {
+        let mut matches = Vec::new();
+        let mut lost = BTreeSet::new();
+        for feed in state.followed.iter().flat_map(|followed| &followed.feeds) {
+            let (found, unreadable) =
+                matcher::resolve(feed, state.hits.iter(), |cid| self.store.block(cid));
+            matches.extend(found);
+            lost.extend(unreadable);
+        }
+        (matches, lost)
     }
 }
 

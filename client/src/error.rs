@@ -38,7 +38,7 @@ impl StateError {
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the messages are the documentation")]
 pub enum ClientError {
-    #[error("the bundle is malformed")]
+    #[error("the bundle is malformed ({})", .0.rule())]
     Bundle(#[from] CarError),
     #[error("cannot read or write `{}`", path.display())]
     File { path: PathBuf, source: io::Error },

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bellwether_formats::batch::Window;
-use bellwether_formats::body::open::{Group, OpenBody, Terms};
+use bellwether_formats::body::open::{Group, OpenBody};
 use bellwether_formats::cid::{Block, Cid};
 use bellwether_formats::id::{FeedId, Level, ObjectId, ProviderId, RecordId, Scheme, Zone};
 use bellwether_formats::scheme::cx::{self, Generator, WantedIds};
@@ -27,7 +27,24 @@ pub(crate) struct Hit {
     pub(crate) zone: Zone,
     pub(crate) record: Record,
     pub(crate) observation: Observation,
+    /// What the body said; the match is shown by it while the body is lost.
+    #[serde(default)]
+    pub(crate) said: Option<Said>,
 }
+
+/// An alert, as a batch gave it.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Said {
+    level: u8,
+    grade: Option<u8>,
+    /// The batch's envelope.
+    #[serde(with = "serial::text")]
+    batch: Cid,
+}
+
+/// What a batch says of a notification.
+type Statement = (Level, Option<u8>);
 
 /// A notification of a feed: its scheme's code and its record id.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
@@ -62,26 +79,29 @@ pub(crate) fn catch_up(
     let id = feed.id();
     let mut hits = Vec::new();
     let mut changed = false;
-    for part in feed.parts_mut() {
-        let Body::Kept { cid, tested } = &part.body else {
+    let parts = feed.batches_mut().flat_map(|known| {
+        let batch = known.cid;
+        known.parts.iter_mut().map(move |part| (batch, part))
+    });
+    for (batch, part) in parts {
+        let Body::Kept { cid, tested } = part.body else {
             continue;
         };
         let window = part.window();
         let new: Vec<&Observation> = observations
-            .since(*tested)
+            .since(tested)
             .filter(|new| window.contains(new.at))
             .collect();
-        let cid = *cid;
         let scheme = Scheme(part.scheme.unwrap_or_default());
         if !new.is_empty() {
             changed = true;
             let body = block(&cid).and_then(|block| OpenBody::decode(scheme, block.bytes()).ok());
             let Some(body) = body else {
-                // What it said is lost, and so is the answer to these observations.
-                part.body = Body::Broken;
+                // These observations are not answered until it was fetched again.
+                part.body = Body::Lost { cid, tested };
                 continue;
             };
-            hits.extend(test(&id, &body, window, &new));
+            hits.extend(test(&id, batch, &body, window, &new));
         }
         part.body = Body::Kept {
             cid,
@@ -92,7 +112,13 @@ pub(crate) fn catch_up(
 }
 
 /// Compares a body with observations. This and the scheme decide what is a match, and nothing else.
-fn test(feed: &FeedId, body: &OpenBody, window: Window, new: &[&Observation]) -> BTreeSet<Hit> {
+fn test(
+    feed: &FeedId,
+    batch: Cid,
+    body: &OpenBody,
+    window: Window,
+    new: &[&Observation],
+) -> BTreeSet<Hit> {
     let Some((generator, family)) = expansion(body.scheme()) else {
         return BTreeSet::new();
     };
@@ -120,6 +146,11 @@ fn test(feed: &FeedId, body: &OpenBody, window: Window, new: &[&Observation]) ->
                     zone: feed.zone.clone(),
                     record: Record::of(body.scheme(), material),
                     observation: *observation,
+                    said: Some(Said {
+                        level: terms.level.0,
+                        grade: terms.grade,
+                        batch,
+                    }),
                 });
             }
         };
@@ -131,25 +162,48 @@ fn test(feed: &FeedId, body: &OpenBody, window: Window, new: &[&Observation]) ->
 
 /// What the hits of a feed come to: for each notification its newest statement, on the main branch
 /// or, where that is silent, on another. Source: spec §6.3, §11.3.
+///
+/// Gives as well the bodies that could not be read. What a lost one said is taken from the hits.
 pub(crate) fn resolve<'a>(
     feed: &Feed,
     hits: impl Iterator<Item = &'a Hit>,
     block: impl Fn(&Cid) -> Option<Block>,
-) -> Vec<Match> {
+) -> (Vec<Match>, BTreeSet<Cid>) {
     let id = feed.id();
+    let mut lost = BTreeSet::new();
+    let mut remembered: BTreeMap<(Cid, Record), Statement> = BTreeMap::new();
     let mut observed: BTreeMap<Record, BTreeSet<(u64, Observation)>> = BTreeMap::new();
     for hit in hits.filter(|hit| hit.provider == id.provider && hit.zone == id.zone) {
         let seen = observed.entry(hit.record).or_default();
         seen.insert((hit.observation.at, hit.observation));
+        if let Some(Said {
+            level,
+            grade,
+            batch,
+        }) = hit.said
+        {
+            let statement = (Level(level), grade);
+            let known = remembered.entry((batch, hit.record)).or_insert(statement);
+            *known = (*known).max(statement);
+        }
     }
     if observed.is_empty() {
-        return Vec::new();
+        return (Vec::new(), lost);
     }
-    let said: BTreeMap<ObjectId, BTreeMap<Record, Terms>> = feed
-        .batches()
-        .iter()
-        .map(|batch| (batch.id, statements(batch, &observed, &block)))
-        .collect();
+    let mut said: BTreeMap<ObjectId, BTreeMap<Record, Statement>> = BTreeMap::new();
+    for batch in feed.batches() {
+        let (mut statements, unreadable) = statements(batch, &observed, &block);
+        if !unreadable.is_empty() {
+            for record in observed.keys() {
+                if let Some(statement) = remembered.get(&(batch.cid, *record)) {
+                    let known = statements.entry(*record).or_insert(*statement);
+                    *known = (*known).max(*statement);
+                }
+            }
+        }
+        lost.extend(unreadable);
+        said.insert(batch.id, statements);
+    }
     let branches = feed.branches();
     let matched = observed.into_iter().filter_map(|(record, seen)| {
         let newest = |branch: &Vec<&KnownBatch>| {
@@ -157,15 +211,15 @@ pub(crate) fn resolve<'a>(
                 |batch: &&KnownBatch| Some((batch.cid, *said.get(&batch.id)?.get(&record)?));
             branch.iter().find_map(said_in)
         };
-        let (batch, terms) = branches
+        let (batch, (level, grade)) = branches
             .iter()
             .filter_map(newest)
-            .find(|(_, terms)| terms.level.alerts())?;
+            .find(|(_, (level, _))| level.alerts())?;
         Some(Match {
             feed: id.clone(),
             scheme: Scheme(record.0),
-            level: terms.level,
-            grade: terms.grade,
+            level,
+            grade,
             batch,
             disputed: !feed.forks().is_empty(),
             observations: seen
@@ -174,32 +228,40 @@ pub(crate) fn resolve<'a>(
                 .collect(),
         })
     });
-    matched.collect()
+    (matched.collect(), lost)
 }
 
-/// What a batch says of the notifications looked for.
+/// What a batch says of the notifications looked for, and which of its bodies cannot be read.
 fn statements<T>(
     batch: &KnownBatch,
     records: &BTreeMap<Record, T>,
     block: impl Fn(&Cid) -> Option<Block>,
-) -> BTreeMap<Record, Terms> {
-    let mut said: BTreeMap<Record, Terms> = BTreeMap::new();
+) -> (BTreeMap<Record, Statement>, BTreeSet<Cid>) {
+    let mut said: BTreeMap<Record, Statement> = BTreeMap::new();
+    let mut lost = BTreeSet::new();
     for part in &batch.parts {
-        let (Body::Kept { cid, .. }, Some(scheme)) = (&part.body, part.scheme.map(Scheme)) else {
+        let (cid, block) = match &part.body {
+            Body::Kept { cid, .. } => (cid, block(cid)),
+            Body::Lost { cid, .. } => (cid, None),
+            Body::Past | Body::Broken | Body::Unread => continue,
+        };
+        let scheme = Scheme(part.scheme.unwrap_or_default());
+        let Some(body) = block.and_then(|block| OpenBody::decode(scheme, block.bytes()).ok())
+        else {
+            lost.insert(*cid);
             continue;
         };
-        let body = block(cid).and_then(|block| OpenBody::decode(scheme, block.bytes()).ok());
-        let units = body.iter().flat_map(OpenBody::units);
-        for (terms, unit) in units {
+        for (terms, unit) in body.units() {
             let record = Record::of(scheme, unit);
             if records.contains_key(&record) {
                 // Twice in one batch is the provider's mistake; the higher level is the safer one.
-                let said = said.entry(record).or_insert(terms);
-                *said = (*said).max(terms);
+                let statement = (terms.level, terms.grade);
+                let said = said.entry(record).or_insert(statement);
+                *said = (*said).max(statement);
             }
         }
     }
-    said
+    (said, lost)
 }
 
 impl Record {

@@ -99,7 +99,7 @@ impl State {
         batches.flat_map(|batch| {
             let bodies = batch.parts.iter().filter_map(|part| match &part.body {
                 Body::Kept { cid, .. } => Some(*cid),
-                Body::Past | Body::Broken | Body::Unread => None,
+                Body::Lost { .. } | Body::Past | Body::Broken | Body::Unread => None,
             });
             bodies.chain([batch.cid])
         })

@@ -120,7 +120,7 @@ pub struct Outcome {
     pub provider: String,
     /// Its zone.
     pub zone: String,
-    /// Whether a gateway answered, and gave all that leads to the newest batch it named.
+    /// Whether a gateway answered with what is not older than the own head, and gave all that leads to the newest batch it named.
     pub reached: bool,
     /// Number of the newest batch known now.
     pub head: Option<u64>,

@@ -15,7 +15,7 @@ use bellwether_formats::signed::Signed;
 
 mod feed;
 
-pub use feed::{Body, Feed, Fork, Gap, KnownBatch, KnownPart, Place};
+pub use feed::{Body, Feed, Fork, Gap, KnownBatch, KnownPart, Place, Seen};
 
 /// Whether `new` takes the place of the descriptor held. A lower epoch, or the same bytes again,
 /// is merely an old answer.

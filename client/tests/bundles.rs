@@ -113,6 +113,21 @@ fn a_changed_bundle_is_refused() {
     let done = phone.run("import", &[file.to_str().unwrap()]).exits(2);
     assert!(done.err.contains("is missing"), "{}", done.err);
     assert_eq!(phone.run("status", &["--json"]).ok().json()[0]["head"], 2);
+    let done = phone.run("alerts", &[]).exits(3);
+    assert!(
+        done.err.contains("batch 3 is known to exist"),
+        "{}",
+        done.err
+    );
+    fs::write(&file, bytes.get(..bytes.len() / 2).unwrap()).unwrap();
+    for verb in ["import", "inspect"] {
+        let done = phone.run(verb, &[file.to_str().unwrap()]).exits(2);
+        assert!(
+            done.err.contains("the bundle is malformed (car-section)"),
+            "{}",
+            done.err
+        );
+    }
 }
 
 #[test]

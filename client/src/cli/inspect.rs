@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use bellwether_client::Client;
 use bellwether_client::bundle::MAX_BUNDLE_BYTES;
+use bellwether_client::error::ClientError;
 use bellwether_formats::batch::Batch;
 use bellwether_formats::body::open::OpenBody;
 use bellwether_formats::car::Car;
@@ -17,6 +18,12 @@ use bellwether_formats::inspect::diagnostic;
 use bellwether_formats::signed::{OpenError, Signed};
 
 use super::error::CliError;
+
+/// How the header of a CAR starts: a map of two, first `roots`.
+const HEADER: &[u8] = b"\xa2\x65roots";
+
+/// How the header of a CAR of version 2 starts: a map of one, `version`.
+const HEADER_2: &[u8] = b"\xa1\x67version";
 
 /// What to show.
 #[derive(Debug, clap::Args)]
@@ -37,7 +44,7 @@ pub(crate) fn run(inspect: &Inspect, out: &mut impl Write) -> Result<ExitCode, C
             path: path.to_owned(),
             source,
         })?;
-        show(&bytes, out).map_err(CliError::Print)?;
+        show(path, &bytes, out)?;
         return Ok(ExitCode::SUCCESS);
     }
     let cid: Cid = inspect
@@ -66,16 +73,33 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn show(bytes: &[u8], out: &mut impl Write) -> io::Result<()> {
-    let Ok(car) = Car::decode(bytes, MAX_BUNDLE_BYTES) else {
-        return show_block(Cid::of(Codec::DagCbor, bytes), bytes, out);
-    };
-    writeln!(
-        out,
-        "CAR of {} bytes, {} blocks",
-        bytes.len(),
-        car.blocks.len()
-    )?;
+fn show(path: &Path, bytes: &[u8], out: &mut impl Write) -> Result<(), CliError> {
+    match Car::decode(bytes, MAX_BUNDLE_BYTES) {
+        Ok(car) => show_car(bytes.len(), &car, out),
+        Err(error) if is_meant_as_car(path, bytes) => {
+            return Err(CliError::Client(ClientError::Bundle(error)));
+        }
+        Err(_) => show_block(Cid::of(Codec::DagCbor, bytes), bytes, out),
+    }
+    .map_err(CliError::Print)
+}
+
+/// Whether a file that is no bundle was to be one: by its name, or by how its header starts.
+fn is_meant_as_car(path: &Path, bytes: &[u8]) -> bool {
+    let by_name = path
+        .extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("car"));
+    // Behind the header's length, of two bytes or more where there are many roots.
+    let by_header = (1..=9).any(|at| {
+        bytes
+            .get(at..)
+            .is_some_and(|header| header.starts_with(HEADER) || header.starts_with(HEADER_2))
+    });
+    by_name || by_header
+}
+
+fn show_car(size: usize, car: &Car, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "CAR of {} bytes, {} blocks", size, car.blocks.len())?;
     for root in &car.roots {
         writeln!(out, "root {root}")?;
     }

@@ -20,7 +20,7 @@ fn share(provider: &Provider) -> Share {
 }
 
 fn sync_all(client: &mut Client, mirror: &Mirror, now: u64) -> Report {
-    let mut sync = Sync::new(client.state.followed.clone(), now, 1);
+    let mut sync = Sync::new(client.followed_checked(), now, 1);
     loop {
         match sync.poll() {
             Step::Fetch(request) => sync.answer(
@@ -191,4 +191,87 @@ fn observations_are_recorded_as_a_whole_or_not_at_all() {
             .known,
         1
     );
+}
+
+#[test]
+fn a_lost_block_takes_no_alert_away() {
+    let now = time::now();
+    for damage in [false, true] {
+        let (folder, mut client, _, chain, mirror) = exposed(now);
+        sync_all(&mut client, &mirror, now);
+        let found = client.alerts_at(now).unwrap();
+        assert_eq!((found.matches.len(), found.doubts.len()), (1, 0));
+        let cid = chain[3].open_bodies().next().unwrap().cid;
+        let path = folder.path().join("blocks").join(cid.to_string());
+        if damage {
+            std::fs::write(&path, b"other bytes").unwrap();
+        } else {
+            std::fs::remove_file(&path).unwrap();
+        }
+        let answers = client.alerts_at(now).unwrap();
+        assert_eq!(answers.matches, found.matches, "the level is remembered");
+        assert_eq!(answers.doubts[0].answer, Doubted::Lost { bodies: 1 });
+        // What was observed since is tested once the body is there again.
+        client.observe_at(&[near(7, now - 1800)], now).unwrap();
+        let answers = client.alerts_at(now).unwrap();
+        assert_eq!((answers.matches.len(), answers.doubts.len()), (1, 1));
+        drop(client);
+        let mut client = Client::open(folder.path()).unwrap();
+        let report = sync_all(&mut client, &mirror, now);
+        assert_eq!((report.batches, report.bodies), (0, 1));
+        let answers = client.alerts_at(now).unwrap();
+        assert_eq!(times(&answers), [now - 3600, now - 1800]);
+        assert_eq!(answers.doubts, []);
+    }
+}
+
+#[test]
+fn a_sync_finds_what_is_lost_by_itself() {
+    let now = time::now();
+    let (folder, mut client, _, chain, mirror) = exposed(now);
+    sync_all(&mut client, &mirror, now);
+    let cid = chain[3].open_bodies().next().unwrap().cid;
+    std::fs::remove_file(folder.path().join("blocks").join(cid.to_string())).unwrap();
+    let bare = Mirror {
+        bodies: [].into(),
+        ..mirror.clone()
+    };
+    let report = sync_all(&mut client, &bare, now);
+    assert!(
+        report
+            .errors
+            .iter()
+            .any(|problem| problem.rule == "not-found")
+    );
+    assert_eq!(client.alerts_at(now).unwrap().doubts.len(), 1);
+    assert_eq!(sync_all(&mut client, &mirror, now).bodies, 1);
+    assert!(client.block(&cid).is_some());
+    assert_eq!(client.alerts_at(now).unwrap().doubts, []);
+}
+
+#[test]
+fn what_is_known_to_exist_is_no_none_until_it_is_reached() {
+    let now = time::now();
+    let (folder, mut client, _, chain, mirror) = exposed(now);
+    let first = Mirror {
+        batches: chain[..3].to_vec(),
+        ..mirror.clone()
+    };
+    sync_all(&mut client, &first, now);
+    assert_eq!(client.alerts_at(now).unwrap(), Alerts::default());
+    let bodiless = Mirror {
+        bodies: [].into(),
+        ..mirror.clone()
+    };
+    let report = sync_all(&mut client, &bodiless, now);
+    assert!(!report.feeds[0].reached);
+    // The gateway takes its word back; it was heard.
+    sync_all(&mut client, &first, now);
+    drop(client);
+    let mut client = Client::open(folder.path()).unwrap();
+    let doubts = client.alerts_at(now).unwrap().doubts;
+    assert_eq!(doubts[0].answer, Doubted::Behind { have: 3, seen: 4 });
+    sync_all(&mut client, &mirror, now);
+    let answers = client.alerts_at(now).unwrap();
+    assert_eq!((answers.matches.len(), answers.doubts.len()), (1, 0));
 }

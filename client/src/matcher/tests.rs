@@ -1,4 +1,5 @@
 use bellwether_formats::batch::{Batch, Part};
+use bellwether_formats::body::open::Terms;
 use bellwether_formats::signed::Signed;
 
 use super::*;
@@ -75,9 +76,10 @@ impl Bench {
     }
 
     fn matches(&self) -> Vec<Match> {
-        resolve(&self.feed, self.hits.iter(), |cid| {
+        let (matches, _) = resolve(&self.feed, self.hits.iter(), |cid| {
             self.bodies.get(cid).cloned()
-        })
+        });
+        matches
     }
 
     /// Level, batch and observed times of each match.
@@ -265,9 +267,15 @@ fn no_branch_of_a_fork_silences_the_other() {
 #[test]
 fn a_lost_body_is_not_taken_for_a_no() {
     let mut bench = Bench::new();
-    bench.publish(None, AT, diagnosed(AT), Place::Next);
+    let body = diagnosed(AT);
+    let cid = body.1.cid();
+    bench.publish(None, AT, body.clone(), Place::Next);
     bench.bodies.clear();
     bench.observe(identifier(7, 5), AT - 60);
     assert!(bench.catch_up());
-    assert_eq!(bench.feed.batches()[0].parts[0].body, Body::Broken);
+    assert_eq!(bench.feed.lost(NOW), [cid].into());
+    bench.bodies.insert(cid, body.1);
+    bench.feed.restore(&cid);
+    bench.catch_up();
+    assert_eq!(bench.found().len(), 1, "tested from where it was lost on");
 }

@@ -1,6 +1,6 @@
 //! The sync of one feed: two witnesses for its newest batch, then what leads to it, then bodies.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bellwether_formats::batch::Batch;
 use bellwether_formats::chain;
@@ -31,6 +31,7 @@ const MAX_POOL_BYTES: usize = 32 * 1024 * 1024;
 /// Bytes of blocks after which what was verified is persisted (4 MiB).
 const MAX_READY_BYTES: usize = limit::MAX_CAR_BYTES;
 
+mod lost;
 mod way;
 
 #[derive(Debug)]
@@ -45,16 +46,24 @@ pub(super) struct FeedSync {
     targets: Vec<Signed<Batch>>,
     /// A newest batch could not be reached.
     missed: bool,
+    /// A gateway's newest batch is older than the own one.
+    old: bool,
     hunt: Option<Hunt>,
     /// Batches whose signatures hold and that are not yet believed.
     candidates: BTreeMap<ObjectId, Signed<Batch>>,
     pool: BTreeMap<Cid, Block>,
     ready: Vec<Block>,
+    /// Bodies that were kept and are lost.
+    lost: BTreeSet<Cid>,
 }
 
 #[derive(Debug)]
 enum Stage {
     Heads,
+    Lost {
+        asking: usize,
+        others: VecDeque<usize>,
+    },
     Choose,
     Settle,
     Page,
@@ -84,12 +93,14 @@ impl FeedSync {
         feed.expire(context.now);
         Self {
             id: feed.id(),
+            lost: feed.lost(context.now),
             feed,
             stage: Stage::Heads,
             witnesses: Witnesses::new(context.alive()),
             heads: Vec::new(),
             targets: Vec::new(),
             missed: false,
+            old: false,
             hunt: None,
             candidates: BTreeMap::new(),
             pool: BTreeMap::new(),
@@ -107,6 +118,7 @@ impl FeedSync {
                 }
                 None => self.find_targets(context),
             },
+            Stage::Lost { .. } => self.ask_lost(context),
             Stage::Choose => self.choose(context),
             Stage::Settle => self.settle(context),
             Stage::Page => self.ask_page(context),
@@ -139,6 +151,10 @@ impl FeedSync {
                 let (cid, asking) = (*cid, *asking);
                 self.body_answer(context, cid, asking, answer);
             }
+            Stage::Lost { asking, .. } => {
+                let asking = *asking;
+                self.lost_answer(context, asking, answer);
+            }
             Stage::Choose | Stage::Settle | Stage::Done => {}
         }
     }
@@ -155,6 +171,19 @@ impl FeedSync {
         };
         if let Some((rule, message)) = self.refused(context, &head) {
             return context.blame(Some(gateway), Some(&self.id), rule, message);
+        }
+        self.apply_anchor(context);
+        if let Some(own) = self.feed.head().filter(|own| {
+            head.epoch <= own.epoch
+                && head.seq < own.seq
+                && !self.feed.contradicts(head.seq, head.id())
+        }) {
+            self.old = true;
+            let message = format!(
+                "the gateway's newest batch is {}, {} is known here",
+                head.seq, own.seq
+            );
+            return context.blame(Some(gateway), Some(&self.id), "old-answer", message);
         }
         self.witnesses.answered += 1;
         self.heads.push((gateway, head));
@@ -189,12 +218,18 @@ impl FeedSync {
         self.targets
             .sort_by_key(|head| (head.epoch, head.seq, head.id()));
         self.targets.dedup_by_key(|head| head.id());
-        let own = self.feed.head().map_or(0, |head| head.seq);
-        if !self.targets.is_empty() && self.targets.iter().all(|target| target.seq < own) {
-            let message = format!("no gateway knows batch {own}, which is known here");
-            context.blame(None, Some(&self.id), "old-answer", message);
+        // It is known to exist from now on, whatever becomes of the way there.
+        let mut news = false;
+        for target in &self.targets {
+            news |= self.feed.see(target);
         }
-        self.stage = Stage::Choose;
+        if news {
+            context.keep(None, Some(self.feed.clone()), Vec::new());
+        }
+        self.stage = Stage::Lost {
+            asking: 0,
+            others: context.alive().into(),
+        };
     }
 
     fn choose(&mut self, context: &mut Context) {
@@ -299,6 +334,14 @@ impl FeedSync {
         }
     }
 
+    /// Has what was taken in persisted, if it is much.
+    fn flush_much(&mut self, context: &mut Context) {
+        let ready: usize = self.ready.iter().map(|block| block.bytes().len()).sum();
+        if ready > MAX_READY_BYTES {
+            self.flush(context);
+        }
+    }
+
     fn finish(&mut self, context: &mut Context) {
         let answered = !self.heads.is_empty();
         let own = self.feed.head().map_or(0, |head| head.seq);
@@ -309,7 +352,7 @@ impl FeedSync {
             self.feed.set_reached(context.now);
             context.keep(None, Some(self.feed.clone()), Vec::new());
         }
-        if !answered {
+        if !answered && !self.old {
             let message = "no gateway answered for the feed".to_owned();
             context.blame(None, Some(&self.id), "unreachable", message);
         }

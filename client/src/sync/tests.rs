@@ -300,9 +300,23 @@ fn an_old_answer_does_not_take_the_feed_back() {
         "the newer answer wins"
     );
     phone.sync(&[Some(&old), Some(&old)], 1);
-    assert_eq!((phone.head(), phone.rules()), (Some(9), vec!["old-answer"]));
-    assert!(phone.reached(), "a gateway did answer");
+    assert_eq!(
+        (phone.head(), phone.rules()),
+        (Some(9), vec!["old-answer", "old-answer"])
+    );
+    assert!(!phone.reached(), "no gateway is left");
     assert!(phone.kept.is_empty(), "not reached anew");
+    for random in 0..6 {
+        phone.sync(&[Some(&old), Some(&new)], random);
+        assert!(phone.reached(), "one of them is up to date");
+        let named = phone
+            .report
+            .errors
+            .iter()
+            .map(|problem| problem.gateway.as_deref());
+        assert_eq!(named.collect::<Vec<_>>(), [Some("https://g0")]);
+        assert_eq!(phone.rules(), ["old-answer"]);
+    }
 }
 
 #[test]

@@ -14,6 +14,7 @@ use crate::observations::expired;
 use crate::serial;
 
 mod branches;
+mod missing;
 
 /// A feed that is followed: its batches of the retention, on its main branch and beside it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -30,6 +31,23 @@ pub struct Feed {
     forks: Vec<Fork>,
     anchored_at: Option<u64>,
     reached_at: Option<u64>,
+    #[serde(default)]
+    seen: Option<Seen>,
+}
+
+/// A batch that is vouched for, and that was not reached yet.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Seen {
+    /// Its epoch.
+    pub epoch: u64,
+    /// Its number.
+    pub seq: u64,
+    /// Which batch it is.
+    #[serde(with = "serial::object")]
+    pub id: ObjectId,
+    /// When it was published, in seconds of UTC.
+    pub at: u64,
 }
 
 /// A batch that was believed and processed.
@@ -78,10 +96,17 @@ pub enum Body {
         /// The number of the first observation that it was not tested against.
         tested: u64,
     },
+    /// It was kept, and its block is gone or damaged. The next sync fetches it again.
+    Lost {
+        /// The body's block.
+        #[serde(with = "serial::text")]
+        cid: Cid,
+        /// The number of the first observation that it was not tested against.
+        tested: u64,
+    },
     /// Past the retention when it came; nothing can match it any more.
     Past,
-    /// The provider published a body that breaks a rule, or the kept one was lost. What it says is
-    /// not known.
+    /// The provider published a body that breaks a rule. What it says is not known.
     Broken,
     /// Of a kind, scheme or fold that this version does not read.
     Unread,
@@ -140,6 +165,7 @@ impl Feed {
             forks: Vec::new(),
             anchored_at: None,
             reached_at: None,
+            seen: None,
         }
     }
 
@@ -166,8 +192,16 @@ impl Feed {
         &self.batches
     }
 
+    pub(crate) fn parts(&self) -> impl Iterator<Item = &KnownPart> {
+        self.batches.iter().flat_map(|known| &known.parts)
+    }
+
     pub(crate) fn parts_mut(&mut self) -> impl Iterator<Item = &mut KnownPart> {
         self.batches.iter_mut().flat_map(|known| &mut known.parts)
+    }
+
+    pub(crate) fn batches_mut(&mut self) -> impl Iterator<Item = &mut KnownBatch> {
+        self.batches.iter_mut()
     }
 
     /// Takes over from an older state of the same feed how far each body was tested.
@@ -177,13 +211,15 @@ impl Feed {
             .iter()
             .flat_map(|known| &known.parts)
             .filter_map(|part| match part.body {
-                Body::Kept { cid, tested } => Some(((cid, part.from, part.to), tested)),
+                Body::Kept { cid, tested } | Body::Lost { cid, tested } => {
+                    Some(((cid, part.from, part.to), tested))
+                }
                 Body::Past | Body::Broken | Body::Unread => None,
             });
         let known: BTreeMap<_, u64> = kept.collect();
         for part in self.parts_mut() {
             let (from, to) = (part.from, part.to);
-            if let Body::Kept { cid, tested } = &mut part.body {
+            if let Body::Kept { cid, tested } | Body::Lost { cid, tested } = &mut part.body {
                 *tested = known
                     .get(&(*cid, from, to))
                     .copied()
@@ -301,6 +337,7 @@ impl Feed {
             .retain(|known| Some(known.id) == head || !expired(known.published_at, now));
         self.gaps.retain(|gap| !expired(gap.at, now));
         self.forks.retain(|fork| !expired(fork.at, now));
+        self.seen = self.unreached().filter(|seen| !expired(seen.at, now));
     }
 
     fn main_at(&self, seq: u64) -> Option<&KnownBatch> {

@@ -8,7 +8,7 @@ use bellwether_formats::signed::Signed;
 
 use super::super::read::{Contents, MAX_CAR_BYTES};
 use super::super::{Answer, Context, parts};
-use super::{FeedSync, MAX_PAGES, MAX_POOL_BYTES, MAX_READY_BYTES, MAX_WAITING, Stage};
+use super::{FeedSync, MAX_PAGES, MAX_POOL_BYTES, MAX_WAITING, Stage};
 use crate::trust::{self, Place};
 
 impl FeedSync {
@@ -159,10 +159,7 @@ impl FeedSync {
         }
         self.ready.extend(parts::envelope(batch));
         self.apply_anchor(context);
-        let ready: usize = self.ready.iter().map(|block| block.bytes().len()).sum();
-        if ready > MAX_READY_BYTES {
-            self.flush(context);
-        }
+        self.flush_much(context);
     }
 
     /// A branch of which the root is not known: asks once for all that the gateway keeps.

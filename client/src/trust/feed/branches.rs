@@ -46,6 +46,7 @@ impl Feed {
             return false;
         }
         self.forks.clear();
+        self.seen = None;
         self.anchored_at = Some(now);
         self.untest();
         true
@@ -103,7 +104,7 @@ impl Feed {
     /// Has every body tested again: what was found on a branch that is gone must not count.
     fn untest(&mut self) {
         for part in self.parts_mut() {
-            if let Body::Kept { tested, .. } = &mut part.body {
+            if let Body::Kept { tested, .. } | Body::Lost { tested, .. } = &mut part.body {
                 *tested = 0;
             }
         }

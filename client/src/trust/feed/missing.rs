@@ -1,0 +1,75 @@
+//! What is known to be missing: bodies that were lost, and batches that were not reached.
+
+use std::collections::BTreeSet;
+
+use bellwether_formats::batch::Batch;
+use bellwether_formats::cid::Cid;
+use bellwether_formats::signed::Signed;
+
+use super::{Body, Feed, KnownPart, Seen};
+use crate::observations::expired;
+
+impl Feed {
+    /// Bodies that were kept and are lost, and that something may still match.
+    pub(crate) fn lost(&self, now: u64) -> BTreeSet<Cid> {
+        let lost = |part: &KnownPart| match part.body {
+            Body::Lost { cid, .. } if !expired(part.to, now) => Some(cid),
+            _ => None,
+        };
+        self.parts().filter_map(lost).collect()
+    }
+
+    /// Takes note that the blocks of kept bodies are gone or damaged; gives whether any was named.
+    pub(crate) fn lose(&mut self, blocks: &BTreeSet<Cid>) -> bool {
+        let mut any = false;
+        for part in self.parts_mut() {
+            if let Body::Kept { cid, tested } = part.body
+                && blocks.contains(&cid)
+            {
+                part.body = Body::Lost { cid, tested };
+                any = true;
+            }
+        }
+        any
+    }
+
+    /// A lost body is there again.
+    pub(crate) fn restore(&mut self, block: &Cid) {
+        for part in self.parts_mut() {
+            if let Body::Lost { cid, tested } = part.body
+                && cid == *block
+            {
+                part.body = Body::Kept { cid, tested };
+            }
+        }
+    }
+
+    /// The newest batch that is known to exist and was not reached.
+    pub fn unreached(&self) -> Option<Seen> {
+        self.seen.filter(|seen| self.is_unreached(seen))
+    }
+
+    /// Takes note that a batch exists which is vouched for; gives whether that is news.
+    pub(crate) fn see(&mut self, batch: &Signed<Batch>) -> bool {
+        let new = Seen {
+            epoch: batch.epoch,
+            seq: batch.seq,
+            id: batch.id(),
+            at: batch.published_at,
+        };
+        let older = self
+            .unreached()
+            .is_none_or(|seen| (seen.epoch, seen.seq) < (new.epoch, new.seq));
+        let news = older && self.is_unreached(&new);
+        if news {
+            self.seen = Some(new);
+        }
+        news
+    }
+
+    /// Neither known, nor from before what is known, nor inside a gap, which is told anyway.
+    fn is_unreached(&self, seen: &Seen) -> bool {
+        let beyond = self.head().is_none_or(|head| seen.seq > head.seq);
+        self.batch(seen.id).is_none() && (beyond || self.main_at(seen.seq).is_some())
+    }
+}
