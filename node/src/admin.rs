@@ -6,6 +6,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use bellwether_formats::batch::Batch;
 use bellwether_formats::descriptor::Descriptor;
 use bellwether_formats::id::{Level, ParseIdError, Zone};
 use bellwether_formats::signed::Signed;
@@ -256,23 +257,36 @@ pub fn code_key(dir: &Path) -> Result<CodeKey, AdminError> {
 
 /// What `publish` answers: what was published, and why a zone has nothing.
 pub fn published(closed: &Closed) -> Value {
-    let published = closed.batches.iter().map(|batch| {
-        json!({ "zone": batch.zone.as_str(), "seq": batch.seq, "cid": batch.cid().to_string() })
-    });
-    let mut answer = json!({ "published": published.collect::<Vec<Value>>() });
-    if let Some(error) = &closed.failed {
-        answer["failed"] = json!({ "error": error.to_string(), "hint": error.hint() });
+    let published: Vec<Value> = closed.batches.iter().map(batch).collect();
+    match failed(closed) {
+        Some(failed) => json!({ "published": published, "failed": failed }),
+        None => json!({ "published": published }),
     }
-    answer
 }
 
 /// What `descriptor renew` answers.
 pub fn renewed(descriptor: &Signed<Descriptor>, closed: &Closed) -> Value {
-    let mut answer = published(closed);
-    answer["epoch"] = descriptor.epoch.into();
-    answer["cid"] = descriptor.cid().to_string().into();
-    answer["expires_at"] = time(descriptor.expires_at).into();
-    answer
+    let published: Vec<Value> = closed.batches.iter().map(batch).collect();
+    let (cid, expires_at) = (descriptor.cid().to_string(), time(descriptor.expires_at));
+    let epoch = descriptor.epoch;
+    match failed(closed) {
+        Some(failed) => json!({
+            "epoch": epoch, "cid": cid, "expires_at": expires_at, "published": published,
+            "failed": failed,
+        }),
+        None => json!({
+            "epoch": epoch, "cid": cid, "expires_at": expires_at, "published": published,
+        }),
+    }
+}
+
+fn batch(batch: &Signed<Batch>) -> Value {
+    json!({ "zone": batch.zone.as_str(), "seq": batch.seq, "cid": batch.cid().to_string() })
+}
+
+fn failed(closed: &Closed) -> Option<Value> {
+    let error = closed.failed.as_ref()?;
+    Some(json!({ "error": error.to_string(), "hint": error.hint() }))
 }
 
 /// The envelope in a request.
