@@ -58,9 +58,12 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, CliError> {
     let outcome = play(folder.path(), &runtime, &mut story);
     let right = match outcome {
         Ok(mut nodes) => {
-            story.end(None)?;
             if args.keep {
                 nodes.keep(folder.path(), &runtime, &mut story)?;
+            }
+            story.end(None)?;
+            if args.keep {
+                runtime.block_on(tokio::signal::ctrl_c())?;
             }
             nodes.stop(&runtime);
             true

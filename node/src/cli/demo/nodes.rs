@@ -88,7 +88,7 @@ impl Nodes {
             .collect()
     }
 
-    /// Starts the provider again and waits for Ctrl-C.
+    /// Starts the provider again and says where everything is.
     pub(super) fn keep(
         &mut self,
         folder: &Path,
@@ -108,7 +108,6 @@ impl Nodes {
             &format!("It runs until you press Ctrl-C:\n{shown}"),
             addresses,
         )?;
-        runtime.block_on(tokio::signal::ctrl_c())?;
         Ok(())
     }
 
