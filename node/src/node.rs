@@ -57,6 +57,9 @@ const MAX_COMMANDS: usize = 8;
 /// signs. The signer's own memory is the first fence; this is the second.
 const FENCE_PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long after the first answer what it leads to is waited for.
+const FENCE_SETTLES: Duration = Duration::from_secs(1);
+
 /// Tries for a store that is open elsewhere: 3 s in all.
 const STORE_TRIES: u32 = 30;
 
@@ -306,7 +309,11 @@ fn start_publisher(
         if !alone {
             // Whoever answers first, or nobody: a provider without its relays still publishes.
             let answered = asked.wait_for(|status| status.stats.heads_answered > 0);
-            let _ = tokio::time::timeout(FENCE_PATIENCE, answered).await;
+            let answered = tokio::time::timeout(FENCE_PATIENCE, answered).await.is_ok();
+            if answered {
+                // A head under a newer descriptor counts once that has been fetched too.
+                tokio::time::sleep(FENCE_SETTLES).await;
+            }
         }
         publisher::run(publisher, inbox, accepted, fence, published, stop).await
     });

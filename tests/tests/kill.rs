@@ -19,6 +19,7 @@ use bellwether_client::device::{Device, post::Intake};
 use bellwether_formats::cid::Cid;
 use bellwether_formats::scheme::cx::Generator;
 use bellwether_node::admin::{Request, socket};
+use bellwether_node::store::Store;
 use bellwether_tests::feed::Feed;
 use bellwether_tests::random::Random;
 use bellwether_tests::{Provider, Running, World, eventually};
@@ -371,4 +372,14 @@ fn a_provider_behind_its_relays_signs_nothing_twice() {
     assert!(kept.contains(&newest), "{kept:?}");
     let status = relay.verb(&["status", "--json"]).ok().json().remove(0);
     assert_eq!(status["feeds"][0]["forked"], false, "{status}");
+    // What it signed since stands on what the relay had, in its own store too.
+    let store = Store::open(&dir.join("store.redb")).unwrap();
+    let feed = store.heads().unwrap().remove(0).feed;
+    let own = store.rows_after(&feed, 0, 100).unwrap();
+    let own: Vec<String> = own
+        .iter()
+        .map(|row| row.cid().unwrap().to_string())
+        .collect();
+    let shared = kept.len().min(own.len());
+    assert_eq!(own[..shared], kept[..shared], "nothing was signed twice");
 }
