@@ -126,7 +126,7 @@ impl Client {
         let mut sync = self.begin_sync()?;
         loop {
             match sync.poll() {
-                Step::Fetch(request) => sync.answer(http.get(&request)),
+                Step::Fetch(request) => sync.answer(http.ask(&request)),
                 Step::Keep(keep) => self.keep(*keep)?,
                 Step::Done => break,
             }

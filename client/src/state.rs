@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::StateError;
 use crate::matcher::Hit;
 use crate::observations::Observations;
+use crate::policy::Policy;
 use crate::serial;
 use crate::trust::{Body, Feed};
 
@@ -46,6 +47,9 @@ pub(crate) struct State {
     pub(crate) followed: Vec<Followed>,
     pub(crate) observations: Observations,
     pub(crate) hits: BTreeSet<Hit>,
+    /// How hits in filters are confirmed.
+    #[serde(default)]
+    pub(crate) policy: Policy,
 }
 
 /// A provider whose feeds are followed.
@@ -84,6 +88,7 @@ impl Default for State {
             followed: Vec::new(),
             observations: Observations::default(),
             hits: BTreeSet::new(),
+            policy: Policy::default(),
         }
     }
 }

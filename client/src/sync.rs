@@ -26,8 +26,8 @@ mod read;
 /// single one could show everybody a story of its own. Source: spec §1.4, §11.2.
 const WITNESSES: usize = 2;
 
-/// Something to ask a gateway for: an HTTP GET without cookies, cache or redirects, with the same
-/// headers for every installation.
+/// Something to ask a gateway for: an HTTP GET, or a POST where there is something to send, without
+/// cookies, cache or redirects, with the same headers for every installation.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Request {
     /// Whom to ask.
@@ -38,6 +38,8 @@ pub struct Request {
     pub max_bytes: usize,
     /// The value of `If-None-Match`, if that header is to be sent.
     pub validator: Option<String>,
+    /// What to POST, as `application/octet-stream`; a GET without.
+    pub body: Option<Vec<u8>>,
 }
 
 impl Request {

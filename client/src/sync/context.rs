@@ -96,6 +96,7 @@ impl Context {
                 path,
                 max_bytes,
                 validator,
+                body: None,
             }));
         }
     }
