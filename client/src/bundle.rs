@@ -55,7 +55,11 @@ pub(crate) fn export(state: &State, block: impl Fn(&Cid) -> Option<Block>) -> Ca
             car.blocks.push(envelope);
             let bodies = batch.parts.iter().filter_map(|part| match &part.body {
                 Body::Kept { cid, .. } => block(cid),
-                Body::Lost { .. } | Body::Past | Body::Broken | Body::Unread => None,
+                Body::Lost { .. }
+                | Body::Past
+                | Body::Broken
+                | Body::Sealed(_)
+                | Body::Unread => None,
             });
             car.blocks.extend(bodies);
         }
@@ -268,6 +272,7 @@ impl Offer {
             descriptor: Some(self.descriptor),
             feed: Some(self.feed),
             blocks: self.blocks,
+            look: None,
         }
     }
 }

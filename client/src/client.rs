@@ -13,6 +13,7 @@ use crate::answers::{Alerts, Doubt};
 use crate::error::ClientError;
 use crate::http::Http;
 use crate::matcher::Match;
+use crate::policy::Policy;
 use crate::observations::{Observation, Recorded, expired};
 use crate::state::{Followed, Pin, State, Store};
 use crate::status::FeedStatus;
@@ -44,10 +45,12 @@ pub struct Synced {
     pub header_bytes: u64,
     /// Requests sent.
     pub requests: u64,
-    /// Filters fetched. None yet: sealed parts are the next version's.
-    pub filters: u64,
-    /// Filter hits. None yet.
+    /// Filter hits that are possible and not confirmed, after the sync. Nothing to tell a user.
     pub candidates: u64,
+    /// Halves of queries sent to relays.
+    pub pir_queries: u64,
+    /// Chunks of sealed parts received and verified.
+    pub chunks: u64,
     /// Matches known now.
     pub matches: u64,
     /// What happened, feed by feed.
@@ -138,7 +141,6 @@ impl Client {
             bytes_down: traffic.body_bytes,
             header_bytes: traffic.header_bytes,
             requests: traffic.requests,
-            filters: 0,
             candidates: 0,
             matches: u64::try_from(matches.len()).unwrap_or(u64::MAX),
             report: sync.report().clone(),
@@ -225,12 +227,33 @@ impl Client {
     pub fn status(&self) -> Vec<FeedStatus> {
         let now = time::now();
         let earliest = self.state.observations.earliest();
-        let of = |followed: &Followed, feed| FeedStatus::of(followed, feed, earliest, now);
+        let policy = self.state.policy;
+        let of = |followed: &Followed, feed| FeedStatus::of(followed, feed, policy, earliest, now);
         self.state
             .followed
             .iter()
             .flat_map(|followed| followed.feeds.iter().map(move |feed| of(followed, feed)))
             .collect()
+    }
+
+    /// How hits in filters are confirmed.
+    pub const fn policy(&self) -> Policy {
+        self.state.policy
+    }
+
+    /// Sets how hits in filters are confirmed, from now on. A look that was drawn stays as drawn.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::State`].
+    pub fn set_policy(&mut self, policy: Policy) -> Result<(), ClientError> {
+        if self.state.policy != policy {
+            let mut state = self.state.clone();
+            state.policy = policy;
+            self.store.save(&state)?;
+            self.state = state;
+        }
+        Ok(())
     }
 
     /// How many observations are kept.
@@ -291,8 +314,9 @@ impl Client {
         }
         self.state = state;
         let earliest = self.state.observations.earliest();
+        let policy = self.state.policy;
         let of = |followed: &Followed, feed: &Feed| {
-            answers::doubts(feed, followed.descriptor.as_ref(), earliest, now)
+            answers::doubts(feed, followed.descriptor.as_ref(), policy, earliest, now)
         };
         let doubts: Vec<Doubt> = self
             .state

@@ -26,6 +26,7 @@ use crate::error::StateError;
 use crate::matcher::Hit;
 use crate::observations::Observations;
 use crate::policy::Policy;
+use crate::sealed::Stage;
 use crate::serial;
 use crate::trust::{Body, Feed};
 
@@ -102,9 +103,16 @@ impl State {
             .flat_map(|followed| &followed.feeds)
             .flat_map(Feed::batches);
         batches.flat_map(|batch| {
-            let bodies = batch.parts.iter().filter_map(|part| match &part.body {
-                Body::Kept { cid, .. } => Some(*cid),
-                Body::Lost { .. } | Body::Past | Body::Broken | Body::Unread => None,
+            let bodies = batch.parts.iter().flat_map(|part| match &part.body {
+                Body::Kept { cid, .. } => vec![*cid],
+                Body::Sealed(sealed) if sealed.stage == Stage::Held => {
+                    vec![sealed.filter, sealed.index]
+                }
+                Body::Lost { .. }
+                | Body::Past
+                | Body::Broken
+                | Body::Sealed(_)
+                | Body::Unread => Vec::new(),
             });
             bodies.chain([batch.cid])
         })
