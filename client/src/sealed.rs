@@ -21,6 +21,7 @@ use crate::serial;
 
 mod look;
 
+use look::Look;
 pub(crate) use look::{Kind, Which};
 
 /// Fewest bits of a fingerprint in a filter that a client uses. With fewer, candidates by chance
