@@ -84,7 +84,8 @@ impl Http {
         let mut response = match &request.body {
             Some(body) => {
                 let call = self.agent.post(request.url());
-                call.content_type("application/octet-stream").send(body.as_slice())?
+                call.content_type("application/octet-stream")
+                    .send(body.as_slice())?
             }
             None => {
                 let mut call = self.agent.get(request.url());

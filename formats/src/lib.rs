@@ -23,10 +23,13 @@ pub mod chain;
 pub mod cid;
 pub mod descriptor;
 pub mod error;
+pub mod filter;
 pub mod id;
 #[cfg(feature = "inspect")]
 pub mod inspect;
 pub mod limit;
+pub mod pir;
 pub mod scheme;
+pub mod sealed;
 pub mod share;
 pub mod signed;
