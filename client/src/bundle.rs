@@ -15,7 +15,7 @@ use bellwether_formats::signed::{OpenError, Signed};
 use crate::error::ClientError;
 use crate::state::{Followed, State};
 use crate::sync::{Keep, parts};
-use crate::trust::{self, Body, Feed, Place};
+use crate::trust::{self, Feed, Place};
 
 /// Largest bundle, in bytes (256 MiB). Source: spec §11.6.
 pub const MAX_BUNDLE_BYTES: usize = 256 * 1024 * 1024;
@@ -53,15 +53,8 @@ pub(crate) fn export(state: &State, block: impl Fn(&Cid) -> Option<Block>) -> Ca
             };
             car.roots.push(batch.cid);
             car.blocks.push(envelope);
-            let bodies = batch.parts.iter().filter_map(|part| match &part.body {
-                Body::Kept { cid, .. } => block(cid),
-                Body::Lost { .. }
-                | Body::Past
-                | Body::Broken
-                | Body::Sealed(_)
-                | Body::Unread => None,
-            });
-            car.blocks.extend(bodies);
+            let bodies = batch.parts.iter().flat_map(|part| part.body.blocks());
+            car.blocks.extend(bodies.filter_map(|cid| block(&cid)));
         }
     }
     car.roots.drain(..car.roots.len().saturating_sub(MAX_ROOTS));

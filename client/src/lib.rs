@@ -37,4 +37,4 @@ pub mod trust;
 #[path = "../tests/fixture/mod.rs"]
 mod fixture;
 
-pub use client::{Client, Synced};
+pub use client::{Candidate, Client, Synced};

@@ -279,7 +279,7 @@ const fn expansion(scheme: Scheme) -> Option<(Generator, Family)> {
     }
 }
 
-mod sealed;
+pub(crate) mod sealed;
 
 #[cfg(test)]
 mod tests;

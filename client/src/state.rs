@@ -26,9 +26,8 @@ use crate::error::StateError;
 use crate::matcher::Hit;
 use crate::observations::Observations;
 use crate::policy::Policy;
-use crate::sealed::Stage;
 use crate::serial;
-use crate::trust::{Body, Feed};
+use crate::trust::Feed;
 
 /// Version of the state file that this code reads and writes.
 const FORMAT: u32 = 1;
@@ -103,17 +102,7 @@ impl State {
             .flat_map(|followed| &followed.feeds)
             .flat_map(Feed::batches);
         batches.flat_map(|batch| {
-            let bodies = batch.parts.iter().flat_map(|part| match &part.body {
-                Body::Kept { cid, .. } => vec![*cid],
-                Body::Sealed(sealed) if sealed.stage == Stage::Held => {
-                    vec![sealed.filter, sealed.index]
-                }
-                Body::Lost { .. }
-                | Body::Past
-                | Body::Broken
-                | Body::Sealed(_)
-                | Body::Unread => Vec::new(),
-            });
+            let bodies = batch.parts.iter().flat_map(|part| part.body.blocks());
             bodies.chain([batch.cid])
         })
     }

@@ -127,6 +127,16 @@ impl SealedPart {
         looks.filter_map(|which| Some((which, self.look(which)?.open.as_ref()?)))
     }
 
+    /// Whether something of it is to be looked at at `now`, once it is held.
+    pub(crate) fn is_unsettled(&self, now: u64) -> bool {
+        let unsettled = |which| match self.look(which) {
+            Some(look) => look.open.is_some(),
+            None => self.is_due(which, now),
+        };
+        matches!(self.stage, Stage::Wanted | Stage::Held)
+            && Which::BOTH.into_iter().any(unsettled)
+    }
+
     /// Whether a look was drawn, and what it asked for is there.
     pub(crate) fn is_done(&self, which: Which) -> bool {
         self.look(which).is_some_and(|look| look.open.is_none())

@@ -11,7 +11,7 @@ use bellwether_formats::signed::Signed;
 use serde::{Deserialize, Serialize};
 
 use crate::observations::expired;
-use crate::sealed::SealedPart;
+use crate::sealed::{SealedPart, Stage};
 use crate::serial;
 
 mod branches;
@@ -395,6 +395,22 @@ impl KnownBatch {
             published_at: self.published_at,
             next_by: self.next_by,
         }
+    }
+}
+
+impl Body {
+    /// The blocks that are kept of it.
+    pub(crate) fn blocks(&self) -> impl Iterator<Item = Cid> + use<> {
+        let blocks = match self {
+            Self::Kept { cid, .. } => [Some(*cid), None],
+            Self::Sealed(sealed) if sealed.stage == Stage::Held => {
+                [Some(sealed.filter), Some(sealed.index)]
+            }
+            Self::Lost { .. } | Self::Past | Self::Broken | Self::Sealed(_) | Self::Unread => {
+                [None, None]
+            }
+        };
+        blocks.into_iter().flatten()
     }
 }
 

@@ -236,6 +236,12 @@ impl Feed {
             .count()
     }
 
+    /// What filters call possible and no look confirmed.
+    pub(crate) fn possible(&self) -> impl Iterator<Item = &Observation> {
+        let held = self.sealed().filter(|sealed| sealed.stage == Stage::Held);
+        held.flat_map(SealedPart::unconfirmed)
+    }
+
     /// The sealed parts that are looked at and that something may still match.
     pub(crate) fn live(&self, now: u64) -> impl Iterator<Item = &SealedPart> {
         self.batches
