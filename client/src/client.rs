@@ -13,12 +13,12 @@ use crate::answers::{Alerts, Doubt};
 use crate::error::ClientError;
 use crate::http::Http;
 use crate::matcher::Match;
-use crate::policy::Policy;
 use crate::observations::{Observation, Recorded, expired};
+use crate::policy::Policy;
 use crate::state::{Followed, Pin, State, Store};
 use crate::status::FeedStatus;
 use crate::sync::{Keep, Problem, Report, Step, Sync};
-use crate::trust::{Body, Feed};
+use crate::trust::Feed;
 use crate::{answers, matcher, policy, time};
 
 mod bundles;
@@ -206,6 +206,9 @@ impl Client {
         self.store.put(&keep.blocks)?;
         if let Some(record) = &keep.look {
             self.troubles.extend(looks::apply(followed, record));
+            if state.policy == Policy::WholeBody {
+                looks::keep_whole(followed, record, &mut state.whole, &self.store)?;
+            }
         }
         if keep.descriptor.is_some() {
             followed.descriptor = keep.descriptor;
@@ -431,6 +434,7 @@ fn expire(state: &mut State, now: u64) {
         .iter_mut()
         .flat_map(|followed| &mut followed.feeds);
     feeds.for_each(|feed| feed.expire(now));
+    looks::forget(state);
 }
 
 #[cfg(test)]

@@ -10,10 +10,6 @@
 pub mod answers;
 pub mod bundle;
 mod client;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the sync that calls it is next to come")
-)]
 mod confirm;
 pub mod device;
 pub mod error;
@@ -21,10 +17,6 @@ pub mod http;
 pub mod matcher;
 pub mod observations;
 pub mod policy;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the sync that calls it is next to come")
-)]
 pub mod sealed;
 mod serial;
 pub mod state;

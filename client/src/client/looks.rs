@@ -1,19 +1,25 @@
 //! Looks at sealed parts: drawn, persisted, asked for, and what came of them. Source: spec §11.7.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bellwether_formats::batch::Batch;
+use bellwether_formats::cid::{Block, Cid, Codec};
 use bellwether_formats::id::FeedId;
 use bellwether_formats::sealed::{Index, Shape};
 use bellwether_formats::signed::Signed;
 
 use super::Client;
-use crate::confirm::{Confirm, Key, Operators, Record, Task};
+use crate::confirm::{Confirm, Key, Operators, Record, Task, What};
 use crate::error::ClientError;
 use crate::observations::Observation;
-use crate::state::{Followed, State, Store};
+use crate::sealed::Stage;
+use crate::state::{Followed, State, Store, WholeBody};
 use crate::sync::{Listing, Problem, Sync, parts};
 use crate::trust::{Body, Feed, KnownBatch};
+
+/// Most bytes of whole bodies kept for bundles (64 MiB): ten of the largest parts.
+const MAX_WHOLE_BYTES: usize = 64 * 1024 * 1024;
 
 /// What may be: observations that a filter calls possible, and that no look confirmed. Nothing to
 /// tell a user; most of it is chance.
@@ -150,6 +156,52 @@ pub(super) fn apply(followed: &mut Followed, record: &Record) -> Vec<Problem> {
         }));
     }
     problems
+}
+
+/// Keeps a body that was fetched whole, within bounds: for bundles.
+pub(super) fn keep_whole(
+    followed: &Followed,
+    record: &Record,
+    kept: &mut Vec<WholeBody>,
+    store: &Store,
+) -> Result<(), ClientError> {
+    let What::Verified(chunks) = &record.what else {
+        return Ok(());
+    };
+    let part = followed
+        .feeds
+        .iter()
+        .find_map(|feed| feed.batch(record.key.batch)?.parts.get(record.key.part));
+    let Some(Body::Sealed(sealed)) = part.map(|part| &part.body) else {
+        return Ok(());
+    };
+    let is_whole = sealed.shape().is_ok_and(|shape| shape.chunks() == chunks.len());
+    let is_kept = kept.iter().any(|whole| whole.index == sealed.index);
+    if !is_whole || is_kept {
+        return Ok(());
+    }
+    let mut in_order: Vec<&(usize, Vec<u8>)> = chunks.iter().collect();
+    in_order.sort_by_key(|(number, _)| *number);
+    let blocks = in_order
+        .into_iter()
+        .filter_map(|(_, bytes)| Block::of(Codec::Raw, bytes.clone()).ok());
+    let blocks: Vec<Block> = blocks.collect();
+    store.put(&blocks)?;
+    kept.push(WholeBody::of(sealed.index, &blocks));
+    while kept.iter().map(|whole| whole.bytes).sum::<usize>() > MAX_WHOLE_BYTES {
+        kept.remove(0);
+    }
+    Ok(())
+}
+
+/// Drops whole bodies of parts that are not kept any more.
+pub(super) fn forget(state: &mut State) {
+    let feeds = state.followed.iter().flat_map(|followed| &followed.feeds);
+    let held = feeds
+        .flat_map(Feed::sealed)
+        .filter(|sealed| sealed.stage == Stage::Held);
+    let held: BTreeSet<Cid> = held.map(|sealed| sealed.index).collect();
+    state.whole.retain(|whole| held.contains(&whole.index));
 }
 
 /// Reads the parts that the version before this one took in and could not read.

@@ -62,15 +62,19 @@ pub(crate) fn resolve(feed: &Feed) -> Vec<Match> {
                 seen.insert((observation.at, observation));
             }
         }
-        matches.extend(found.into_iter().map(|((scheme, level, grade), seen)| Match {
-            feed: feed.id(),
-            scheme: bellwether_formats::id::Scheme(scheme),
-            level,
-            grade,
-            batch: batch.cid,
-            disputed,
-            observations: seen.into_iter().map(|(_, seen)| seen).collect(),
-        }));
+        matches.extend(
+            found
+                .into_iter()
+                .map(|((scheme, level, grade), seen)| Match {
+                    feed: feed.id(),
+                    scheme: bellwether_formats::id::Scheme(scheme),
+                    level,
+                    grade,
+                    batch: batch.cid,
+                    disputed,
+                    observations: seen.into_iter().map(|(_, seen)| seen).collect(),
+                }),
+        );
     }
     matches
 }

@@ -133,8 +133,7 @@ impl SealedPart {
             Some(look) => look.open.is_some(),
             None => self.is_due(which, now),
         };
-        matches!(self.stage, Stage::Wanted | Stage::Held)
-            && Which::BOTH.into_iter().any(unsettled)
+        matches!(self.stage, Stage::Wanted | Stage::Held) && Which::BOTH.into_iter().any(unsettled)
     }
 
     /// Whether a look was drawn, and what it asked for is there.
@@ -222,6 +221,21 @@ impl SealedPart {
                     look.open = None;
                 }
             }
+        }
+        troubles
+    }
+
+    /// Takes a whole body that came unasked, as in a bundle, with the numbers of its chunks; it was
+    /// tested before. That is as good as every look that is open, and as the first one.
+    pub(crate) fn take_whole(&mut self, chunks: Vec<(usize, Vec<u8>)>, now: u64) -> Vec<Trouble> {
+        let troubles = self.apply(Which::First, &What::Verified(chunks));
+        let seen = Look {
+            drawn_at: now,
+            open: None,
+        };
+        self.first.get_or_insert(seen);
+        if let Some(second) = &mut self.second {
+            second.open = None;
         }
         troubles
     }

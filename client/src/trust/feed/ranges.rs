@@ -1,5 +1,5 @@
 //! Which of a feed's batches with sealed parts are processed: a batch or the fold that repeats it,
-//! and of both the newest version. Pure. Source: spec §5.6.
+//! and of both the newest version. Pure. Source: spec §11.2.
 //!
 //! The choice is a function of what was published and of what was chosen before, never of an
 //! observation: everybody who was online at the same times fetches the same.

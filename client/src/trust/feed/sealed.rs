@@ -1,4 +1,4 @@
-//! Which sealed parts of a feed are looked at, and what of them is there. Source: spec §5.6, §11.7.
+//! Which sealed parts of a feed are looked at, and what of them is there. Source: spec §11.2, §11.7.
 
 use std::collections::BTreeMap;
 
@@ -32,10 +32,12 @@ impl KnownBatch {
     }
 
     pub(crate) fn sealed_mut(&mut self) -> impl Iterator<Item = &mut SealedPart> {
-        self.parts.iter_mut().filter_map(|part| match &mut part.body {
-            Body::Sealed(sealed) => Some(sealed.as_mut()),
-            _ => None,
-        })
+        self.parts
+            .iter_mut()
+            .filter_map(|part| match &mut part.body {
+                Body::Sealed(sealed) => Some(sealed.as_mut()),
+                _ => None,
+            })
     }
 
     /// Whether it takes the place of what it has another version of: all of it is there.
@@ -130,7 +132,10 @@ impl Feed {
                         && matches!(sealed.stage, Stage::Held | Stage::Wanted)
                 });
             for sealed in replaced {
-                shown.entry(sealed.scheme).or_default().extend(sealed.shown());
+                shown
+                    .entry(sealed.scheme)
+                    .or_default()
+                    .extend(sealed.shown());
                 sealed.stage = Stage::Replaced;
                 found = true;
             }
