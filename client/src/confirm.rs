@@ -244,14 +244,17 @@ impl Context {
     }
 
     fn blame(&mut self, gateway: Option<&Gateway>, rule: &'static str, message: String) {
-        if let Some((key, _)) = &self.about {
-            self.totals.errors.push(Problem {
-                gateway: gateway.map(|gateway| gateway.url.clone()),
-                provider: key.provider.to_string(),
-                zone: Some(key.zone.to_string()),
-                rule,
-                message,
-            });
+        let Some((key, _)) = &self.about else { return };
+        let problem = Problem {
+            gateway: gateway.map(|gateway| gateway.url.clone()),
+            provider: key.provider.to_string(),
+            zone: Some(key.zone.to_string()),
+            rule,
+            message,
+        };
+        // The same may be wrong with every part of a feed; once is enough.
+        if !self.totals.errors.contains(&problem) {
+            self.totals.errors.push(problem);
         }
     }
 

@@ -131,7 +131,7 @@ impl SealedPart {
             filter: part.filter.cid,
             filter_bytes: part.filter.size,
             index: part.index,
-            range: batch.covers.unwrap_or((batch.seq, batch.seq)),
+            range: batch.range(),
             stage: if sound { Stage::Wanted } else { Stage::Broken },
             tested: 0,
             candidates: Vec::new(),
@@ -337,5 +337,7 @@ fn siblings(batch: &Batch, scheme: Scheme) -> Vec<(usize, &batch::SealedPart)> {
         .collect()
 }
 
+#[cfg(test)]
+pub(crate) mod fixture;
 #[cfg(test)]
 mod tests;

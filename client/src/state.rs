@@ -74,7 +74,10 @@ impl WholeBody {
     pub(crate) fn of(index: Cid, chunks: &[Block]) -> Self {
         Self {
             index,
-            chunks: chunks.iter().flat_map(|chunk| chunk.cid().to_bytes()).collect(),
+            chunks: chunks
+                .iter()
+                .flat_map(|chunk| chunk.cid().to_bytes())
+                .collect(),
             bytes: chunks.iter().map(|chunk| chunk.bytes().len()).sum(),
         }
     }
@@ -136,11 +139,12 @@ impl State {
             .iter()
             .flat_map(|followed| &followed.feeds)
             .flat_map(Feed::batches);
-        batches.flat_map(|batch| {
-            let bodies = batch.parts.iter().flat_map(|part| part.body.blocks());
-            bodies.chain([batch.cid])
-        })
-        .chain(self.whole.iter().flat_map(WholeBody::chunks))
+        batches
+            .flat_map(|batch| {
+                let bodies = batch.parts.iter().flat_map(|part| part.body.blocks());
+                bodies.chain([batch.cid])
+            })
+            .chain(self.whole.iter().flat_map(WholeBody::chunks))
     }
 }
 

@@ -194,7 +194,9 @@ fn a_sealed_part_is_confirmed_by_two_relays() {
     );
     for server in &servers {
         let asked = server.asked.lock().unwrap();
-        let queries = asked.iter().filter(|head| head.starts_with("POST /v1/pir/"));
+        let queries = asked
+            .iter()
+            .filter(|head| head.starts_with("POST /v1/pir/"));
         assert_eq!(queries.count(), 1);
     }
     let found = phone.run("alerts", &["--json"]).exits(1).json();
@@ -202,7 +204,10 @@ fn a_sealed_part_is_confirmed_by_two_relays() {
 
     let status = || phone.run("status", &["--json"]).ok().json().remove(0);
     assert_eq!(status()["policy"], "private");
-    assert_eq!((&status()["operators"], &status()["filters"]), (&2.into(), &1.into()));
+    assert_eq!(
+        (&status()["operators"], &status()["filters"]),
+        (&2.into(), &1.into())
+    );
     assert!(status()["leaks"].to_string().contains("no single relay"));
     let text = phone.run("sync", &["--policy", "lean"]).ok().out;
     assert!(text.contains("1 matches known"), "{text}");

@@ -175,7 +175,9 @@ pub(super) fn keep_whole(
     let Some(Body::Sealed(sealed)) = part.map(|part| &part.body) else {
         return Ok(());
     };
-    let is_whole = sealed.shape().is_ok_and(|shape| shape.chunks() == chunks.len());
+    let is_whole = sealed
+        .shape()
+        .is_ok_and(|shape| shape.chunks() == chunks.len());
     let is_kept = kept.iter().any(|whole| whole.index == sealed.index);
     if !is_whole || is_kept {
         return Ok(());

@@ -113,7 +113,7 @@ impl Look {
 
 impl SealedPart {
     /// A look, if it was drawn.
-    const fn look(&self, which: Which) -> Option<&Look> {
+    pub(super) const fn look(&self, which: Which) -> Option<&Look> {
         match which {
             Which::First => self.first.as_ref(),
             Which::Second => self.second.as_ref(),

@@ -297,9 +297,9 @@ fn a_hit_alone_is_no_alert() {
     let masks = |halves: &[(String, String, Vec<u8>)]| -> BTreeSet<Vec<u8>> {
         halves.iter().map(|half| half.2.clone()).collect()
     };
-    assert_eq!(
-        masks(&drawn),
-        masks(&phone.halves()),
+    let (before, after) = (masks(&drawn), masks(&phone.halves()));
+    assert!(
+        !before.is_empty() && before.is_subset(&after),
         "asked for as it was drawn"
     );
     assert!(phone.client.candidates().is_empty());
@@ -545,15 +545,15 @@ fn a_filter_that_nobody_has_is_asked_for_again() {
         bodies: [].into(),
         ..mirror.clone()
     };
-    let mut phone = Phone::new(&world, 2);
+    let mut phone = Phone::new(&world, 3);
     phone.observe(7, now - 3600, now);
-    phone.sync(&[Some(&bare), Some(&bare)], now);
+    phone.sync(&[Some(&bare), Some(&bare), None], now);
     assert!(
         phone.report.feeds[0].reached,
         "the batch does not wait for it"
     );
     assert_eq!(phone.doubts(now), [Doubted::Unconfirmed { parts: 1 }]);
-    phone.sync(&[Some(&bare), Some(&mirror)], now);
+    phone.sync(&[Some(&bare), Some(&mirror), Some(&mirror)], now);
     assert_eq!(
         (phone.levels(now), phone.doubts(now)),
         (vec![Level::DIAGNOSED], vec![])
@@ -566,7 +566,7 @@ fn a_filter_that_nobody_has_is_asked_for_again() {
     assert_eq!(phone.levels(now), [Level::DIAGNOSED]);
     assert_eq!(phone.doubts(now), [Doubted::Unconfirmed { parts: 1 }]);
     let mut phone = phone.reopen();
-    phone.sync(&[Some(&mirror), Some(&mirror)], now + DAY_S);
+    phone.sync(&[None, Some(&mirror), Some(&mirror)], now + DAY_S);
     assert_eq!((phone.report.filters, phone.doubts(now)), (1, vec![]));
     assert_eq!(times(&phone.alerts(now)), [now - 3600, now - 1800]);
 }
@@ -649,10 +649,16 @@ fn a_bundle_with_whole_bodies_needs_no_network() {
         let imported = phone.client.import(&file).unwrap();
         assert_eq!((imported.batches, imported.filters), (3, 1));
         if whole {
-            assert_eq!((phone.levels(now), phone.doubts(now)), (vec![Level::DIAGNOSED], vec![]));
+            assert_eq!(
+                (phone.levels(now), phone.doubts(now)),
+                (vec![Level::DIAGNOSED], vec![])
+            );
         } else {
             assert_eq!(phone.doubts(now), [Doubted::Unconfirmed { parts: 1 }]);
-            assert_eq!((phone.levels(now).len(), phone.client.candidates().len()), (0, 1));
+            assert_eq!(
+                (phone.levels(now).len(), phone.client.candidates().len()),
+                (0, 1)
+            );
         }
         // What was observed late is settled by the same bundle.
         phone.observe(8, now - 3600, now);
