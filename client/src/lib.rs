@@ -10,12 +10,14 @@
 pub mod answers;
 pub mod bundle;
 mod client;
+mod confirm;
 pub mod device;
 pub mod error;
 pub mod http;
 pub mod matcher;
 pub mod observations;
 pub mod policy;
+pub mod sealed;
 mod serial;
 pub mod state;
 pub mod status;
@@ -27,4 +29,4 @@ pub mod trust;
 #[path = "../tests/fixture/mod.rs"]
 mod fixture;
 
-pub use client::{Client, Synced};
+pub use client::{Candidate, Client, Synced};

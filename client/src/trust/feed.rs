@@ -11,10 +11,16 @@ use bellwether_formats::signed::Signed;
 use serde::{Deserialize, Serialize};
 
 use crate::observations::expired;
+use crate::sealed::{SealedPart, Stage};
 use crate::serial;
 
 mod branches;
 mod missing;
+mod ranges;
+mod sealed;
+
+pub use ranges::Choice;
+pub(crate) use sealed::Wanted;
 
 /// A feed that is followed: its batches of the retention, on its main branch and beside it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -68,6 +74,9 @@ pub struct KnownBatch {
     pub cid: Cid,
     /// It is on another branch than the head.
     pub side: bool,
+    /// What is done with its sealed parts, once that is chosen.
+    #[serde(default)]
+    pub choice: Option<Choice>,
     pub parts: Vec<KnownPart>,
 }
 
@@ -108,6 +117,8 @@ pub enum Body {
     Past,
     /// The provider published a body that breaks a rule. What it says is not known.
     Broken,
+    /// It is sealed: its filter says what is possible, and looks at its body what is true.
+    Sealed(Box<SealedPart>),
     /// Of a kind, scheme or fold that this version does not read.
     Unread,
 }
@@ -214,7 +225,7 @@ impl Feed {
                 Body::Kept { cid, tested } | Body::Lost { cid, tested } => {
                     Some(((cid, part.from, part.to), tested))
                 }
-                Body::Past | Body::Broken | Body::Unread => None,
+                Body::Past | Body::Broken | Body::Sealed(_) | Body::Unread => None,
             });
         let known: BTreeMap<_, u64> = kept.collect();
         for part in self.parts_mut() {
@@ -227,6 +238,7 @@ impl Feed {
                     .max(*tested);
             }
         }
+        self.remember_looks(old);
     }
 
     /// What is missing.
@@ -317,6 +329,7 @@ impl Feed {
             next_by: batch.next_by,
             cid: batch.cid(),
             side: place == Place::Side,
+            choice: None,
             parts,
         };
         let at = self
@@ -338,6 +351,7 @@ impl Feed {
         self.gaps.retain(|gap| !expired(gap.at, now));
         self.forks.retain(|fork| !expired(fork.at, now));
         self.seen = self.unreached().filter(|seen| !expired(seen.at, now));
+        self.sealed_mut().for_each(|sealed| sealed.expire(now));
     }
 
     fn main_at(&self, seq: u64) -> Option<&KnownBatch> {
@@ -381,6 +395,22 @@ impl KnownBatch {
             published_at: self.published_at,
             next_by: self.next_by,
         }
+    }
+}
+
+impl Body {
+    /// The blocks that are kept of it.
+    pub(crate) fn blocks(&self) -> impl Iterator<Item = Cid> + use<> {
+        let blocks = match self {
+            Self::Kept { cid, .. } => [Some(*cid), None],
+            Self::Sealed(sealed) if sealed.stage == Stage::Held => {
+                [Some(sealed.filter), Some(sealed.index)]
+            }
+            Self::Lost { .. } | Self::Past | Self::Broken | Self::Sealed(_) | Self::Unread => {
+                [None, None]
+            }
+        };
+        blocks.into_iter().flatten()
     }
 }
 
