@@ -38,10 +38,19 @@ impl Client {
     ///
     /// [`ClientError::Random`], [`ClientError::State`]. Nothing was asked for then.
     pub fn draw(&mut self, sync: &mut Sync) -> Result<(), ClientError> {
+        self.draw_by(sync, |bytes| getrandom::fill(bytes).is_ok())
+    }
+
+    /// [`draw`](Self::draw) with any source of randomness, which says whether it gave some.
+    pub(super) fn draw_by(
+        &mut self,
+        sync: &mut Sync,
+        mut source: impl FnMut(&mut [u8]) -> bool,
+    ) -> Result<(), ClientError> {
         let mut state = self.state.clone();
         let mut changed = self.catch_up(&mut state);
         let mut failed = false;
-        let mut random = |bytes: &mut [u8]| failed |= getrandom::fill(bytes).is_err();
+        let mut random = |bytes: &mut [u8]| failed |= !source(bytes);
         let mut tasks = Vec::new();
         let policy = state.policy;
         for feed in state

@@ -10,6 +10,7 @@ use crate::fixture::{Mirror, Provider, identifier, part, zone};
 use crate::observations::{ContactId, Family, RETENTION_S};
 use crate::sync::Answer;
 
+mod crowd;
 mod sealed;
 
 fn share(provider: &Provider) -> Share {

@@ -13,6 +13,7 @@ use crate::trust::Place;
 pub(super) struct Steps {
     taken: Cell<u32>,
     die_at: Cell<Option<u32>>,
+    pub(super) hasty: Cell<bool>,
 }
 
 impl Steps {
