@@ -1,13 +1,23 @@
-//! CX: identifiers a second, and matching as a phone does it.
+//! CX: identifiers a second by the fastest engine of the machine and by the portable one, in the
+//! same run and held to the same checksum; and matching as a phone does it.
 
-use bellwether_formats::scheme::cx::{
-    Generator, Identifier, WantedIds, bench_seed, expand, matches,
-};
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use std::hint::black_box;
+use bellwether_formats::scheme::cx::{Engine, Generator, Identifier, WantedIds, bench_seed};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use std::{hint::black_box, time::Duration};
 
 /// Both generators, with the names of their schemes.
 const GENERATORS: [(Generator, &str); 2] = [(Generator::Aes128, "cx1"), (Generator::Aes256, "cx2")];
+
+/// Seeds of a busy zone, and what a phone observed in two weeks.
+const ZONE: u64 = 40_000;
+const OBSERVATIONS: usize = 5000;
+
+/// Both engines; one if there is no faster one here.
+fn engines() -> Vec<Engine> {
+    let mut engines = vec![Engine::fastest(), Engine::PORTABLE];
+    engines.dedup_by_key(|engine| engine.name());
+    engines
+}
 
 /// The first `count` seeds of the benchmark, concatenated.
 fn seeds(generator: Generator, count: u64) -> Vec<u8> {
@@ -16,35 +26,52 @@ fn seeds(generator: Generator, count: u64) -> Vec<u8> {
         .collect()
 }
 
+/// XOR of all identifiers.
+fn checksum(engine: Engine, generator: Generator, seeds: &[u8]) -> u128 {
+    let mut sum = 0;
+    let mut add = |_, _, id: Identifier| sum ^= u128::from_be_bytes(*id.as_bytes());
+    engine.expand(generator, seeds, &mut add).unwrap();
+    sum
+}
+
 fn expansion(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("expand");
     for (generator, name) in GENERATORS {
-        let seeds = seeds(generator, 16);
-        group.throughput(Throughput::Elements(16 * 2048));
-        group.bench_function(name, |bencher| {
-            bencher.iter(|| {
-                expand(generator, &seeds, |_, _, identifier| {
-                    black_box(identifier);
-                })
+        let mut group = criterion.benchmark_group(format!("expand-{name}"));
+        let some = seeds(generator, 64);
+        let many = seeds(generator, 200);
+        group.throughput(Throughput::Elements(64 * 2048));
+        for engine in engines() {
+            let sum = match generator {
+                Generator::Aes128 => 0x3a22_7b1d_102a_0943_1690_6e04_707d_1351,
+                Generator::Aes256 => 0xf5e2_c96e_a27d_099a_1114_7e51_29bb_15a3,
+            };
+            assert_eq!(checksum(engine, generator, &many), sum);
+            group.bench_function(engine.name(), |bencher| {
+                bencher.iter(|| checksum(engine, generator, black_box(&some)));
             });
-        });
+        }
+        group.finish();
     }
-    group.finish();
 }
 
 fn matching(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("match-1000-seeds-5000-observations");
+    let mut group = criterion.benchmark_group("match-40000-seeds-5000-observations");
     group.sample_size(10);
+    group.warm_up_time(Duration::from_millis(100));
     for (generator, name) in GENERATORS {
-        let seeds = seeds(generator, 1000);
-        let strangers: Vec<Identifier> = (1000..1003)
+        let seeds = seeds(generator, ZONE);
+        let strangers: Vec<Identifier> = (ZONE..ZONE + 3)
             .flat_map(|number| bench_seed(generator, number).identifiers())
-            .take(5000)
+            .take(OBSERVATIONS)
             .collect();
         let wanted = WantedIds::new(strangers);
-        group.throughput(Throughput::Elements(1000 * 2048));
-        group.bench_function(name, |bencher| {
-            bencher.iter(|| matches(generator, &seeds, &wanted, &mut |_, _, hit| panic!("{hit}")));
+        group.throughput(Throughput::Elements(ZONE * 2048));
+        let engine = Engine::fastest();
+        group.bench_function(BenchmarkId::new(name, engine.name()), |bencher| {
+            bencher.iter(|| {
+                let mut hit = |_, _, hit| panic!("{hit} is a stranger's");
+                engine.matches(generator, &seeds, &wanted, &mut hit)
+            });
         });
     }
     group.finish();

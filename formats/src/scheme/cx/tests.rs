@@ -3,6 +3,10 @@
 extern crate std;
 
 use super::*;
+use aes::{
+    Aes128Enc,
+    cipher::{BlockCipherEncrypt, KeyInit},
+};
 use alloc::{
     format,
     string::{String, ToString},
