@@ -43,6 +43,20 @@ impl Identifier {
     pub(super) const fn number(self) -> u128 {
         u128::from_be_bytes(self.0)
     }
+
+    /// The first four bytes, in the order that costs most processors nothing.
+    #[inline]
+    pub(super) const fn head(self) -> u32 {
+        let [a, b, c, d, ..] = self.0;
+        u32::from_le_bytes([a, b, c, d])
+    }
+
+    /// The last four bytes, alike.
+    #[inline]
+    pub(super) const fn tail(self) -> u32 {
+        let [.., a, b, c, d] = self.0;
+        u32::from_le_bytes([a, b, c, d])
+    }
 }
 
 /// Hex digits of a UUID between its hyphens.
