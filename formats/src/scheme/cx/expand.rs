@@ -20,8 +20,8 @@ enum Kind {
 }
 
 impl Engine {
-    /// The `aes` crate, on every processor. (It finds AES instructions as well; on ARMv8, which
-    /// most phones are, that is what there is.)
+    /// The `aes` crate, on every processor. (It uses AES instructions as well, on ARMv8 too, which
+    /// most phones are; there it is the only engine yet.)
     pub const PORTABLE: Self = Self(Kind::Portable);
 
     /// The fastest engine of this machine.
@@ -84,25 +84,6 @@ impl Engine {
         }
         Ok(())
     }
-
-    /// [`matches`] by this engine.
-    ///
-    /// # Errors
-    ///
-    /// As [`matches`].
-    pub fn matches(
-        self,
-        generator: Generator,
-        seeds: &[u8],
-        wanted: &WantedIds,
-        hit: &mut dyn FnMut(usize, usize, Identifier),
-    ) -> Result<(), CxError> {
-        self.expand(generator, seeds, |seed, index, identifier| {
-            if wanted.contains(identifier) {
-                hit(seed, index, identifier);
-            }
-        })
-    }
 }
 
 /// Gives every identifier of every seed to `sink(seed, index, identifier)`.
@@ -138,12 +119,16 @@ pub fn matches(
     wanted: &WantedIds,
     hit: &mut dyn FnMut(usize, usize, Identifier),
 ) -> Result<(), CxError> {
-    Engine::fastest().matches(generator, seeds, wanted, hit)
+    expand(generator, seeds, |seed, index, identifier| {
+        if wanted.contains(identifier) {
+            hit(seed, index, identifier);
+        }
+    })
 }
 
 /// One seed after another, with one cipher; a seed has `unit` bytes.
 ///
-/// Side by side gains nothing here, because the round keys go through memory.
+/// Side by side was tried and gained little, because here the round keys go through memory.
 fn one_by_one<C, const N: usize>(
     unit: usize,
     seeds: &[u8],
