@@ -168,9 +168,9 @@ fn the_fast_path_carries_as_the_portable_one() {
             key: key(3),
             counter: counter.to_be_bytes(),
         });
-        let mut rows = [[[[0; 16]; LANES]; 3]; 2];
-        aes.cx1(&mut of_one, &mut rows[0]);
-        aes.cx2(&mut of_two, &mut rows[1]);
+        let [mut ones, mut twos] = [[[[0; 16]; LANES]; 3]; 2];
+        aes.cx1(&mut of_one, &mut ones);
+        aes.cx2(&mut of_two, &mut twos);
         for (lane, counter) in counters.into_iter().enumerate() {
             let mut one = Drbg128 {
                 key: [9; 16].into(),
@@ -180,10 +180,10 @@ fn the_fast_path_carries_as_the_portable_one() {
                 key: <[u8; 32]>::try_from(key(3).as_flattened()).unwrap().into(),
                 counter,
             };
-            for row in 0..3 {
+            for (ones, twos) in ones.iter().zip(&twos) {
                 let [one, two] = [one.next_block(), two.next_block()].map(Identifier::from_random);
-                assert_eq!(rows[0][row][lane], *one.as_bytes());
-                assert_eq!(rows[1][row][lane], *two.as_bytes());
+                assert_eq!(ones[lane], *one.as_bytes());
+                assert_eq!(twos[lane], *two.as_bytes());
             }
             assert_eq!(of_one[lane].counter, one.counter.to_be_bytes());
             assert_eq!(of_one[lane].key.as_flattened(), one.key.as_slice());
