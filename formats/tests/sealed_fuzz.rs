@@ -1,6 +1,6 @@
 //! A million broken chunks, indexes and masks each: no panic, and no allocation past its bound.
 //!
-//! The long run is `cargo test --release -p bellwether-formats --test fuzz_sealed -- --ignored`.
+//! The long run is `cargo test --release -p bellwether-formats --test sealed_fuzz -- --ignored`.
 #![allow(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -27,13 +27,9 @@ const CASES: u64 = 1_000_000;
 const LONG: u64 = 100_000_000;
 
 /// Random numbers, many from one draw.
-struct Dice(Box<dyn FnMut(&mut [u8])>);
+struct Dice<R>(R);
 
-impl Dice {
-    fn new(seed: u64) -> Self {
-        Self(Box::new(random(seed)))
-    }
-
+impl<R: FnMut(&mut [u8])> Dice<R> {
     /// A number below `limit`.
     fn below(&mut self, limit: usize) -> usize {
         let mut bytes = [0; 8];
@@ -86,7 +82,7 @@ fn chunks(cases: u64) {
     let built = built.unwrap();
     let shape = *plan.shape();
     let hash = IdHash::of(Scheme::CX1, &[7; 16], b"somebody");
-    let (mut dice, mut verdicts) = (Dice::new(1), Verdicts::default());
+    let (mut dice, mut verdicts) = (Dice(random(1)), Verdicts::default());
     let mut bytes = Vec::new();
     for _ in 0..cases {
         let number = dice.below(shape.chunks());
@@ -120,7 +116,7 @@ fn indexes(cases: u64) {
         let index = Index::of((0..shape.chunks()).map(cid).collect(), &shape);
         index.unwrap().encode()
     });
-    let (mut dice, mut verdicts) = (Dice::new(2), Verdicts::default());
+    let (mut dice, mut verdicts) = (Dice(random(2)), Verdicts::default());
     let (mut bytes, mut most) = (Vec::new(), 0);
     for case in 0..cases {
         // Of the larger ones few, since they take long to read.
@@ -159,7 +155,7 @@ fn indexes(cases: u64) {
 }
 
 fn masks(cases: u64) {
-    let (mut dice, mut verdicts) = (Dice::new(3), Verdicts::default());
+    let (mut dice, mut verdicts) = (Dice(random(3)), Verdicts::default());
     let (mut bytes, mut most) = (Vec::new(), 0);
     for _ in 0..cases {
         let chunks = Shape::of(LADDER[dice.below(21)]).unwrap().chunks();
