@@ -24,7 +24,7 @@ use common::random;
 use counting::allocated;
 
 const CASES: u64 = 1_000_000;
-const LONG: u64 = 100_000_000;
+const LONG: u64 = 20_000_000;
 
 /// Random numbers, many from one draw.
 struct Dice<R>(R);
