@@ -21,17 +21,21 @@ mod expire;
 mod feed;
 mod prune;
 mod publish;
+mod ranges;
 mod replicate;
 mod rows;
 mod settle;
 mod snapshot;
+mod staged;
+mod upgrade;
 
 pub use accept::{AcceptError, Accepted, CodeStatus, NewCode, SubmittedUnit};
 pub use feed::FeedHead;
 pub use prune::{Pruned, RetainPolicy};
 pub use publish::{Draft, PublishError};
 pub use replicate::ReplicateError;
-pub use rows::{BatchRow, CodeRow, NoteRow, PreparedRow};
+pub use ranges::Range;
+pub use rows::{BatchRow, CodeRow, Mode, NoteRow, PreparedRow, RangeRow};
 pub use snapshot::Snapshot;
 
 type Table = TableDefinition<'static, &'static [u8], &'static [u8]>;
@@ -61,7 +65,16 @@ const PENDING: Table = TableDefinition::new("pending");
 /// `zone` → [`PreparedRow`].
 const PREPARED: Table = TableDefinition::new("prepared");
 
-const ALL: [Table; 12] = [
+/// `zone 0 cid[36]` → a block of what is prepared in the zone, or is being.
+const STAGED: Table = TableDefinition::new("staged");
+/// `record[16]` → 0 open, 1 sealed: the mode of its first acceptance. Outlives the notes.
+const MODES: Table = TableDefinition::new("modes");
+/// `zone 0 seq[8 be] record[16]` → nothing: the notes that a batch published first.
+const NOTES_OF_BATCH: Table = TableDefinition::new("notes_of_batch");
+/// `zone 0 first[8 be] last[8 be]` → [`RangeRow`]: ranges of sealed parts.
+const RANGES: Table = TableDefinition::new("ranges");
+
+const ALL: [Table; 16] = [
     META,
     BLOCKS,
     SIZES,
@@ -74,10 +87,15 @@ const ALL: [Table; 12] = [
     NOTES_OF_CODE,
     PENDING,
     PREPARED,
+    STAGED,
+    MODES,
+    NOTES_OF_BATCH,
+    RANGES,
 ];
 
-/// Version of the tables above.
-const FORMAT: u8 = 1;
+/// Version of the tables above. A program that knows only the first would publish sealed
+/// notifications openly.
+const FORMAT: u8 = 2;
 
 /// Most memory that redb keeps pages in, in bytes: a small server has little.
 const CACHE_BYTES: usize = 32 * 1024 * 1024;
@@ -126,6 +144,7 @@ impl Store {
         let store = Self { db: Arc::new(db) };
         match store.format()? {
             Some(FORMAT) => Ok(store),
+            Some(upgrade::FIRST) => store.upgrade(),
             // `create` leaves no store without a format: this is somebody else's file.
             found => Err(StoreError::Format {
                 found: found.unwrap_or_default(),
@@ -150,6 +169,7 @@ impl Store {
         let store = Self { db: Arc::new(db) };
         match store.format()? {
             Some(FORMAT) => return Ok(store),
+            Some(upgrade::FIRST) => return store.upgrade(),
             Some(found) => return Err(StoreError::Format { found }),
             None => {}
         }
