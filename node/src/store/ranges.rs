@@ -171,7 +171,7 @@ pub(super) fn put_range(
     let Some(window) = windows.next() else {
         return Ok(());
     };
-    let (first, last) = batch.covers.unwrap_or((batch.seq, batch.seq));
+    let (first, last) = batch.range();
     let key = range_key(batch.zone.as_str(), first, last);
     let mut table = tx.open_table(RANGES)?;
     let known = table.get(key.as_slice())?.map(|value| row(value.value()));
