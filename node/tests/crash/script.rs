@@ -14,7 +14,7 @@ use bellwether_formats::signed::{Signed, Unverified};
 use bellwether_node::batcher::{self, Place, Policy};
 use bellwether_node::keys;
 use bellwether_node::signer::{Signer, SignerPlace};
-use bellwether_node::store::{NewCode, RetainPolicy, Store, SubmittedUnit};
+use bellwether_node::store::{Mode, NewCode, RetainPolicy, Store, SubmittedUnit};
 use ed25519_dalek::SigningKey;
 
 /// When it begins, in seconds of UTC.
@@ -181,6 +181,7 @@ fn prepare(store: &Store, zone: &str, now: u64) -> Outcome {
         max_notifications: 100,
         window_s: 86_400,
         retain_s: 86_400,
+        filter_bits: 18,
     };
     let head = store.head(&own_feed(&zone))?.map(|head| head.head);
     let descriptor = descriptor(OWN);
@@ -220,6 +221,7 @@ fn unit(which: u8) -> SubmittedUnit {
         scheme: Scheme::CX1,
         unit: vec![0xa0 + which; 24],
         key: [which; 32],
+        mode: Mode::Open,
     }
 }
 

@@ -10,7 +10,7 @@ use bellwether_formats::signed::Signed;
 use ed25519_dalek::SigningKey;
 
 use crate::batcher::{self, Place, Policy};
-use crate::store::{Draft, NewCode, Store, SubmittedUnit};
+use crate::store::{Draft, Mode, NewCode, Store, SubmittedUnit};
 
 /// When everything happens, in seconds of UTC.
 pub(crate) const NOW: u64 = 1_800_000_000;
@@ -41,6 +41,7 @@ pub(crate) fn unit(which: u32) -> SubmittedUnit {
         scheme: Scheme::CX1,
         unit,
         key: [9; 32],
+        mode: Mode::Open,
     }
 }
 
@@ -109,6 +110,7 @@ pub(crate) fn policy() -> Policy {
         max_notifications: 100,
         window_s: 14 * DAY,
         retain_s: 14 * DAY,
+        filter_bits: 18,
     }
 }
 
