@@ -72,9 +72,9 @@ fn new_folds(known: &Known<'_>) -> impl Iterator<Item = (u64, u64)> {
     let over = known.ranges.iter().filter(|range| !range.is_fold() && day(range) < today);
     let mut groups: Vec<Group> = Vec::new();
     for range in over {
-        match groups.last_mut().filter(|group| group.day == day(range)) {
-            Some(group) if group.takes(range) => {}
-            _ => groups.push(Group::of(day(range), range)),
+        let same_day = groups.last_mut().filter(|group| group.day == day(range));
+        if !same_day.is_some_and(|group| group.takes(range)) {
+            groups.push(Group::of(day(range), range));
         }
     }
     let folds = known.ranges.iter().filter(|range| range.is_fold());

@@ -125,7 +125,7 @@ impl Publisher {
     }
 
     /// Draws up one batch, has it signed, makes it the head.
-    fn publish_job(
+    pub(super) fn publish_job(
         &mut self,
         zone: &Zone,
         now: u64,

@@ -53,6 +53,14 @@ pub(crate) fn unit_by(which: u32, key: u8) -> SubmittedUnit {
     }
 }
 
+/// A unit that comes for a zone of sealed parts.
+pub(crate) fn sealed_unit(which: u32) -> SubmittedUnit {
+    SubmittedUnit {
+        mode: Mode::Sealed,
+        ..unit(which)
+    }
+}
+
 pub(crate) fn code(which: u8, zone: &Zone, level: Level) -> NewCode {
     NewCode {
         hash: [which; 32],
