@@ -17,12 +17,15 @@ use serde::{Serialize, de::DeserializeOwned};
 mod accept;
 mod blocks;
 mod check;
+mod count;
 mod expire;
 mod feed;
+mod migrate;
 mod prune;
 mod publish;
 mod replicate;
 mod rows;
+mod sealed;
 mod settle;
 mod snapshot;
 
@@ -31,7 +34,8 @@ pub use feed::FeedHead;
 pub use prune::{Pruned, RetainPolicy};
 pub use publish::{Draft, PublishError};
 pub use replicate::ReplicateError;
-pub use rows::{BatchRow, CodeRow, NoteRow, PreparedRow};
+pub use rows::{BatchRow, CodeRow, NoteRow, PreparedRow, SealedRow};
+pub use sealed::{FaultyBatch, PartFault};
 pub use snapshot::Snapshot;
 
 type Table = TableDefinition<'static, &'static [u8], &'static [u8]>;
@@ -42,8 +46,18 @@ const META: Table = TableDefinition::new("meta");
 const BLOCKS: Table = TableDefinition::new("blocks");
 /// `cid[36]` → size of that block, 8 bytes big-endian.
 const SIZES: Table = TableDefinition::new("sizes");
+/// `cid[36]` → how often it is named, 8 bytes big-endian; none at all is no row.
+const REFS: Table = TableDefinition::new("refs");
+/// `cid[36]` → since when nothing names that block, in seconds of UTC, 8 bytes big-endian.
+const LOOSE: Table = TableDefinition::new("loose");
+/// `bytes` → bytes of all blocks, 8 bytes big-endian.
+const TOTALS: Table = TableDefinition::new("totals");
 /// `provider[32] zone 0 seq[8 be]` → [`BatchRow`].
 const BATCHES: Table = TableDefinition::new("batches");
+/// A key of [`BATCHES`] → nothing: batches whose sealed parts are to be checked.
+const UNCHECKED: Table = TableDefinition::new("unchecked");
+/// A key of [`BATCHES`] → a list of [`PartFault`]s.
+const FAULTS: Table = TableDefinition::new("faults");
 /// `provider[32] zone` → seq of the head, 8 bytes big-endian. Outlives pruning.
 const HEADS: Table = TableDefinition::new("heads");
 /// `provider[32]` → `cid[36]` of the descriptor of the highest epoch known.
@@ -61,11 +75,16 @@ const PENDING: Table = TableDefinition::new("pending");
 /// `zone` → [`PreparedRow`].
 const PREPARED: Table = TableDefinition::new("prepared");
 
-const ALL: [Table; 12] = [
+const ALL: [Table; 17] = [
     META,
     BLOCKS,
     SIZES,
+    REFS,
+    LOOSE,
+    TOTALS,
     BATCHES,
+    UNCHECKED,
+    FAULTS,
     HEADS,
     DESCRIPTORS,
     FORKS,
@@ -76,8 +95,8 @@ const ALL: [Table; 12] = [
     PREPARED,
 ];
 
-/// Version of the tables above.
-const FORMAT: u8 = 1;
+/// Version of the tables above. Version 1 did not count what names a block.
+const FORMAT: u8 = 2;
 
 /// Most memory that redb keeps pages in, in bytes: a small server has little.
 const CACHE_BYTES: usize = 32 * 1024 * 1024;
@@ -115,7 +134,8 @@ impl Store {
         Ok(store)
     }
 
-    /// Opens a store that [`create`](Self::create) made; repairs it after a crash.
+    /// Opens a store that [`create`](Self::create) made; repairs it after a crash. One of the
+    /// version before gets what this one has more, in one transaction.
     ///
     /// # Errors
     ///
@@ -126,6 +146,7 @@ impl Store {
         let store = Self { db: Arc::new(db) };
         match store.format()? {
             Some(FORMAT) => Ok(store),
+            Some(1) => store.migrate(),
             // `create` leaves no store without a format: this is somebody else's file.
             found => Err(StoreError::Format {
                 found: found.unwrap_or_default(),
@@ -150,6 +171,7 @@ impl Store {
         let store = Self { db: Arc::new(db) };
         match store.format()? {
             Some(FORMAT) => return Ok(store),
+            Some(1) => return store.migrate(),
             Some(found) => return Err(StoreError::Format { found }),
             None => {}
         }

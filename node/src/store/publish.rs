@@ -129,6 +129,7 @@ impl Store {
             }
             table.insert(zone, to_row(&prepared).as_slice())?;
         }
+        blocks::Shelf::open(&tx)?.name(&draft.batch.desc.to_bytes())?;
         tx.commit()?;
         Ok(prepared)
     }
@@ -148,6 +149,7 @@ impl Store {
             if found.seq != seq {
                 return Err(PublishError::NotPrepared);
             }
+            blocks::Shelf::open(&tx)?.unname(&found.batch()?.desc.to_bytes())?;
         }
         Ok(tx.commit()?)
     }
@@ -170,6 +172,7 @@ impl Store {
         if prepared.inner != bellwether_formats::signed::inner_bytes::<Batch>(batch) {
             return Err(PublishError::NotPrepared);
         }
+        blocks::Shelf::open(&tx)?.unname(&batch.desc.to_bytes())?;
         if let Some(kept) = replicate::row_in(&tx, &batch.feed(), batch.seq)?
             && kept.id() == batch.id()
         {
