@@ -42,7 +42,10 @@ fn a_shape_follows_from_a_rung() {
 #[test]
 fn the_next_rung_holds_all() {
     let rung = Shape::rung;
-    assert_eq!((rung(0), rung(1), rung(8192)), (Some(8192), Some(8192), Some(8192)));
+    assert_eq!(
+        (rung(0), rung(1), rung(8192)),
+        (Some(8192), Some(8192), Some(8192))
+    );
     assert_eq!((rung(8193), rung(262_144)), (Some(10_240), Some(262_144)));
     assert_eq!(rung(262_145), None);
 }
@@ -71,10 +74,18 @@ fn a_payload_is_what_was_written() {
 fn grades_go_up_in_four_steps() {
     let step = |grade| Payload::step_of(Some(grade));
     assert_eq!(Payload::step_of(None), 0);
-    assert_eq!([0, 25, 26, 50, 51, 75, 76, 100, 255].map(step), [1, 1, 2, 2, 3, 3, 4, 4, 4]);
+    assert_eq!(
+        [0, 25, 26, 50, 51, 75, 76, 100, 255].map(step),
+        [1, 1, 2, 2, 3, 3, 4, 4, 4]
+    );
     let grade = |grade_step| {
         let (level, observed_before) = (Level::DIAGNOSED, 0);
-        Payload { level, grade_step, observed_before }.grade()
+        Payload {
+            level,
+            grade_step,
+            observed_before,
+        }
+        .grade()
     };
     assert_eq!([0, 1, 4].map(grade), [None, Some(25), Some(100)]);
 }
@@ -98,4 +109,44 @@ fn a_tag_lies_where_its_first_bytes_say() {
     // Nothing panics, however senseless.
     assert_eq!((tag(u64::MAX).part(0), tag(0).chunk(0, 0)), (0, 0));
     assert_eq!(tag(u64::MAX).part(usize::MAX), usize::MAX - 1);
+}
+
+#[cfg(feature = "build")]
+mod plans {
+    use super::super::plan::{parts_for, range};
+    use super::*;
+
+    #[test]
+    fn parts_are_counted_by_integers() {
+        // 1.02·n / 2^18 is a whole number at n = 2^18·50·k/51 only.
+        assert_eq!(
+            [0, 1, 257_003, 257_004, 514_007, 514_008].map(parts_for),
+            [1, 1, 1, 2, 2, 3]
+        );
+        assert_eq!([8_224_125, 8_224_126].map(parts_for), [32, 33]);
+        assert!(parts_for(usize::MAX) > limit::MAX_PARTS);
+    }
+
+    #[test]
+    fn the_ranges_of_parts_tile_all_tags() {
+        let tag = |position: u64| {
+            let mut bytes = [0; 12];
+            bytes[..8].copy_from_slice(&position.to_be_bytes());
+            Tag::from_bytes(bytes)
+        };
+        for parts in 1..=32 {
+            let mut next = 0;
+            for part in 0..parts {
+                let (first, size) = range(Place { parts, part });
+                assert_eq!(u128::from(first), next);
+                next += size;
+                let last = u64::try_from(next - 1).unwrap();
+                assert_eq!(
+                    (tag(first).part(parts), tag(last).part(parts)),
+                    (part, part)
+                );
+            }
+            assert_eq!(next, 1 << 64);
+        }
+    }
 }
