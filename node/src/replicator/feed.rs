@@ -11,9 +11,7 @@ use bellwether_formats::signed::Signed;
 use super::chase::Chase;
 use super::queue::Front;
 use super::wire::Wire;
-use super::{
-    FeedStatus, Job, KnownFeed, MAX_FETCHES_OF_FEED, MAX_OFFERS, MAX_QUEUE, Moment, Note,
-};
+use super::{FeedStatus, Job, KnownFeed, MAX_FETCHES_OF_FEED, MAX_OFFERS, MAX_QUEUE, Moment, Note};
 use crate::network::PeerId;
 use crate::relay::RefuseError;
 

@@ -6,7 +6,7 @@ use bellwether_formats::batch::{Batch, Part};
 use bellwether_formats::chain::Head;
 use bellwether_formats::cid::Cid;
 use bellwether_formats::id::FeedId;
-use bellwether_formats::limit::{MAX_BATCH_BYTES, MAX_BLOCK_BYTES, MAX_DESCRIPTOR_BYTES};
+use bellwether_formats::limit::MAX_BLOCK_BYTES;
 use bellwether_formats::sealed::Shape;
 use bellwether_formats::signed::Signed;
 
@@ -64,7 +64,7 @@ impl Feed {
         let Some(batch) = self.queue.front() else {
             return;
         };
-        let (seq, bytes) = (batch.seq, most_bytes(batch));
+        let (seq, bytes) = (batch.seq, said_bytes(batch));
         if bytes > wire.max_batch_bytes {
             if self.too_large.replace(seq) != Some(seq) {
                 let feed = id.clone();
@@ -163,17 +163,18 @@ impl Replicator {
     }
 }
 
-/// Most bytes that a batch can take with all its blocks, by what it says of them: blocks whose size
-/// it does not say count as the largest.
-fn most_bytes(batch: &Batch) -> u64 {
+/// Bytes that a batch takes with all its blocks, by what it says of them. Those of which it does not
+/// say the size count as the largest.
+fn said_bytes(batch: &Signed<Batch>) -> u64 {
+    let wide = |bytes: usize| u64::try_from(bytes).unwrap_or(u64::MAX);
     let of_part = |part: &Part| match part {
-        Part::Open(_) => MAX_BLOCK_BYTES,
-        // The filter, the index, and the body.
+        Part::Open(part) => part.body.size,
         Part::Sealed(part) => {
-            2 * MAX_BLOCK_BYTES + Shape::of(part.ids).map_or(0, |shape| shape.body_bytes())
+            let body = Shape::of(part.ids).map_or(0, |shape| shape.body_bytes());
+            part.filter.size + wide(body)
         }
-        Part::Unknown(_) => part.links().len() * MAX_BLOCK_BYTES,
+        Part::Unknown(_) => wide(part.links().len() * MAX_BLOCK_BYTES),
     };
-    let parts: usize = batch.parts.iter().map(of_part).sum();
-    u64::try_from(parts + MAX_BATCH_BYTES + MAX_DESCRIPTOR_BYTES).unwrap_or(u64::MAX)
+    let parts: u64 = batch.parts.iter().map(of_part).sum();
+    parts + wide(batch.envelope().len())
 }

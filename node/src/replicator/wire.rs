@@ -182,10 +182,7 @@ impl Wire {
         let fetch = |what: &What| {
             matches!(
                 what,
-                What::After { .. }
-                    | What::Proof { .. }
-                    | What::Block { .. }
-                    | What::Blocks { .. }
+                What::After { .. } | What::Proof { .. } | What::Block { .. } | What::Blocks { .. }
             )
         };
         self.asked

@@ -95,7 +95,11 @@ pub(super) fn checks(tx: &ReadTransaction, faults: &mut Faults) -> Result<(), St
 fn each_name(tx: &ReadTransaction, mut each: impl FnMut(&[u8])) -> Result<(), StoreError> {
     for entry in tx.open_table(BATCHES)?.iter()? {
         let batch: BatchRow = row(entry?.1.value())?;
-        for cid in batch.links()?.into_iter().chain([batch.cid()?, batch.desc()?]) {
+        for cid in batch
+            .links()?
+            .into_iter()
+            .chain([batch.cid()?, batch.desc()?])
+        {
             each(&cid.to_bytes());
         }
         for part in batch.sealed().iter().filter(|part| part.chunks) {

@@ -149,11 +149,7 @@ pub(super) fn missing_chunk(
     batch: &BatchRow,
 ) -> Result<Option<Cid>, StoreError> {
     for part in batch.sealed().iter().filter(|part| part.chunks) {
-        let chunks: BTreeSet<Cid> = shelf
-            .chunks(part)?
-            .into_iter()
-            .flatten()
-            .collect();
+        let chunks: BTreeSet<Cid> = shelf.chunks(part)?.into_iter().flatten().collect();
         for cid in chunks {
             if !shelf.has(&cid.to_bytes())? {
                 return Ok(Some(cid));

@@ -125,7 +125,10 @@ fn what_is_past_its_limit_is_named() {
     assert_eq!(refused.rule(), "limit");
     let most = usize::try_from(MAX_BLOCKS).unwrap();
     let cids = SyncRequest::Blocks(vec![Cid::of(Codec::Raw, &[]); most + 1]);
-    assert_eq!(SyncRequest::decode(&cids.encode()).unwrap_err().rule(), "limit");
+    assert_eq!(
+        SyncRequest::decode(&cids.encode()).unwrap_err().rule(),
+        "limit"
+    );
 
     for response in [
         SyncResponse::Block(vec![0; MAX_BLOCK_BYTES + 1]),
