@@ -17,17 +17,19 @@ use serde::{Serialize, de::DeserializeOwned};
 mod accept;
 mod blocks;
 mod check;
+mod count;
 mod expire;
 mod feed;
+mod migrate;
 mod prune;
 mod publish;
 mod ranges;
 mod replicate;
 mod rows;
+mod sealed;
 mod settle;
 mod snapshot;
 mod staged;
-mod upgrade;
 
 pub use accept::{AcceptError, Accepted, CodeStatus, NewCode, SubmittedUnit};
 pub use feed::FeedHead;
@@ -35,7 +37,8 @@ pub use prune::{Pruned, RetainPolicy};
 pub use publish::{Draft, PublishError};
 pub use replicate::ReplicateError;
 pub use ranges::Range;
-pub use rows::{BatchRow, CodeRow, Mode, NoteRow, PreparedRow, RangeRow};
+pub use rows::{BatchRow, CodeRow, Mode, NoteRow, PreparedRow, RangeRow, SealedRow};
+pub use sealed::{FaultyBatch, PartFault};
 pub use snapshot::Snapshot;
 
 type Table = TableDefinition<'static, &'static [u8], &'static [u8]>;
@@ -46,8 +49,18 @@ const META: Table = TableDefinition::new("meta");
 const BLOCKS: Table = TableDefinition::new("blocks");
 /// `cid[36]` → size of that block, 8 bytes big-endian.
 const SIZES: Table = TableDefinition::new("sizes");
+/// `cid[36]` → how often it is named, 8 bytes big-endian; none at all is no row.
+const REFS: Table = TableDefinition::new("refs");
+/// `cid[36]` → since when nothing names that block, in seconds of UTC, 8 bytes big-endian.
+const LOOSE: Table = TableDefinition::new("loose");
+/// `bytes` → bytes of all blocks, 8 bytes big-endian.
+const TOTALS: Table = TableDefinition::new("totals");
 /// `provider[32] zone 0 seq[8 be]` → [`BatchRow`].
 const BATCHES: Table = TableDefinition::new("batches");
+/// A key of [`BATCHES`] → nothing: batches whose sealed parts are to be checked.
+const UNCHECKED: Table = TableDefinition::new("unchecked");
+/// A key of [`BATCHES`] → a list of [`PartFault`]s.
+const FAULTS: Table = TableDefinition::new("faults");
 /// `provider[32] zone` → seq of the head, 8 bytes big-endian. Outlives pruning.
 const HEADS: Table = TableDefinition::new("heads");
 /// `provider[32]` → `cid[36]` of the descriptor of the highest epoch known.
@@ -74,11 +87,16 @@ const NOTES_OF_BATCH: Table = TableDefinition::new("notes_of_batch");
 /// `zone 0 first[8 be] last[8 be]` → [`RangeRow`]: ranges of sealed parts.
 const RANGES: Table = TableDefinition::new("ranges");
 
-const ALL: [Table; 16] = [
+const ALL: [Table; 21] = [
     META,
     BLOCKS,
     SIZES,
+    REFS,
+    LOOSE,
+    TOTALS,
     BATCHES,
+    UNCHECKED,
+    FAULTS,
     HEADS,
     DESCRIPTORS,
     FORKS,
@@ -93,8 +111,8 @@ const ALL: [Table; 16] = [
     RANGES,
 ];
 
-/// Version of the tables above. A program that knows only the first would publish sealed
-/// notifications openly.
+/// Version of the tables above. Version 1 did not count what names a block, and knew no modes: a
+/// program of then would publish sealed notifications openly.
 const FORMAT: u8 = 2;
 
 /// Most memory that redb keeps pages in, in bytes: a small server has little.
@@ -133,7 +151,8 @@ impl Store {
         Ok(store)
     }
 
-    /// Opens a store that [`create`](Self::create) made; repairs it after a crash.
+    /// Opens a store that [`create`](Self::create) made; repairs it after a crash. One of the
+    /// version before gets what this one has more, in one transaction.
     ///
     /// # Errors
     ///
@@ -144,7 +163,7 @@ impl Store {
         let store = Self { db: Arc::new(db) };
         match store.format()? {
             Some(FORMAT) => Ok(store),
-            Some(upgrade::FIRST) => store.upgrade(),
+            Some(1) => store.migrate(),
             // `create` leaves no store without a format: this is somebody else's file.
             found => Err(StoreError::Format {
                 found: found.unwrap_or_default(),
@@ -169,7 +188,7 @@ impl Store {
         let store = Self { db: Arc::new(db) };
         match store.format()? {
             Some(FORMAT) => return Ok(store),
-            Some(upgrade::FIRST) => return store.upgrade(),
+            Some(1) => return store.migrate(),
             Some(found) => return Err(StoreError::Format { found }),
             None => {}
         }

@@ -336,6 +336,18 @@ fn mode_of(tx: &WriteTransaction, record: &RecordId, new: Mode) -> Result<Mode, 
     }
 }
 
+/// Notes that all that was ever accepted is open, as it was before there were modes.
+pub(super) fn all_open(tx: &WriteTransaction) -> Result<(), StoreError> {
+    let mut modes = tx.open_table(MODES)?;
+    for entry in tx.open_table(NOTES)?.iter()? {
+        let (key, _) = entry?;
+        let (record, _) = split_note_key(key.value())?;
+        let record = record.as_bytes().as_slice();
+        modes.insert(record, Mode::Open.code().as_slice())?;
+    }
+    Ok(())
+}
+
 /// Notes how a batch of this provider that came back from a relay published a seed. That was before
 /// this store accepted it: what it has not yet published itself follows.
 pub(super) fn was_mode(

@@ -140,6 +140,7 @@ impl Store {
         }
         staged::put(&tx, &draft.batch.zone, &draft.blocks)?;
         staged::check_whole(&tx, &draft.batch)?;
+        blocks::Shelf::open(&tx)?.name(&draft.batch.desc.to_bytes())?;
         tx.commit()?;
         Ok(prepared)
     }
@@ -159,6 +160,7 @@ impl Store {
             if found.seq != seq {
                 return Err(PublishError::NotPrepared);
             }
+            blocks::Shelf::open(&tx)?.unname(&found.batch()?.desc.to_bytes())?;
         }
         staged::clear(&tx, zone)?;
         Ok(tx.commit()?)
@@ -182,6 +184,7 @@ impl Store {
         if prepared.inner != bellwether_formats::signed::inner_bytes::<Batch>(batch) {
             return Err(PublishError::NotPrepared);
         }
+        blocks::Shelf::open(&tx)?.unname(&batch.desc.to_bytes())?;
         if let Some(kept) = replicate::row_in(&tx, &batch.feed(), batch.seq)?
             && kept.id() == batch.id()
         {

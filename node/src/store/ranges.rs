@@ -7,10 +7,11 @@ use bellwether_formats::batch::{Batch, Part};
 use bellwether_formats::id::{RecordId, Zone};
 use redb::{ReadTransaction, ReadableTable, WriteTransaction};
 
+use super::accept::split_note_key;
 use super::feed::u64_of;
-use super::rows::{Mode, NoteRow, RangeRow, note_key, range_key, zone_prefix};
+use super::rows::{Mode, NoteRow, RangeRow, first_key, note_key, range_key, zone_prefix};
 use super::{
-    NOTES, NOTES_OF_BATCH, PENDING, RANGES, Store, StoreError, get, prefix_end, row, to_row,
+    MODES, NOTES, NOTES_OF_BATCH, PENDING, RANGES, Store, StoreError, get, prefix_end, row, to_row,
 };
 
 /// A range of batches whose sealed parts are published, `first` to `last`: one batch, or the
@@ -189,6 +190,45 @@ pub(super) fn put_range(
         *sum = sum.saturating_add(count);
     }
     table.insert(key.as_slice(), to_row(&range).as_slice())?;
+    Ok(())
+}
+
+/// Each notification is in the list of the batch that published it first, and in no other; its mode
+/// is the one that is kept for good.
+pub(super) fn check(tx: &ReadTransaction, faults: &mut Vec<String>) -> Result<(), StoreError> {
+    for entry in tx.open_table(NOTES)?.iter()? {
+        let (key, value) = entry?;
+        let note: NoteRow = row(value.value())?;
+        let (record, zone) = split_note_key(key.value())?;
+        if note.dummy {
+            continue;
+        }
+        let mode = get(tx, MODES, record.as_bytes())?;
+        if mode.map(|mode| Mode::from_code(&mode)).transpose()? != Some(note.mode) {
+            faults.push(format!("{zone}: a notification has another mode than it first had"));
+        }
+        let first = note.batch.map(|batch| first_key(zone, batch, &record));
+        if let Some(first) = first && get(tx, NOTES_OF_BATCH, &first)?.is_none() {
+            faults.push(format!("{zone}: a notification is not in its batch's list"));
+        }
+    }
+    for entry in tx.open_table(NOTES_OF_BATCH)?.iter()? {
+        let (key, _) = entry?;
+        let record = last_record(key.value())?;
+        let zone = key.value().split(|byte| *byte == 0).next();
+        let zone = str::from_utf8(zone.unwrap_or_default()).unwrap_or_default();
+        let note = get(tx, NOTES, &note_key(&record, zone))?;
+        let note: Option<NoteRow> = note.map(|note| row(&note)).transpose()?;
+        let batch = note.and_then(|note| note.batch);
+        if batch.map(|batch| first_key(zone, batch, &record)).as_deref() != Some(key.value()) {
+            faults.push(format!("{zone}: a batch lists a notification of another one"));
+        }
+    }
+    for entry in tx.open_table(RANGES)?.iter()? {
+        let (key, value) = entry?;
+        numbers(key.value())?;
+        let _: RangeRow = row(value.value())?;
+    }
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bellwether_formats::batch::Batch;
+use bellwether_formats::batch::{Batch, Part};
 use bellwether_formats::cbor::Reader;
 use bellwether_formats::cid::Cid;
 use bellwether_formats::id::{FeedId, Level, ObjectId, ProviderId, RecordId, Scheme, Zone};
@@ -27,10 +27,47 @@ pub struct BatchRow {
     pub next_by: u64,
     bodies: Vec<String>,
     links: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    sealed: Vec<SealedRow>,
+}
+
+/// A sealed part of a kept batch.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct SealedRow {
+    /// Its position among all parts of the batch, counted from 0.
+    pub part: usize,
+    index: String,
+    /// How many identifiers it has, padding included.
+    pub ids: u64,
+    /// Whether its chunks are kept. They are not if its index block is none, or its chunks are not
+    /// of the one size: the provider is to blame, and what is well is served all the same.
+    pub chunks: bool,
+}
+
+impl SealedRow {
+    /// The block that lists its chunks.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Row`] if the row is damaged.
+    pub fn index(&self) -> Result<Cid, StoreError> {
+        parse(&self.index)
+    }
 }
 
 impl BatchRow {
+    /// The row of a batch, as if all chunks of its sealed parts were kept.
     pub(super) fn of(batch: &Signed<Batch>) -> Self {
+        let sealed = batch.parts.iter().enumerate();
+        let sealed = sealed.filter_map(|(part, content)| match content {
+            Part::Sealed(content) => Some(SealedRow {
+                part,
+                index: content.index.to_string(),
+                ids: content.ids,
+                chunks: true,
+            }),
+            Part::Open(_) | Part::Unknown(_) => None,
+        });
         Self {
             seq: batch.seq,
             id: *batch.id().as_bytes(),
@@ -44,7 +81,29 @@ impl BatchRow {
                 .map(|body| body.cid.to_string())
                 .collect(),
             links: batch.links().iter().map(ToString::to_string).collect(),
+            sealed: sealed.collect(),
         }
+    }
+
+    /// Whether the row says what a batch says.
+    pub(super) fn tells(&self, batch: &Signed<Batch>) -> bool {
+        let mut of = Self::of(batch);
+        for (here, there) in of.sealed.iter_mut().zip(&self.sealed) {
+            here.chunks = there.chunks;
+        }
+        of == *self
+    }
+
+    /// Notes which sealed parts have their chunks kept.
+    pub(super) fn keep_chunks(&mut self, mut kept: impl FnMut(&SealedRow) -> bool) {
+        for part in &mut self.sealed {
+            part.chunks = kept(part);
+        }
+    }
+
+    /// Its sealed parts, in order.
+    pub fn sealed(&self) -> &[SealedRow] {
+        &self.sealed
     }
 
     /// Its id.

@@ -7,11 +7,11 @@ use std::collections::BTreeSet;
 use bellwether_formats::batch::{Batch, Part};
 use bellwether_formats::cid::{Block, Cid};
 use bellwether_formats::id::Zone;
-use bellwether_formats::sealed::{Index, Shape};
-use redb::{ReadableTable, WriteTransaction};
+use redb::{ReadTransaction, ReadableTable, WriteTransaction};
 
-use super::rows::{staged_key, zone_prefix};
-use super::{PREPARED, PublishError, STAGED, Store, StoreError, blocks, prefix_end};
+use super::blocks::Shelf;
+use super::rows::{PreparedRow, staged_key, zone_prefix};
+use super::{PREPARED, PublishError, STAGED, Store, StoreError, prefix_end, row, sealed};
 
 impl Store {
     /// Keeps blocks of the batch that is being drawn up in a zone. Nobody sees them.
@@ -73,31 +73,53 @@ pub(super) fn clear(tx: &WriteTransaction, zone: &Zone) -> Result<(), StoreError
 /// Checks that every block of a batch is kept, those too that its indexes list, and drops others:
 /// what is prepared can be published as it stands.
 pub(super) fn check_whole(tx: &WriteTransaction, batch: &Batch) -> Result<(), PublishError> {
-    let zone = &batch.zone;
     let mut table = tx.open_table(STAGED)?;
-    let mut wanted: BTreeSet<Cid> = batch.links().into_iter().collect();
-    for part in &batch.parts {
-        let Part::Sealed(part) = part else { continue };
-        let index = table
-            .get(staged_key(zone, &part.index).as_slice())?
-            .map(|bytes| bytes.value().to_vec())
-            .ok_or(PublishError::Missing { cid: part.index })?;
-        let shape = Shape::of(part.ids).ok();
-        let index = shape.and_then(|shape| Index::decode(&index, &shape).ok());
-        let index = index.ok_or(PublishError::Index { cid: part.index })?;
-        wanted.extend(index.cids());
-    }
-    for cid in &wanted {
-        if table.get(staged_key(zone, cid).as_slice())?.is_none() {
-            return Err(PublishError::Missing { cid: *cid });
-        }
-    }
-    let prefix = zone_prefix(zone);
+    let wanted = wanted(&table, batch)?;
+    let prefix = zone_prefix(&batch.zone);
     let end = prefix_end(&prefix);
     table.retain_in(prefix.as_slice()..end.as_slice(), |key, _| {
         let cid = key.get(prefix.len()..).map(Cid::from_bytes);
         cid.is_some_and(|cid| cid.is_ok_and(|cid| wanted.contains(&cid)))
     })?;
+    Ok(())
+}
+
+/// The blocks of a batch that is prepared, all of which are kept.
+fn wanted(
+    staged: &impl ReadableTable<&'static [u8], &'static [u8]>,
+    batch: &Batch,
+) -> Result<BTreeSet<Cid>, PublishError> {
+    let get = |cid: &Cid| -> Result<_, PublishError> {
+        let block = staged.get(staged_key(&batch.zone, cid).as_slice())?;
+        block.ok_or(PublishError::Missing { cid: *cid })
+    };
+    let mut wanted: BTreeSet<Cid> = batch.links().into_iter().collect();
+    for part in &batch.parts {
+        let Part::Sealed(part) = part else { continue };
+        let index = get(&part.index)?;
+        let chunks = sealed::chunks(part.ids, index.value());
+        wanted.extend(chunks.ok_or(PublishError::Index { cid: part.index })?);
+    }
+    for cid in &wanted {
+        get(cid)?;
+    }
+    Ok(wanted)
+}
+
+/// What is prepared has all its blocks. (What the last version prepared has them in its row.)
+pub(super) fn check(tx: &ReadTransaction, faults: &mut Vec<String>) -> Result<(), StoreError> {
+    let staged = tx.open_table(STAGED)?;
+    for entry in tx.open_table(PREPARED)?.iter()? {
+        let prepared: PreparedRow = row(entry?.1.value())?;
+        if !prepared.blocks.is_empty() {
+            continue;
+        }
+        match wanted(&staged, &prepared.batch()?) {
+            Ok(_) => {}
+            Err(PublishError::Store(error)) => return Err(error),
+            Err(error) => faults.push(format!("what is prepared: {error}")),
+        }
+    }
     Ok(())
 }
 
@@ -107,10 +129,11 @@ pub(super) fn publish(tx: &WriteTransaction, zone: &Zone) -> Result<(), StoreErr
     let end = prefix_end(&prefix);
     {
         let staged = tx.open_table(STAGED)?;
+        let mut shelf = Shelf::open(tx)?;
         for entry in staged.range(prefix.as_slice()..end.as_slice())? {
             let (key, bytes) = entry?;
             let cid = key.value().get(prefix.len()..).unwrap_or_default();
-            blocks::put(tx, cid, bytes.value())?;
+            shelf.put(cid, bytes.value())?;
         }
     }
     clear(tx, zone)

@@ -139,8 +139,13 @@ impl Provider {
             }
             Step::Prune => {
                 let before = START + 15;
-                let max_bytes = u64::MAX;
-                store.prune(RetainPolicy { before, max_bytes })?;
+                let (loose_before, fetching_since) = (u64::MAX, u64::MAX);
+                store.prune(RetainPolicy {
+                    before,
+                    loose_before,
+                    fetching_since,
+                    ..RetainPolicy::KEEP_ALL
+                })?;
             }
         }
         Ok(())
