@@ -10,9 +10,11 @@ mod accept;
 mod check;
 mod expire;
 pub(crate) mod fixture;
+mod modes;
 mod prune;
 mod publish;
 mod replicate;
+mod staged;
 
 fn memory() -> Store {
     Store::with_backend(InMemoryBackend::new()).unwrap()
