@@ -12,9 +12,15 @@ mod car;
 mod chain;
 mod descriptor;
 mod encoding;
+mod filter;
+mod folds;
 mod ids;
+mod json;
 mod parts;
+mod pieces;
+mod pir;
 mod sample;
+mod sealed;
 mod signatures;
 mod story;
 mod tree;
@@ -41,6 +47,10 @@ pub(crate) fn all() -> Vec<File> {
         encoding::vectors(),
         ids::vectors(),
         signatures::vectors(),
+        filter::files(),
+        folds::files(),
+        pir::files(),
+        sealed::files(),
         story::files(),
     ]
     .into_iter()
