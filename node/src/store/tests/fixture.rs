@@ -6,10 +6,11 @@ use bellwether_formats::chain::Head;
 use bellwether_formats::cid::{Block, Codec};
 use bellwether_formats::descriptor::{Descriptor, KeyWindow};
 use bellwether_formats::id::{Level, PublicKey, Scheme, Zone};
+use bellwether_formats::sealed::BuildError;
 use bellwether_formats::signed::Signed;
 use ed25519_dalek::SigningKey;
 
-use crate::batcher::{self, Place, Policy};
+use crate::batcher::{self, DraftError, Place, Policy};
 use crate::store::{Draft, Mode, NewCode, Store, SubmittedUnit};
 
 /// When everything happens, in seconds of UTC.
@@ -140,10 +141,14 @@ pub(crate) fn draft(store: &Store, zone: &Zone, now: u64) -> Draft {
         salt: [1; 16],
     };
     let pending = store.pending_notes(zone, 100).unwrap();
-    batcher::draft(&policy(), place, &pending, |bytes| {
-        getrandom::fill(bytes).unwrap();
-    })
-    .unwrap()
+    // A small sealed part fails by chance, once in a hundred times.
+    let mut drafts = std::iter::repeat_with(|| {
+        batcher::draft(&policy(), place.clone(), &pending, |bytes| {
+            getrandom::fill(bytes).unwrap();
+        })
+    });
+    let drawn = drafts.find(|draft| !matches!(draft, Err(DraftError::Build(BuildError::Again(_)))));
+    drawn.unwrap().unwrap()
 }
 
 /// Prepares and publishes the next batch of provider 1.

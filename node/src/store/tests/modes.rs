@@ -96,9 +96,10 @@ fn a_level_changes_no_mode() {
         let store = provider();
         store.accept(&[1; 32], &[unit_for(1, first)], NOW).unwrap();
         publish(&store, &gb(), NOW + 1);
-        store.set_level(&[1; 32], Level::SYMPTOMATIC).unwrap();
         store.accept(&[2; 32], &[unit_for(1, other)], NOW).unwrap();
         store.accept(&[3; 32], &[unit_for(1, other)], NOW).unwrap();
+        // The code that was issued last speaks.
+        store.set_level(&[2; 32], Level::SYMPTOMATIC).unwrap();
         let again = match first {
             Mode::Open => vec![Mode::Open],
             // It is said in a revision of batch 1, and nowhere else.
@@ -218,6 +219,6 @@ fn all_of_the_last_version_is_open() {
     let mut both = published(&store, &zone("fr"), NOW + 5);
     both.sort_by_key(|mode| *mode == Mode::Sealed);
     assert_eq!(both, [Mode::Open, Mode::Sealed]);
-    store.set_level(&[1; 32], Level::DEBUG).unwrap();
+    store.set_level(&[2; 32], Level::DEBUG).unwrap();
     assert_eq!(published(&store, &gb(), NOW + 10), [Mode::Open]);
 }
