@@ -59,7 +59,8 @@ fn outdated<'a>(known: &Known<'a>) -> impl Iterator<Item = (u64, u64)> + use<'a>
             let inside = fold.first..=fold.last;
             let mut revised = ranges.iter().filter(|range| !range.is_fold());
             revise.range(inside.clone()).next().is_some()
-                || revised.any(|range| inside.contains(&range.first) && range.row.seq > fold.row.seq)
+                || revised
+                    .any(|range| inside.contains(&range.first) && range.row.seq > fold.row.seq)
         })
         .map(|fold| (fold.first, fold.last))
 }
@@ -69,7 +70,10 @@ fn outdated<'a>(known: &Known<'a>) -> impl Iterator<Item = (u64, u64)> + use<'a>
 fn new_folds(known: &Known<'_>) -> impl Iterator<Item = (u64, u64)> {
     let day = |range: &Range| range.row.published_at / DAY_S;
     let today = known.now / DAY_S;
-    let over = known.ranges.iter().filter(|range| !range.is_fold() && day(range) < today);
+    let over = known
+        .ranges
+        .iter()
+        .filter(|range| !range.is_fold() && day(range) < today);
     let mut groups: Vec<Group> = Vec::new();
     for range in over {
         let same_day = groups.last_mut().filter(|group| group.day == day(range));

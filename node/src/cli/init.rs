@@ -29,7 +29,12 @@ pub(super) struct Args {
     #[arg(long, required_unless_present = "relay")]
     zone: Vec<Zone>,
     /// Whether a patient's identifiers can be linked by who recorded several.
-    #[arg(long, value_enum, default_value = "unlinkable", conflicts_with = "relay")]
+    #[arg(
+        long,
+        value_enum,
+        default_value = "unlinkable",
+        conflicts_with = "relay"
+    )]
     privacy: Privacy,
     /// How often a batch is published; by default 6h if unlinkable, 1h if linkable.
     #[arg(long, value_parser = humantime::parse_duration, conflicts_with = "relay")]

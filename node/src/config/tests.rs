@@ -59,9 +59,8 @@ fn a_misspelt_key_is_named() {
 #[test]
 fn a_configuration_of_the_last_version_keeps_what_it_says() {
     let zone = |more: &str| {
-        let text = format!(
-            "zone = \"gb\"\nprivacy = \"linkable\"\ninterval = \"2h\"\nk = 7\n{more}"
-        );
+        let text =
+            format!("zone = \"gb\"\nprivacy = \"linkable\"\ninterval = \"2h\"\nk = 7\n{more}");
         let zone: ZonePolicy = toml::from_str(&text).unwrap();
         zone.check().unwrap();
         zone

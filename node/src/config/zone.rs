@@ -135,7 +135,10 @@ impl ZonePolicy {
             );
         }
         if !(filter::MIN_BITS..=filter::MAX_BITS).contains(&self.filter_bits) {
-            return bad("provider.zone.filter_bits", "a fingerprint has 8 to 30 bits");
+            return bad(
+                "provider.zone.filter_bits",
+                "a fingerprint has 8 to 30 bits",
+            );
         }
         let limit = self.privacy.limit();
         if !(1..=limit).contains(&self.max_notifications()) {

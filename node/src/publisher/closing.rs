@@ -172,12 +172,7 @@ impl Publisher {
     }
 
     /// What a batch is to say, as the store stands now.
-    fn content(
-        &self,
-        zone: &Zone,
-        policy: &Policy,
-        job: Job,
-    ) -> Result<Content, PublishZoneError> {
+    fn content(&self, zone: &Zone, policy: &Policy, job: Job) -> Result<Content, PublishZoneError> {
         let (first, last) = match job {
             Job::New => {
                 let pending = self.store.pending_notes(zone, policy.max_notifications)?;

@@ -203,7 +203,12 @@ fn a_revocation_before_publication_is_silence_and_after_it_a_statement() {
     home.store.set_level(&[1; 32], Level::SYMPTOMATIC).unwrap();
     let batch = close(&mut publisher, &gb(), NOW + 30).unwrap();
     assert_eq!(said(&home.store, &batch, 1), Some((4, NOW + 10)));
-    assert!(close(&mut publisher, &gb(), NOW + 40).unwrap().parts.is_empty());
+    assert!(
+        close(&mut publisher, &gb(), NOW + 40)
+            .unwrap()
+            .parts
+            .is_empty()
+    );
 }
 
 #[test]
@@ -463,7 +468,12 @@ fn a_restored_store_that_caught_up_publishes_nothing_twice() {
         .store
         .accept(&[4; 32], &[unit(5)], NOW + 30)
         .unwrap();
-    assert!(close(&mut publisher, &gb(), NOW + 40).unwrap().parts.is_empty());
+    assert!(
+        close(&mut publisher, &gb(), NOW + 40)
+            .unwrap()
+            .parts
+            .is_empty()
+    );
     assert_eq!(restored.store.faults().unwrap(), Vec::<String>::new());
     assert_eq!(restored.store.pending(&zone("fr")).unwrap(), 2);
 }

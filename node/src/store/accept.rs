@@ -7,7 +7,8 @@ use redb::{ReadableTable, ReadableTableMetadata, WriteTransaction};
 
 use super::rows::{CodeRow, Mode, NoteRow, first_key, note_key, pending_key};
 use super::{
-    CODES, META, MODES, NOTES, NOTES_OF_BATCH, NOTES_OF_CODE, PENDING, Store, StoreError, feed, prefix_end, row, to_row,
+    CODES, META, MODES, NOTES, NOTES_OF_BATCH, NOTES_OF_CODE, PENDING, Store, StoreError, feed,
+    prefix_end, row, to_row,
 };
 
 /// Most notifications that one code admits: it is a person's, and a person has few seeds.

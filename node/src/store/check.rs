@@ -10,8 +10,7 @@ use super::accept::split_note_key;
 use super::rows::{BatchRow, NoteRow, PreparedRow, batches_of, note_key, parse_feed, pending_key};
 use super::{
     BATCHES, BLOCKS, CODES, DESCRIPTORS, FORKS, HEADS, NOTES, NOTES_OF_CODE, PENDING, PREPARED,
-    Store, StoreError, count, feed, get, prefix_end, ranges, row, sealed,
-    staged,
+    Store, StoreError, count, feed, get, prefix_end, ranges, row, sealed, staged,
 };
 
 impl Store {

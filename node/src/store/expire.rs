@@ -104,7 +104,10 @@ fn old_notes(
     }
     let unused = |day: &Option<_>| day.as_ref().is_none_or(|day| !days_in_use.contains(day));
     old.retain(|(_, _, day)| unused(day));
-    Ok(old.into_iter().map(|(key, batch, _)| (key, batch)).collect())
+    Ok(old
+        .into_iter()
+        .map(|(key, batch, _)| (key, batch))
+        .collect())
 }
 
 /// The last second of a day of UTC.
@@ -123,10 +126,16 @@ fn old_ranges(
         let (key, value) = entry?;
         let range: RangeRow = row(value.value())?;
         let (first, last) = ranges::numbers(key.value())?;
-        let (zone, _) = key.value().split_at_checked(key.value().len() - 16).unwrap_or_default();
+        let (zone, _) = key
+            .value()
+            .split_at_checked(key.value().len() - 16)
+            .unwrap_or_default();
         let start = [zone, &first.to_be_bytes()].concat();
         let end = prefix_end(&[zone, &last.to_be_bytes()].concat());
-        let in_use = of_batch.range(start.as_slice()..end.as_slice())?.next().is_some();
+        let in_use = of_batch
+            .range(start.as_slice()..end.as_slice())?
+            .next()
+            .is_some();
         if end_of(range.published_at / DAY_S) < before && !in_use {
             old.push(key.value().to_vec());
         }

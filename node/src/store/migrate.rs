@@ -8,8 +8,8 @@ use redb::{ReadableTable, WriteTransaction};
 use super::blocks::Shelf;
 use super::rows::{BatchRow, PreparedRow};
 use super::{
-    ALL, BATCHES, BLOCKS, DESCRIPTORS, FORKS, FORMAT, META, PREPARED, Store, StoreError, row,
-    accept, to_row,
+    ALL, BATCHES, BLOCKS, DESCRIPTORS, FORKS, FORMAT, META, PREPARED, Store, StoreError, accept,
+    row, to_row,
 };
 
 impl Store {

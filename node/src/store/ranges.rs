@@ -70,7 +70,9 @@ impl Store {
             .range(prefix.as_slice()..end.as_slice())?
         {
             let (key, _) = entry?;
-            if let Some(note) = notes.get(note_key(&last_record(key.value())?, zone.as_str()).as_slice())? {
+            if let Some(note) =
+                notes.get(note_key(&last_record(key.value())?, zone.as_str()).as_slice())?
+            {
                 let note: NoteRow = row(note.value())?;
                 batches.extend(note.revises());
             }
@@ -205,10 +207,14 @@ pub(super) fn check(tx: &ReadTransaction, faults: &mut Vec<String>) -> Result<()
         }
         let mode = get(tx, MODES, record.as_bytes())?;
         if mode.map(|mode| Mode::from_code(&mode)).transpose()? != Some(note.mode) {
-            faults.push(format!("{zone}: a notification has another mode than it first had"));
+            faults.push(format!(
+                "{zone}: a notification has another mode than it first had"
+            ));
         }
         let first = note.batch.map(|batch| first_key(zone, batch, &record));
-        if let Some(first) = first && get(tx, NOTES_OF_BATCH, &first)?.is_none() {
+        if let Some(first) = first
+            && get(tx, NOTES_OF_BATCH, &first)?.is_none()
+        {
             faults.push(format!("{zone}: a notification is not in its batch's list"));
         }
     }
@@ -220,8 +226,14 @@ pub(super) fn check(tx: &ReadTransaction, faults: &mut Vec<String>) -> Result<()
         let note = get(tx, NOTES, &note_key(&record, zone))?;
         let note: Option<NoteRow> = note.map(|note| row(&note)).transpose()?;
         let batch = note.and_then(|note| note.batch);
-        if batch.map(|batch| first_key(zone, batch, &record)).as_deref() != Some(key.value()) {
-            faults.push(format!("{zone}: a batch lists a notification of another one"));
+        if batch
+            .map(|batch| first_key(zone, batch, &record))
+            .as_deref()
+            != Some(key.value())
+        {
+            faults.push(format!(
+                "{zone}: a batch lists a notification of another one"
+            ));
         }
     }
     for entry in tx.open_table(RANGES)?.iter()? {

@@ -35,7 +35,11 @@ impl Store {
         let prefix = zone_prefix(zone);
         let end = prefix_end(&prefix);
         let staged = self.read()?.open_table(STAGED)?;
-        if staged.range(prefix.as_slice()..end.as_slice())?.next().is_none() {
+        if staged
+            .range(prefix.as_slice()..end.as_slice())?
+            .next()
+            .is_none()
+        {
             return Ok(());
         }
         let tx = self.write()?;

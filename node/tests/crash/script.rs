@@ -15,9 +15,7 @@ use bellwether_formats::signed::{Signed, Unverified};
 use bellwether_node::batcher::{self, Content, Place, Policy};
 use bellwether_node::keys;
 use bellwether_node::signer::{Signer, SignerPlace};
-use bellwether_node::store::{
-    Draft, Mode, NewCode, Range, RetainPolicy, Store, SubmittedUnit,
-};
+use bellwether_node::store::{Draft, Mode, NewCode, Range, RetainPolicy, Store, SubmittedUnit};
 use ed25519_dalek::SigningKey;
 
 /// When it begins, in seconds of UTC.
@@ -250,7 +248,8 @@ impl Provider {
 
 /// Every draft that was drawn up, by the head that it follows, its zone and its time: drawing up a
 /// sealed one takes long, and the same state always gives the same.
-static DRAFTS: Mutex<BTreeMap<(Option<ObjectId>, String, u64), Draft>> = Mutex::new(BTreeMap::new());
+static DRAFTS: Mutex<BTreeMap<(Option<ObjectId>, String, u64), Draft>> =
+    Mutex::new(BTreeMap::new());
 
 /// Draws up the next batch of a zone, or one that holds the content of a range again.
 fn draft(
@@ -277,9 +276,11 @@ fn draft(
             let mut ranges = store.ranges(&zone)?;
             ranges.retain(|range| range.first == first && range.last == first);
             let range = ranges.pop().ok_or("no such range")?;
-            match Range { last, ..range } {
-                range if range.is_fold() => Content::fold(&range, &notes),
-                range => Content::revision(&range, &notes),
+            let range = Range { last, ..range };
+            if range.is_fold() {
+                Content::fold(&range, &notes)
+            } else {
+                Content::revision(&range, &notes)
             }
         }
     };

@@ -70,7 +70,10 @@ fn a_day_is_folded_when_it_is_over() {
         plain(3, yesterday, 1),
         plain(9, TODAY - 9, 1),
     ];
-    assert_eq!(planned(true, &[], &days), [Job::New, fold(1, 2), fold(3, 9)]);
+    assert_eq!(
+        planned(true, &[], &days),
+        [Job::New, fold(1, 2), fold(3, 9)]
+    );
     // What is published is not published again.
     let mut published = days.to_vec();
     published.push(range(1, 2, 10, TODAY, 0));
@@ -82,11 +85,19 @@ fn a_fold_holds_what_fits_one_batch() {
     let yesterday = TODAY - DAY_S;
     let batches = |counts: &[u32]| -> Vec<Range> {
         let numbered = (1..).zip(counts);
-        numbered.map(|(batch, count)| plain(batch, yesterday + batch, *count)).collect()
+        numbered
+            .map(|(batch, count)| plain(batch, yesterday + batch, *count))
+            .collect()
     };
     // 32 parts hold 4015 seeds.
-    assert_eq!(planned(false, &[], &batches(&[1000, 1000, 1000, 1015])), [fold(1, 4)]);
-    assert_eq!(planned(false, &[], &batches(&[1000, 1000, 1000, 1016])), [fold(1, 3)]);
+    assert_eq!(
+        planned(false, &[], &batches(&[1000, 1000, 1000, 1015])),
+        [fold(1, 4)]
+    );
+    assert_eq!(
+        planned(false, &[], &batches(&[1000, 1000, 1000, 1016])),
+        [fold(1, 3)]
+    );
     let many = batches(&[2000, 2000, 2000, 2000, 2000]);
     assert_eq!(planned(false, &[], &many), [fold(1, 2), fold(3, 4)]);
     // A fold that is there stays as it is.
@@ -112,7 +123,11 @@ fn a_fold_is_published_again_after_a_revision_inside_it() {
         range(3, 6, 9, TODAY + 1, 0),
     ];
     assert_eq!(planned(false, &[], &ranges), []);
-    assert_eq!(planned(false, &[8], &ranges), [Job::Revise(8)], "not inside");
+    assert_eq!(
+        planned(false, &[8], &ranges),
+        [Job::Revise(8)],
+        "not inside"
+    );
     assert_eq!(planned(false, &[6], &ranges), [Job::Revise(6), fold(3, 6)]);
     // The revision was published, and then the node stopped.
     ranges[1].row.seq = 10;
@@ -150,11 +165,16 @@ fn a_batch_takes_as_much_as_its_parts_hold() {
         };
         (RecordId::of(scheme, &note.unit), note)
     };
-    let sealed: Vec<_> = (0..4100).map(|which| note(Scheme::CX1, which, Mode::Sealed)).collect();
+    let sealed: Vec<_> = (0..4100)
+        .map(|which| note(Scheme::CX1, which, Mode::Sealed))
+        .collect();
     let content = Content::new(&sealed);
     assert_eq!(content.notifications(), 4015);
     assert_eq!(content.sealed_patients(), Some(4015));
-    let mut mixed = vec![note(Scheme::CX2, 0, Mode::Open), note(Scheme::CX2, 1, Mode::Sealed)];
+    let mut mixed = vec![
+        note(Scheme::CX2, 0, Mode::Open),
+        note(Scheme::CX2, 1, Mode::Sealed),
+    ];
     mixed.extend(sealed);
     mixed.push(note(Scheme::CX2, 2, Mode::Open));
     mixed.push(note(Scheme::CX1, 5000, Mode::Open));

@@ -11,7 +11,11 @@ fn a_salt_that_failed_is_not_used_again() {
     let mut tried = Vec::new();
     let good = make(salt, |salt| {
         tried.push(salt);
-        if tried.len() < 5 { Err(again()) } else { Ok(salt) }
+        if tried.len() < 5 {
+            Err(again())
+        } else {
+            Ok(salt)
+        }
     });
     assert_eq!(good.unwrap(), tried[4]);
     assert_eq!(tried.iter().collect::<BTreeSet<_>>().len(), 5);

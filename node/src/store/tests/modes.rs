@@ -107,7 +107,14 @@ fn a_level_changes_no_mode() {
         };
         assert_eq!(published(&store, &gb(), NOW + 2), again);
         let revised: Vec<u64> = store.to_revise(&gb()).unwrap().into_iter().collect();
-        assert_eq!(revised, if first == Mode::Sealed { vec![1] } else { vec![] });
+        assert_eq!(
+            revised,
+            if first == Mode::Sealed {
+                vec![1]
+            } else {
+                vec![]
+            }
+        );
         assert_eq!(published(&store, &zone("fr"), NOW + 2), [first]);
     }
 }

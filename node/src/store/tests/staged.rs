@@ -5,8 +5,8 @@ use bellwether_formats::id::{Level, Zone};
 use bellwether_formats::signed::Signed;
 use redb::ReadableTableMetadata;
 
-use super::fixture::{DAY, NOW, draft, gb, issue, key, publish, sealed_unit, signed_descriptor};
 use super::fixture::zone;
+use super::fixture::{DAY, NOW, draft, gb, issue, key, publish, sealed_unit, signed_descriptor};
 use super::*;
 
 fn provider() -> Store {
@@ -21,7 +21,13 @@ fn provider() -> Store {
 }
 
 fn staged(store: &Store) -> u64 {
-    store.read().unwrap().open_table(STAGED).unwrap().len().unwrap()
+    store
+        .read()
+        .unwrap()
+        .open_table(STAGED)
+        .unwrap()
+        .len()
+        .unwrap()
 }
 
 fn raw(byte: u8) -> Block {
@@ -52,7 +58,10 @@ fn blocks_are_staged_and_appear_with_their_batch() {
     assert_eq!(staged(&store), 64 + 2 + 1);
     assert_eq!(store.faults().unwrap(), Vec::<String>::new());
     // From now on they are fixed; nobody sees them, and pruning leaves them alone.
-    assert!(matches!(store.stage(&gb(), &[raw(4)]), Err(PublishError::Prepared)));
+    assert!(matches!(
+        store.stage(&gb(), &[raw(4)]),
+        Err(PublishError::Prepared)
+    ));
     assert!(matches!(store.unstage(&gb()), Err(PublishError::Prepared)));
     let links = draft.batch.links();
     assert_eq!(store.lacking(&links).unwrap(), links);
@@ -82,7 +91,10 @@ fn what_lacks_a_block_is_not_prepared() {
         let mut draft = whole.clone();
         draft.blocks.remove(lost);
         let refused = store.prepare(&draft);
-        assert!(matches!(refused, Err(PublishError::Missing { .. })), "{lost}");
+        assert!(
+            matches!(refused, Err(PublishError::Missing { .. })),
+            "{lost}"
+        );
         assert_eq!(staged(&store), 0);
     }
     store.prepare(&whole).unwrap();
