@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_formats::batch::Batch;
-use bellwether_formats::cid::{Block, Cid};
+use bellwether_formats::cid::{Block, Cid, Codec};
 use bellwether_formats::id::{FeedId, Zone};
 use bellwether_formats::signed::{OpenError, Signed};
 use tokio::sync::{mpsc, watch};
@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
+use super::check::{Check, Checked};
 use super::{RefuseError, RelayConfig, RelayStatus, Replicator, perform, server};
 use crate::clock;
 use crate::config::Retain;
@@ -21,7 +22,7 @@ use crate::network::{
     SyncRequest, SyncResponse, Verdict,
 };
 use crate::replicator::{Answer, Input, Job, Moment, Note, Output};
-use crate::store::{RetainPolicy, Store, StoreError};
+use crate::store::{Pruned, RetainPolicy, Store, StoreError};
 
 /// Questions of peers that are answered at a time: as many as a disk is quick for, and each answer
 /// may hold a megabyte.
@@ -29,6 +30,12 @@ const MAX_SERVED: usize = 8;
 
 /// Time between two prunings.
 const PRUNE: Duration = Duration::from_mins(10);
+
+/// Shortest time between two prunings, when there is no place left.
+const PRUNE_AGAIN: Duration = Duration::from_secs(10);
+
+/// How long a block is kept that nothing names: longer than any pause of a fetch, and a restart.
+const LOOSE: Duration = Duration::from_hours(1);
 
 /// Shortest time between two reports of the status.
 const REPORT: Duration = Duration::from_millis(200);
@@ -47,6 +54,14 @@ pub(super) struct Driver {
     next_token: u64,
     served: JoinSet<()>,
     pruning: JoinSet<Result<(), StoreError>>,
+    /// When the next pruning may begin, if there is no place left.
+    prune_at: Instant,
+    check: Check,
+    /// One batch at a time.
+    checking: JoinSet<Result<Option<Checked>, StoreError>>,
+    checked: u64,
+    /// Kept batches whose sealed parts break rules.
+    faulty: u64,
     start: Instant,
     peers: u64,
     rejected: u64,
@@ -61,6 +76,7 @@ impl Driver {
         network: NetworkHandle,
         fence: watch::Sender<BTreeMap<Zone, u64>>,
         status: watch::Sender<RelayStatus>,
+        check: Check,
     ) -> Result<Self, StoreError> {
         let RelayConfig {
             feeds: carried,
@@ -71,8 +87,10 @@ impl Driver {
         let all = carried.iter().chain(&own).cloned().collect();
         let known = on_pool(&store, move |store| perform::known(store, &carried, &own));
         let (feeds, descriptors) = known.await?;
+        let faulty = on_pool(&store, Store::faulty).await?;
         let start = Instant::now();
-        let replicator = Replicator::new(feeds, descriptors, anti_entropy, moment(start));
+        let mut replicator = Replicator::new(feeds, descriptors, anti_entropy, moment(start));
+        replicator.limit(retain.max_bytes);
         Ok(Self {
             replicator,
             store,
@@ -85,6 +103,11 @@ impl Driver {
             next_token: 0,
             served: JoinSet::new(),
             pruning: JoinSet::new(),
+            prune_at: start,
+            check,
+            checking: JoinSet::new(),
+            checked: 0,
+            faulty,
             start,
             peers: 0,
             rejected: 0,
@@ -100,13 +123,18 @@ impl Driver {
     ) -> Result<(), StoreError> {
         let mut prune = tokio::time::interval(PRUNE);
         prune.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // What was kept before the last stop and not checked.
+        self.check(&stop);
         loop {
-            self.settle().await?;
+            self.settle(&stop).await?;
             self.report();
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),
-                Some(batch) = published.recv() => self.publish(batch).await?,
+                Some(batch) = published.recv() => {
+                    self.publish(batch).await?;
+                    self.check(&stop);
+                }
                 () = tokio::time::sleep_until(self.wake_at()) => self.tick(),
                 event = events.recv() => match event {
                     Some(event) => self.happened(event).await,
@@ -114,18 +142,25 @@ impl Driver {
                 },
                 Some(_) = self.served.join_next() => {}
                 Some(pruned) = self.pruning.join_next() => pruned.unwrap_or(Ok(()))?,
+                Some(checked) = self.checking.join_next() => {
+                    // Should it panic, which it must not, it is left until the next batch comes.
+                    if let Some(checked) = checked.unwrap_or(Ok(None))? {
+                        self.was_checked(&checked).await?;
+                        self.check(&stop);
+                    }
+                }
                 _ = prune.tick() => self.prune(),
             }
         }
     }
 
     /// Does everything that the replicator says.
-    async fn settle(&mut self) -> Result<(), StoreError> {
+    async fn settle(&mut self, stop: &CancellationToken) -> Result<(), StoreError> {
         while let Some(output) = self.replicator.poll_output() {
             match output {
                 Output::Ask { peer, tag, request } => self.ask(peer, tag, request),
                 Output::Judged { token, result } => self.judged(token, result),
-                Output::Store(job) => self.store(job).await?,
+                Output::Store(job) => self.store(job, stop).await?,
                 Output::Fence { zone, seq } => self.fence(zone, seq),
                 Output::Note(note) => log(&note),
             }
@@ -155,11 +190,43 @@ impl Driver {
         self.network.verdict(token, verdict);
     }
 
-    async fn store(&mut self, job: Job) -> Result<(), StoreError> {
-        let done = on_pool(&self.store, move |store| perform::perform(store, job)).await?;
+    async fn store(&mut self, job: Job, stop: &CancellationToken) -> Result<(), StoreError> {
+        let commits = matches!(job, Job::Commit { .. });
+        let grows = commits || matches!(job, Job::Keep(_));
+        let done = on_pool(&self.store, move |store| {
+            let done = perform::perform(store, job)?;
+            Ok((done, if grows { store.used_bytes()? } else { 0 }))
+        });
+        let (done, used) = done.await?;
         if let Some(input) = done {
             self.hand_in(input);
         }
+        if used > self.retain.max_bytes && self.prune_at <= Instant::now() {
+            self.prune();
+        }
+        if commits {
+            self.check(stop);
+        }
+        Ok(())
+    }
+
+    /// Has the next batch's sealed parts checked, if none is being checked: away from here, for it
+    /// takes a while, and nothing depends on it.
+    fn check(&mut self, stop: &CancellationToken) {
+        if self.checking.is_empty() && !stop.is_cancelled() {
+            let (check, store, stop) = (self.check, self.store.clone(), stop.clone());
+            self.checking.spawn_blocking(move || check(&store, &stop));
+        }
+    }
+
+    async fn was_checked(&mut self, checked: &Checked) -> Result<(), StoreError> {
+        self.checked += 1;
+        for fault in &checked.faults {
+            let (feed, seq, part, rule) = (&checked.feed, checked.seq, fault.part, &fault.rule);
+            tracing::error!(%feed, seq, part, rule, "the provider published a broken sealed part");
+        }
+        self.faulty = on_pool(&self.store, Store::faulty).await?;
+        self.report_soon();
         Ok(())
     }
 
@@ -207,8 +274,8 @@ impl Driver {
             } => self.gossiped(peer, zone, &data, token),
             NetworkEvent::Request { request, reply, .. } => self.serve(request, reply),
             NetworkEvent::Response { tag, result, .. } => {
-                let wanted = self.replicator.asked_block(tag);
-                let verified = tokio::task::spawn_blocking(move || verify(wanted, result)).await;
+                let wanted = self.replicator.asked_blocks(tag);
+                let verified = tokio::task::spawn_blocking(move || verify(&wanted, result)).await;
                 let answer = verified.unwrap_or(Answer::Bad);
                 self.hand_in(Input::Answer { tag, answer });
             }
@@ -256,14 +323,18 @@ impl Driver {
         if !self.pruning.is_empty() {
             return;
         }
+        let now = clock::now();
         let policy = RetainPolicy {
-            before: clock::now().saturating_sub(self.retain.max_age.as_secs()),
+            before: now.saturating_sub(self.retain.max_age.as_secs()),
             max_bytes: self.retain.max_bytes,
+            loose_before: now.saturating_sub(LOOSE.as_secs()),
+            fetching_since: self.replicator.fetching_since().unwrap_or(now).min(now),
         };
+        self.prune_at = Instant::now() + PRUNE_AGAIN;
         let store = self.store.clone();
         self.pruning.spawn_blocking(move || {
             let pruned = store.prune(policy)?;
-            if pruned.batches > 0 {
+            if pruned != Pruned::default() {
                 let (batches, blocks) = (pruned.batches, pruned.blocks);
                 tracing::info!(batches, blocks, "pruned");
             }
@@ -306,6 +377,8 @@ impl Driver {
             rejected: self.rejected,
             dropped: self.network.status().gossip_dropped,
             stats: self.replicator.stats(),
+            checked: self.checked,
+            faulty: self.faulty,
         });
     }
 }
@@ -320,8 +393,8 @@ pub(crate) fn open(topic: Zone, data: &[u8]) -> Result<Signed<Batch>, RefuseErro
     Ok(batch)
 }
 
-/// Verifies an answer; `wanted` is the block that was asked for, if one was.
-pub(crate) fn verify(wanted: Option<Cid>, result: Result<SyncResponse, RequestError>) -> Answer {
+/// Verifies an answer; `wanted` are the blocks that were asked for, if any were.
+pub(crate) fn verify(wanted: &[Cid], result: Result<SyncResponse, RequestError>) -> Answer {
     let batches = |envelopes: Vec<Vec<u8>>| -> Result<Vec<Signed<Batch>>, OpenError> {
         envelopes.iter().map(|bytes| Signed::open(bytes)).collect()
     };
@@ -329,11 +402,13 @@ pub(crate) fn verify(wanted: Option<Cid>, result: Result<SyncResponse, RequestEr
         Ok(SyncResponse::Heads(heads)) => batches(heads).map_or(Answer::Bad, Answer::Heads),
         Ok(SyncResponse::Batches(list)) => batches(list).map_or(Answer::Bad, Answer::Batches),
         Ok(SyncResponse::Block(bytes)) => {
-            let block = wanted.map(|cid| Block::verify(cid, bytes));
+            let block = wanted.first().map(|cid| Block::verify(*cid, bytes));
             block
                 .and_then(Result::ok)
                 .map_or(Answer::Bad, Answer::Block)
         }
+        Ok(SyncResponse::Blocks(list)) if list.is_empty() => Answer::None(NoneReason::NotFound),
+        Ok(SyncResponse::Blocks(list)) => blocks(wanted, list).map_or(Answer::Bad, Answer::Blocks),
         Ok(SyncResponse::Descriptor(bytes)) => match Signed::open(&bytes) {
             Ok(descriptor) => Answer::Descriptor(Box::new(descriptor)),
             Err(_) => Answer::Bad,
@@ -341,6 +416,18 @@ pub(crate) fn verify(wanted: Option<Cid>, result: Result<SyncResponse, RequestEr
         Ok(SyncResponse::None(reason)) => Answer::None(reason),
         Err(_) => Answer::Failed,
     }
+}
+
+/// The blocks of a list, each one that was asked for, in the order asked; else none at all. Chunks
+/// alone are asked for by the list, and they are raw.
+fn blocks(wanted: &[Cid], list: Vec<Vec<u8>>) -> Option<Vec<Block>> {
+    let mut rest = wanted.iter();
+    let named = list.into_iter().map(|bytes| {
+        // Each is hashed once: those that the peer left out are passed over by name.
+        let raw = Block::of(Codec::Raw, bytes).ok()?;
+        rest.find(|cid| **cid == raw.cid()).map(|_| raw)
+    });
+    named.collect()
 }
 
 fn log(note: &Note) {
@@ -356,6 +443,9 @@ fn log(note: &Note) {
         }
         Note::GaveUp { feed, what } => {
             tracing::info!(%feed, what, "not found, the next round tries again");
+        }
+        Note::TooLarge { feed, seq, bytes } => {
+            tracing::error!(%feed, seq, bytes, "a batch is larger than the disk cap, not fetched");
         }
         Note::Blamed { peer, what } => tracing::warn!(%peer, what, "peer not asked for a while"),
     }

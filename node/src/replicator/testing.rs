@@ -322,7 +322,7 @@ impl Node {
         tag: u64,
         response: Result<SyncResponse, crate::network::RequestError>,
     ) {
-        let answer = verify(self.replicator.asked_block(tag), response);
+        let answer = verify(&self.replicator.asked_blocks(tag), response);
         self.answer(tag, answer);
     }
 
