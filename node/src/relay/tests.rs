@@ -13,6 +13,8 @@ use crate::network::{
 };
 use crate::replicator::testing::{Author, block};
 
+mod sealed;
+
 /// Longest time that anything here may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -45,7 +47,19 @@ impl Relay {
         own: bool,
         gossip: bool,
         bootstrap: Vec<Multiaddr>,
+        place: (tempfile::TempDir, Store),
+    ) -> Self {
+        Self::checking(author, own, gossip, bootstrap, place, check::next).await
+    }
+
+    /// The same with another check of sealed parts.
+    async fn checking(
+        author: &Author,
+        own: bool,
+        gossip: bool,
+        bootstrap: Vec<Multiaddr>,
         (dir, store): (tempfile::TempDir, Store),
+        check: check::Check,
     ) -> Self {
         let stop = CancellationToken::new();
         let config = NetworkConfig {
@@ -81,17 +95,12 @@ impl Relay {
                 max_bytes: 1 << 30,
             },
         };
-        let run = run(
-            config,
-            store.clone(),
-            handle.clone(),
-            events,
-            batches,
-            fence_to,
-            status_to,
-            stop.clone(),
-        );
-        tokio::spawn(async move { run.await.unwrap() });
+        let (kept, network, ending) = (store.clone(), handle.clone(), stop.clone());
+        tokio::spawn(async move {
+            let driver = Driver::new(config, kept, network, fence_to, status_to, check);
+            let driver = driver.await.unwrap();
+            driver.run(events, batches, ending).await.unwrap();
+        });
         Self {
             _dir: dir,
             store,
@@ -123,6 +132,12 @@ impl Relay {
         let reached = tokio::time::timeout(PATIENCE, wait).await.is_ok();
         assert!(reached, "batch {}: {:?}", batch.seq, self.status.borrow());
         assert_eq!(self.store.faults().unwrap(), Vec::<String>::new());
+    }
+
+    /// Waits until so many batches were checked.
+    async fn checked(&mut self, count: u64) {
+        let wait = self.status.wait_for(|status| status.checked >= count);
+        tokio::time::timeout(PATIENCE, wait).await.unwrap().unwrap();
     }
 
     async fn peers(&mut self, count: u64) {

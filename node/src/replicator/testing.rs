@@ -23,6 +23,8 @@ use crate::store::Store;
 /// When the first descriptor was issued, in seconds of UTC.
 pub(crate) const T0: u64 = 1_600_000_000;
 
+pub(crate) mod sealed;
+
 fn public(key: &SigningKey) -> PublicKey {
     PublicKey::from_bytes(key.verifying_key().to_bytes())
 }

@@ -10,8 +10,10 @@ mod accept;
 mod check;
 mod expire;
 pub(crate) mod fixture;
+mod migrate;
 mod prune;
 mod publish;
+mod refs;
 mod replicate;
 
 fn memory() -> Store {
@@ -44,7 +46,7 @@ fn a_store_appears_whole_or_not_at_all() {
 fn another_format_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("store.redb");
-    for (format, expected) in [(vec![2], 2), (vec![], 0), (vec![1, 1], 0)] {
+    for (format, expected) in [(vec![3], 3), (vec![], 0), (vec![1, 1], 0)] {
         let _ = fs::remove_file(&path);
         let store = Store::create(&path).unwrap();
         store.set_meta("format", &format).unwrap();
