@@ -4,8 +4,8 @@ use bellwether_formats::cid::Block;
 use libp2p::identity::Keypair;
 use tokio_util::sync::DropGuard;
 
-use super::driver::open;
 use super::server::answer;
+use super::verify::open;
 use super::*;
 use crate::clock;
 use crate::network::{
@@ -360,6 +360,21 @@ fn only_what_is_carried_is_answered() {
         SyncResponse::Block(body.into_bytes())
     );
     assert_eq!(ask(SyncRequest::Block(block(b"\x02").cid())), none);
+    let (a, b) = (block(b"\x03"), block(&[4; 400_000]));
+    let more = [block(&[5; 200_000]), a.clone(), b.clone()];
+    store.put_blocks(&more).unwrap();
+    let cids = [
+        b.cid(),
+        block(b"\x02").cid(),
+        a.cid(),
+        more[0].cid(),
+        a.cid(),
+    ];
+    let blocks = ask(SyncRequest::Blocks(cids.to_vec()));
+    let expected = vec![b.into_bytes(), a.into_bytes()];
+    assert_eq!(blocks, SyncResponse::Blocks(expected), "cut at 512 KiB");
+    let blocks = ask(SyncRequest::Blocks(vec![block(b"\x02").cid()]));
+    assert_eq!(blocks, SyncResponse::Blocks(Vec::new()));
     let (feed, seq) = (other.feed(), 0);
     assert_eq!(ask(SyncRequest::After { feed, seq }), none);
 

@@ -15,9 +15,9 @@ use redb::backends::InMemoryBackend;
 use super::*;
 use crate::network::{SyncRequest, SyncResponse, Verdict};
 use crate::relay::RefuseError;
-use crate::relay::driver::verify;
 use crate::relay::perform::{known, perform};
 use crate::relay::server::answer;
+use crate::relay::verify::verify;
 use crate::store::Store;
 
 /// When the first descriptor was issued, in seconds of UTC.

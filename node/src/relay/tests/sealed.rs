@@ -53,7 +53,7 @@ async fn the_largest_part_travels_through_two_relays_and_is_checked() {
     let part = Sealed::parts(1, 250_000).remove(0);
     assert_eq!(part.chunks.len(), 481);
     let (batch, blocks) = sealed(&author, None, &[&part]);
-    let started = std::time::Instant::now();
+    let started = tokio::time::Instant::now();
     provider.publish(&author, &batch, &blocks).await;
     a.reaches(&batch).await;
     println!("481 chunks arrived after {:?}", started.elapsed());

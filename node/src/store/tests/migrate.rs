@@ -31,7 +31,9 @@ fn a_store_of_the_version_before_is_counted_when_it_is_opened() {
     publish(&store, &gb(), NOW);
     store.prepare(&draft(&store, &gb(), NOW + 1)).unwrap();
     let (other, block) = foreign(None, 1, NOW);
-    store.replicate(&other, &[block.clone()]).unwrap();
+    store
+        .replicate(&other, std::slice::from_ref(&block))
+        .unwrap();
     let (fork, _) = foreign(None, 2, NOW);
     store.put_fork(&other, &fork).unwrap();
     store.put_descriptor(&signed_descriptor(1, 2)).unwrap();
