@@ -8,6 +8,7 @@ use crate::descriptor::{positive, public_key, time, version, zone};
 use crate::error::DecodeError;
 use crate::id::{FeedId, ObjectId, ProviderId, PublicKey, Scheme, Zone};
 use crate::limit;
+use crate::sealed::{Place, SealedError};
 use crate::signed::Content;
 
 mod part;
@@ -68,6 +69,38 @@ impl Batch {
             Part::Open(part) => Some(&part.body),
             Part::Sealed(_) | Part::Unknown(_) => None,
         })
+    }
+
+    /// The batches whose live content its sealed parts hold, first and last: those that it covers,
+    /// or itself. A later batch of the same range replaces it. Source: spec §4.5.
+    pub fn range(&self) -> (u64, u64) {
+        self.covers.unwrap_or((self.seq, self.seq))
+    }
+
+    /// Which of its scheme's sealed parts the one at `position` of [`parts`](Self::parts) is.
+    ///
+    /// # Errors
+    ///
+    /// [`SealedError::Parts`] if there is no sealed part at that position, or if the scheme's sealed
+    /// parts differ in `ids` or do not stand side by side: no client reads any of them then.
+    pub fn place(&self, position: usize) -> Result<Place, SealedError> {
+        let Some(Part::Sealed(wanted)) = self.parts.get(position) else {
+            return Err(SealedError::Parts);
+        };
+        let mut siblings = (0..).zip(&self.parts).filter_map(|(at, part)| match part {
+            Part::Sealed(part) if part.scheme == wanted.scheme => Some((at, part.ids)),
+            _ => None,
+        });
+        let (first, ids) = siblings.next().ok_or(SealedError::Parts)?;
+        let mut parts = 1;
+        for (at, more) in siblings {
+            if at != first + parts || more != ids {
+                return Err(SealedError::Parts);
+            }
+            parts += 1;
+        }
+        let part = position.checked_sub(first).ok_or(SealedError::Parts)?;
+        Ok(Place { parts, part })
     }
 }
 

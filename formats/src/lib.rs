@@ -27,6 +27,8 @@ pub mod id;
 #[cfg(feature = "inspect")]
 pub mod inspect;
 pub mod limit;
+pub mod pir;
 pub mod scheme;
+pub mod sealed;
 pub mod share;
 pub mod signed;

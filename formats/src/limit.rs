@@ -68,6 +68,12 @@ pub const MIN_SEALED_IDS: u64 = 1 << 13;
 /// Most padded identifiers of a sealed part, in items.
 pub const MAX_SEALED_IDS: u64 = 1 << 18;
 
+/// Most chunks of a sealed part's body, in items: ceil(2^18 / 545).
+pub const MAX_SEALED_CHUNKS: usize = 481;
+
+/// Longest mask of a PIR query, in bytes: a bit for each of the most chunks.
+pub const MAX_MASK_BYTES: usize = MAX_SEALED_CHUNKS.div_ceil(8);
+
 /// Most groups of an open body, in items.
 pub const MAX_GROUPS: u64 = 4096;
 

@@ -9,8 +9,7 @@ use super::{Cid, Codec, DecodeError, Reader, Scheme, Writer, limit, link_of, tim
 pub enum Part {
     /// Units of the scheme, for everybody to expand and compare.
     Open(OpenPart),
-    /// A filter and a body that only a device which observed an identifier can open. Specified;
-    /// not yet read by clients.
+    /// A filter and a body that only a device which observed an identifier can open.
     Sealed(SealedPart),
     /// Kept verbatim and passed on; a client answers "update needed" for it.
     Unknown(UnknownPart),
