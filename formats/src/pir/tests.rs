@@ -18,7 +18,9 @@ fn a_mask_has_one_spelling() {
 
 #[test]
 fn two_halves_make_the_chunk() {
-    let body: Vec<Vec<u8>> = (1..=9u8).map(|n| vec![n, 0xff ^ n, n.wrapping_mul(77)]).collect();
+    let body: Vec<Vec<u8>> = (1..=9u8)
+        .map(|n| vec![n, 0xff ^ n, n.wrapping_mul(77)])
+        .collect();
     let answer = |mask: &Mask| {
         let mut answer = vec![0; 3];
         for number in mask.chosen() {
@@ -29,7 +31,10 @@ fn two_halves_make_the_chunk() {
     for wanted in 0..9 {
         let one = Mask::of_bytes(&[0b0110_1001, 0xff], 9).unwrap();
         let other = one.flipped(wanted).unwrap();
-        assert_eq!(combine(&answer(&one), &answer(&other)), Ok(body[wanted].clone()));
+        assert_eq!(
+            combine(&answer(&one), &answer(&other)),
+            Ok(body[wanted].clone())
+        );
         assert_eq!(other.flipped(wanted), Ok(one));
     }
 }
@@ -37,12 +42,21 @@ fn two_halves_make_the_chunk() {
 #[test]
 fn what_does_not_fit_is_refused() {
     let mask = Mask::of_bytes(&[0; 2], 9).unwrap();
-    let refused = Err(PirError::Chunk { number: 9, chunks: 9 });
+    let refused = Err(PirError::Chunk {
+        number: 9,
+        chunks: 9,
+    });
     assert_eq!(mask.flipped(9), refused);
     assert!(mask.flipped(usize::MAX).is_err());
-    let length = PirError::Length { found: 2, expected: 3 };
+    let length = PirError::Length {
+        found: 2,
+        expected: 3,
+    };
     assert_eq!(combine(&[0; 3], &[0; 2]), Err(length));
     let mut answer = [1, 2, 3];
-    assert_eq!(xor_into(&mut answer, &[0; 4]).map_err(|e| e.rule()), Err("pir-length"));
+    assert_eq!(
+        xor_into(&mut answer, &[0; 4]).map_err(|e| e.rule()),
+        Err("pir-length")
+    );
     assert_eq!(answer, [1, 2, 3]);
 }

@@ -100,7 +100,10 @@ fn dummy(
     }
     let position = first.checked_add(u64::try_from(offset).ok()?)?;
     let mut entry = [0; Shape::ENTRY_BYTES];
-    let bytes = position.to_be_bytes().into_iter().chain(rest.iter().copied());
+    let bytes = position
+        .to_be_bytes()
+        .into_iter()
+        .chain(rest.iter().copied());
     entry
         .iter_mut()
         .zip(bytes)

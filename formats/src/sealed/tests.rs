@@ -42,7 +42,10 @@ fn a_shape_follows_from_a_rung() {
 #[test]
 fn the_next_rung_holds_all() {
     let rung = Shape::rung;
-    assert_eq!((rung(0), rung(1), rung(8192)), (Some(8192), Some(8192), Some(8192)));
+    assert_eq!(
+        (rung(0), rung(1), rung(8192)),
+        (Some(8192), Some(8192), Some(8192))
+    );
     assert_eq!((rung(8193), rung(262_144)), (Some(10_240), Some(262_144)));
     assert_eq!(rung(262_145), None);
 }
@@ -71,10 +74,18 @@ fn a_payload_is_what_was_written() {
 fn grades_go_up_in_four_steps() {
     let step = |grade| Payload::step_of(Some(grade));
     assert_eq!(Payload::step_of(None), 0);
-    assert_eq!([0, 25, 26, 50, 51, 75, 76, 100, 255].map(step), [1, 1, 2, 2, 3, 3, 4, 4, 4]);
+    assert_eq!(
+        [0, 25, 26, 50, 51, 75, 76, 100, 255].map(step),
+        [1, 1, 2, 2, 3, 3, 4, 4, 4]
+    );
     let grade = |grade_step| {
         let (level, observed_before) = (Level::DIAGNOSED, 0);
-        Payload { level, grade_step, observed_before }.grade()
+        Payload {
+            level,
+            grade_step,
+            observed_before,
+        }
+        .grade()
     };
     assert_eq!([0, 1, 4].map(grade), [None, Some(25), Some(100)]);
 }

@@ -14,6 +14,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use bellwether_formats::cid::Cid;
+use bellwether_formats::limit::MAX_MASK_BYTES;
 use bellwether_formats::pir::PirError;
 use http_body_util::BodyExt as _;
 use tokio::time;
@@ -33,10 +34,6 @@ mod tests;
 use bodies::Bodies;
 use peers::Peers;
 use pool::Pool;
-
-/// Most bytes of a mask: a bit a chunk.
-const MAX_MASK_BYTES: usize = 64;
-const _: () = assert!(sealed::MAX_CHUNKS <= 512, "a bit for every chunk");
 
 /// Longest wait for a mask, which fits the packet of its head.
 const MASK_PATIENCE: Duration = Duration::from_secs(10);
@@ -148,11 +145,11 @@ fn answer_of(
     Ok(body.answer(mask).map_or_else(Outcome::Mask, Outcome::Chunk))
 }
 
-/// Reads what may be a mask; never more than one byte too many, save what came with it.
+/// Reads what may be a mask; nothing more is awaited once it is too long.
 async fn receive(asked: &Parts, mut body: Body) -> Result<Vec<u8>, Response> {
     let declared = asked.headers.get(header::CONTENT_LENGTH);
     let declared = declared.and_then(|len| len.to_str().ok()?.parse().ok());
-    if declared.is_some_and(|len: u64| len > 64) {
+    if declared.is_some_and(|len: usize| len > MAX_MASK_BYTES) {
         return Err(too_large());
     }
     let mut mask = Vec::new();
@@ -171,8 +168,8 @@ async fn receive(asked: &Parts, mut body: Body) -> Result<Vec<u8>, Response> {
 }
 
 fn too_large() -> Response {
-    let message = "a mask has 64 bytes at most";
-    closing(StatusCode::PAYLOAD_TOO_LARGE, "too-large", message)
+    let message = format!("a mask has {MAX_MASK_BYTES} bytes at most");
+    closing(StatusCode::PAYLOAD_TOO_LARGE, "too-large", &message)
 }
 
 /// A refusal after which the connection ends, as some of the request is still to come.

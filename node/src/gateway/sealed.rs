@@ -4,17 +4,15 @@
 use bellwether_formats::car::{self, Car};
 use bellwether_formats::cbor::Reader;
 use bellwether_formats::cid::{Block, Cid, Codec};
+use bellwether_formats::limit::MAX_SEALED_CHUNKS;
 
 use crate::store::{Snapshot, StoreError};
-
-/// Most chunks of a part that is served, in items. The largest part has 481.
-pub(super) const MAX_CHUNKS: u64 = 512;
 
 /// Largest chunk that is served, in bytes.
 const MAX_CHUNK_BYTES: usize = 16 * 1024;
 
-/// Most bytes of a part's chunks together (8 MiB): [`MAX_CHUNKS`] of [`MAX_CHUNK_BYTES`].
-pub(super) const MAX_BODY_BYTES: usize = 512 * MAX_CHUNK_BYTES;
+/// Most bytes of a part's chunks together (7.5 MiB).
+pub(super) const MAX_BODY_BYTES: usize = MAX_SEALED_CHUNKS * MAX_CHUNK_BYTES;
 
 /// Most bytes that making a bundle takes: the chunks, and generously their names, the index, the
 /// header and the chunk in hand.
@@ -81,7 +79,8 @@ impl Index {
 
 fn parse(bytes: &[u8]) -> Option<Vec<Cid>> {
     let mut reader = Reader::new(bytes);
-    let chunks = reader.list("chunks", MAX_CHUNKS, Reader::link).ok()?;
+    let most = u64::try_from(MAX_SEALED_CHUNKS).ok()?;
+    let chunks = reader.list("chunks", most, Reader::link).ok()?;
     reader.finish().ok()?;
     let raw = |cid: &Cid| cid.codec() == Codec::Raw;
     chunks.iter().all(raw).then_some(chunks)

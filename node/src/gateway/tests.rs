@@ -2,13 +2,12 @@ use std::sync::atomic::Ordering;
 
 use bellwether_formats::car::Car;
 use bellwether_formats::cid::{Block, Codec};
-use bellwether_formats::signed::Signed;
 use ed25519_dalek::SigningKey;
 
 use super::*;
 use crate::http::client::Reply;
 
-mod sealed;
+pub(super) mod sealed;
 pub(super) mod world;
 
 use world::{CAP, LIMIT, Provider, START, World};

@@ -92,7 +92,9 @@ impl Bodies {
         held.push_back(body);
         let mut bytes: usize = held.iter().map(|body| body.bytes.len()).sum();
         while bytes > self.max_bytes {
-            let Some(oldest) = held.pop_front() else { break };
+            let Some(oldest) = held.pop_front() else {
+                break;
+            };
             bytes -= oldest.bytes.len();
         }
     }

@@ -43,7 +43,9 @@ impl Peers {
 
     fn under_way(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
         // Nothing that holds it panics half-way.
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+        self.under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -67,7 +67,10 @@ fn work(waiting: &Mutex<Receiver<Job>>) {
     }
     loop {
         // One thread waits for the next job, the others for their turn to wait.
-        let job = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let job = waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .recv();
         let Ok(job) = job else { return };
         if catch_unwind(AssertUnwindSafe(job)).is_err() {
             tracing::error!("a PIR answer panicked");

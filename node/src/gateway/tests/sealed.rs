@@ -5,7 +5,8 @@ use bellwether_formats::cbor::Writer;
 use bellwether_formats::cid::{Block, Cid, Codec};
 
 use super::world::World;
-use crate::gateway::sealed::{MAX_BODY_BYTES, MAX_CHUNKS};
+use crate::gateway::sealed::{CAR_BYTES, MAX_BODY_BYTES};
+use bellwether_formats::limit::MAX_SEALED_CHUNKS;
 
 /// An index and its chunks, which nobody sealed.
 pub(crate) struct Part {
@@ -81,7 +82,7 @@ pub(crate) fn no_parts(world: &World) -> Vec<(&'static str, Cid)> {
     let absent = Cid::of(Codec::Raw, b"absent");
     let mut trailing = index(&held).bytes().to_vec();
     trailing.push(0);
-    let many = usize::try_from(MAX_CHUNKS).unwrap() + 1;
+    let many = MAX_SEALED_CHUNKS + 1;
     let text = Block::of(Codec::Raw, index(&held).bytes().to_vec()).unwrap();
     let cases = [
         ("a chunk", part.chunks[0].clone()),
@@ -131,7 +132,11 @@ fn a_part_comes_whole_index_first() {
         assert_eq!(reply.field(name), value, "{name}");
     }
     let car = Car::decode(&reply.body, MAX_BODY_BYTES).unwrap();
-    let blocks: Vec<Block> = [&part.index].into_iter().chain(&part.chunks).cloned().collect();
+    let blocks: Vec<Block> = [&part.index]
+        .into_iter()
+        .chain(&part.chunks)
+        .cloned()
+        .collect();
     assert_eq!((car.roots, car.blocks), (vec![cid], blocks));
 
     let head = world.ask("HEAD", &part.path(), &[]);
@@ -156,12 +161,12 @@ fn a_part_comes_whole_index_first() {
 #[test]
 fn the_largest_part_fits_the_memory_set_aside() {
     let world = World::new();
-    let part = Part::held(&world, 512, 16 * 1024);
+    let part = Part::held(&world, MAX_SEALED_CHUNKS, 16 * 1024);
     let reply = world.get(&part.path(), &[]);
     assert!(reply.body.len() > MAX_BODY_BYTES);
-    assert!(reply.body.len() + 16 * 1024 <= crate::gateway::sealed::CAR_BYTES);
+    assert!(reply.body.len() + 16 * 1024 <= CAR_BYTES);
     let car = Car::decode(&reply.body, reply.body.len()).unwrap();
-    assert_eq!(car.blocks.len(), 513);
+    assert_eq!(car.blocks.len(), MAX_SEALED_CHUNKS + 1);
 }
 
 #[test]

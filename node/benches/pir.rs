@@ -1,0 +1,381 @@
+//! What a private query costs a gateway, and what a flood of them costs others.
+//!
+//! A real gateway on loopback is asked over kept connections. `pir query` is the whole exchange;
+//! `chunk by GET` beside it is the same exchange for one chunk of the same part, without the XOR,
+//! and `chunks from the store` the reading that bodies in memory save. The flood is told on standard
+//! error: heads alone and under the flood by turns, the ratio of their medians, and the memory.
+
+use std::hint::black_box;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bellwether_formats::batch::Batch;
+use bellwether_formats::cbor::Writer;
+use bellwether_formats::cid::{Block, Cid, Codec};
+use bellwether_formats::descriptor::{Descriptor, KeyWindow};
+use bellwether_formats::pir::{Mask, xor_into};
+use bellwether_formats::sealed::Shape;
+use bellwether_formats::signed::Signed;
+use bellwether_node::gateway::{self, GatewayState};
+use bellwether_node::http::{self, Limits};
+use bellwether_node::keys;
+use bellwether_node::store::Store;
+use criterion::{Criterion, criterion_group};
+use ed25519_dalek::SigningKey;
+use sha2::{Digest as _, Sha256};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+
+const NOW: u64 = 1_800_000_000;
+
+/// Rungs whose bodies have 0.26, 2.8 and 6.9 MB.
+const RUNGS: [u64; 3] = [8192, 98_304, 229_376];
+
+/// Providers of the zone whose heads are asked for.
+const FEEDS: u8 = 10;
+
+/// Connections of the peer that floods.
+const FLOODERS: usize = 8;
+
+/// A gateway that serves on loopback until dropped.
+struct Served {
+    address: SocketAddr,
+    store: Store,
+    stop: CancellationToken,
+    _runtime: Runtime,
+    _dir: TempDir,
+}
+
+impl Served {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::create(&dir.path().join("store.redb")).expect("a new store");
+        let state = GatewayState {
+            store: store.clone(),
+            clock: Arc::new(|| NOW),
+            max_bytes: u64::MAX,
+        };
+        let runtime = Runtime::new().expect("a runtime");
+        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0"));
+        let listener = listener.expect("a free port");
+        let stop = CancellationToken::new();
+        let address = listener.local_addr().expect("a bound address");
+        let router = gateway::router(state);
+        let limits = Limits {
+            connection: Duration::MAX / 4,
+            ..Limits::default()
+        };
+        runtime.spawn(http::serve(listener, None, router, limits, stop.clone()));
+        Self {
+            address,
+            store,
+            stop,
+            _runtime: runtime,
+            _dir: dir,
+        }
+    }
+
+    fn connect(&self) -> Client {
+        let stream = TcpStream::connect(self.address).expect("the gateway listens");
+        stream.set_nodelay(true).expect("a socket");
+        Client(BufReader::new(stream))
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// One kept connection.
+struct Client(BufReader<TcpStream>);
+
+impl Client {
+    /// Asks, and gives the status and the answer's body.
+    fn ask(&mut self, request: &[u8]) -> (u16, Vec<u8>) {
+        self.0.get_mut().write_all(request).expect("written");
+        let mut line = String::new();
+        self.0.read_line(&mut line).expect("a status line");
+        let status = line.split(' ').nth(1).and_then(|code| code.parse().ok());
+        let mut len = 0;
+        loop {
+            line.clear();
+            self.0.read_line(&mut line).expect("a field");
+            let Some((name, value)) = line.trim_end().split_once(": ") else {
+                break;
+            };
+            if name.eq_ignore_ascii_case("content-length") {
+                len = value.parse().expect("a length");
+            }
+        }
+        let mut body = vec![0; len];
+        self.0.read_exact(&mut body).expect("the body");
+        (status.expect("a status"), body)
+    }
+}
+
+fn get(path: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n").into_bytes()
+}
+
+/// A part of the size of one rung, of chunks that hold bytes of a hash.
+struct Part {
+    index: Block,
+    chunks: Vec<Cid>,
+    chunk_bytes: usize,
+}
+
+impl Part {
+    fn put(store: &Store, ids: u64) -> Self {
+        let shape = Shape::of(ids).expect("a rung");
+        let mut chunks = Vec::new();
+        let mut w = Writer::new();
+        w.array(shape.chunks());
+        for number in 0..shape.chunks() {
+            let hash = Sha256::digest(format!("{ids} {number}"));
+            let bytes = hash.iter().copied().cycle().take(shape.chunk_bytes());
+            let chunk = Block::of(Codec::Raw, bytes.collect()).expect("a chunk is small");
+            w.link(&chunk.cid());
+            chunks.push(chunk.cid());
+            store.put_blocks(&[chunk]).expect("a store that writes");
+        }
+        let index = Block::of(Codec::DagCbor, w.finish()).expect("an index is small");
+        let put = store.put_blocks(std::slice::from_ref(&index));
+        put.expect("a store that writes");
+        Self {
+            index,
+            chunks,
+            chunk_bytes: shape.chunk_bytes(),
+        }
+    }
+
+    fn megabytes(&self) -> String {
+        let bytes = self.chunks.len() * self.chunk_bytes;
+        format!("{}.{} MB", bytes / 1_000_000, bytes / 100_000 % 10)
+    }
+
+    /// Half of the chunks, scattered as a phone's mask is.
+    fn mask(&self) -> Mask {
+        let random = [Sha256::digest(b"one"), Sha256::digest(b"two")].concat();
+        let (mask, _) = random.split_at(Mask::len_of(self.chunks.len()));
+        Mask::of_bytes(mask, self.chunks.len()).expect("a mask of this part")
+    }
+
+    fn query(&self) -> Vec<u8> {
+        let mask = self.mask();
+        let head = format!(
+            "POST /v1/pir/{} HTTP/1.1\r\nHost: bench\r\nContent-Length: {}\r\n\r\n",
+            self.index.cid(),
+            mask.as_bytes().len()
+        );
+        [head.as_bytes(), mask.as_bytes()].concat()
+    }
+
+    /// The answer, each chunk read from the store: what the gateway would do without memory.
+    fn answer(&self, store: &Store) -> Vec<u8> {
+        let snapshot = store.snapshot().expect("a store that reads");
+        let mut answer = vec![0; self.chunk_bytes];
+        for chosen in self.mask().chosen() {
+            let cid = self.chunks.get(chosen).expect("a chunk of this part");
+            let chunk = snapshot.bytes(cid).expect("a store that reads");
+            xor_into(&mut answer, &chunk.expect("held")).expect("chunks of one size");
+        }
+        answer
+    }
+}
+
+fn answer(c: &mut Criterion) {
+    let served = Served::new();
+    for ids in RUNGS {
+        let part = Part::put(&served.store, ids);
+        let mut client = served.connect();
+        let query = part.query();
+        let (status, body) = client.ask(&query);
+        assert!(status == 200 && body == part.answer(&served.store));
+        let mut group = c.benchmark_group(part.megabytes());
+        group.bench_function("pir query", |b| b.iter(|| client.ask(black_box(&query))));
+        let chunk = part.chunks.first().expect("a part has chunks");
+        let chunk = get(&format!("/ipfs/{chunk}?format=raw"));
+        group.bench_function("chunk by GET", |b| b.iter(|| client.ask(black_box(&chunk))));
+        group.bench_function("chunks from the store", |b| {
+            b.iter(|| part.answer(black_box(&served.store)));
+        });
+        let car = get(&format!("/ipfs/{}?format=car", part.index.cid()));
+        group.bench_function("whole body", |b| b.iter(|| client.ask(black_box(&car))));
+        group.finish();
+    }
+}
+
+/// Heads of a zone with some feeds.
+fn publish(store: &Store) {
+    for seed in 1..=FEEDS {
+        let root = SigningKey::from_bytes(&[seed; 32]);
+        let provider = keys::public(&root);
+        let descriptor = Descriptor {
+            provider,
+            epoch: 1,
+            issued_at: NOW,
+            expires_at: NOW + 60,
+            name: "P".to_owned(),
+            keys: vec![KeyWindow {
+                key: provider,
+                not_before: NOW,
+                not_after: NOW + 60,
+            }],
+            zones: vec!["gb".parse().expect("a zone")],
+            gateways: Vec::new(),
+            anchors: Vec::new(),
+            next_root: [0; 32],
+            upstream: None,
+            peers: Vec::new(),
+            successor: None,
+        };
+        let descriptor = Signed::sign(&descriptor, &root).expect("a signed descriptor");
+        store
+            .put_descriptor(&descriptor)
+            .expect("a store that writes");
+        let batch = Batch {
+            provider,
+            zone: "gb".parse().expect("a zone"),
+            key: provider,
+            epoch: 1,
+            seq: 1,
+            prev: None,
+            published_at: NOW,
+            next_after: NOW,
+            next_by: NOW + 3600,
+            retain_from: NOW,
+            desc: descriptor.cid(),
+            salt: [0; 16],
+            covers: None,
+            parts: Vec::new(),
+        };
+        let batch = Signed::sign(&batch, &root).expect("a signed batch");
+        store
+            .replicate(&batch, &[])
+            .expect("the first batch of its feed");
+    }
+}
+
+/// Tells how much later heads come while one peer floods the gateway with queries.
+fn flood(rounds: usize, of_round: usize) {
+    let served = Served::new();
+    publish(&served.store);
+    let [small, .., large] = RUNGS.map(|ids| Part::put(&served.store, ids));
+    for part in [small, large] {
+        let (alone, beside) = by_turns(&served, &part.query(), rounds, of_round);
+        told(&part, &alone, &beside);
+    }
+}
+
+/// Times of heads, alone and beside the flood, ascending; and what the flood was answered.
+struct Times {
+    heads: Vec<Duration>,
+    answered: usize,
+    refused: usize,
+}
+
+fn by_turns(served: &Served, query: &[u8], rounds: usize, of_round: usize) -> (Times, Times) {
+    let running = AtomicBool::new(true);
+    let flooding = AtomicBool::new(false);
+    let [answered, refused] = [(); 2].map(|()| AtomicUsize::new(0));
+    let mut times = [(); 2].map(|()| Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..FLOODERS {
+            scope.spawn(|| {
+                let mut client = served.connect();
+                while running.load(Ordering::Relaxed) {
+                    if !flooding.load(Ordering::Relaxed) {
+                        thread::sleep(Duration::from_millis(1));
+                        // A kept connection that says nothing for long is closed.
+                        client.ask(&get("/v1/zones/gb/heads"));
+                        continue;
+                    }
+                    let (status, _) = client.ask(query);
+                    let count = if status == 200 { &answered } else { &refused };
+                    count.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        let mut client = served.connect();
+        let heads = get("/v1/zones/gb/heads");
+        for turn in 0..2 * rounds {
+            flooding.store(turn % 2 == 1, Ordering::Relaxed);
+            thread::sleep(Duration::from_millis(20));
+            for _ in 0..of_round {
+                #[expect(clippy::disallowed_methods, reason = "a bench measures real time")]
+                let start = Instant::now();
+                let (status, _) = client.ask(&heads);
+                let took = start.elapsed();
+                assert_eq!(status, 200, "heads are answered beside a flood");
+                times.get_mut(turn % 2).expect("two of them").push(took);
+                thread::sleep(Duration::from_millis(1));
+            }
+        }
+        running.store(false, Ordering::Relaxed);
+    });
+    let [alone, beside] = times.map(|mut heads| {
+        heads.sort();
+        Times {
+            heads,
+            answered: answered.load(Ordering::Relaxed),
+            refused: refused.load(Ordering::Relaxed),
+        }
+    });
+    (alone, beside)
+}
+
+fn told(part: &Part, alone: &Times, beside: &Times) {
+    let at = |times: &Times, percent: usize| {
+        let at = times.heads.len() * percent / 100;
+        times.heads.get(at).copied().unwrap_or_default()
+    };
+    let [before, after] = [alone, beside].map(|times| at(times, 50));
+    eprintln!(
+        "flood of {} queries over {FLOODERS} connections, {} refused, body of {}:",
+        beside.answered,
+        beside.refused,
+        part.megabytes()
+    );
+    eprintln!(
+        "  heads of {FEEDS} feeds: median {before:?} alone, {after:?} beside it: {:.2} times",
+        after.as_secs_f64() / before.as_secs_f64()
+    );
+    let [before, after] = [alone, beside].map(|times| at(times, 99));
+    eprintln!("  99 of 100 within {before:?} alone, {after:?} beside it");
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let memory = status
+        .lines()
+        .filter(|line| line.starts_with("VmRSS:") || line.starts_with("VmHWM:"));
+    for line in memory {
+        eprintln!("  memory of gateway and bench: {line}");
+    }
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default().sample_size(20).measurement_time(Duration::from_secs(2));
+    targets = answer
+}
+
+fn main() {
+    // As criterion decides: measured only if cargo says that this is a benchmark.
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let has = |name: &str| arguments.iter().any(|argument| argument == name);
+    if !has("--list") {
+        let (rounds, of_round) = if has("--bench") && !has("--test") {
+            (20, 100)
+        } else {
+            (1, 3)
+        };
+        flood(rounds, of_round);
+    }
+    benches();
+    Criterion::default().configure_from_args().final_summary();
+}

@@ -1,0 +1,417 @@
+use std::pin::Pin;
+use std::sync::mpsc;
+
+use axum::http::Request;
+use bellwether_formats::cid::Codec;
+use bellwether_formats::pir::{Mask, combine};
+use futures::FutureExt as _;
+use hyper::service::Service as _;
+use hyper_util::service::TowerToHyperService;
+use tokio::runtime::{Builder, Runtime};
+
+use super::*;
+use crate::gateway::routes;
+use crate::gateway::tests::sealed::{Part, next, no_parts};
+use crate::gateway::tests::world::World;
+use crate::http::client::Reply;
+
+const CHUNKS: usize = 20;
+const CHUNK_BYTES: usize = 4096;
+
+fn path(part: &Part) -> String {
+    format!("/v1/pir/{}", part.index.cid())
+}
+
+fn ask(world: &World, part: &Part, mask: &[u8]) -> Reply {
+    world.served.post(&path(part), mask)
+}
+
+/// The XOR of the chunks whose bits are set, from the words of the spec.
+fn expected(part: &Part, mask: &[u8]) -> Vec<u8> {
+    let mut answer = vec![0; part.chunks[0].bytes().len()];
+    for (number, chunk) in part.chunks.iter().enumerate() {
+        if mask[number / 8] & (1 << (number % 8)) != 0 {
+            for (at, byte) in chunk.bytes().iter().enumerate() {
+                answer[at] ^= byte;
+            }
+        }
+    }
+    answer
+}
+
+#[test]
+fn the_answer_is_the_xor_of_the_chunks_chosen() {
+    let world = World::new();
+    let part = Part::held(&world, CHUNKS, CHUNK_BYTES);
+    for mask in [
+        [0, 0, 0],
+        [1, 0, 0],
+        [0, 0, 8],
+        [0x5a, 0xc3, 5],
+        [255, 255, 15],
+    ] {
+        let reply = ask(&world, &part, &mask);
+        assert_eq!((reply.status, &reply.body), (200, &expected(&part, &mask)));
+        for (name, value) in [
+            ("content-type", "application/octet-stream"),
+            ("cache-control", "no-store"),
+            ("content-length", "4096"),
+            ("access-control-allow-origin", "*"),
+            ("x-content-type-options", "nosniff"),
+            ("etag", ""),
+        ] {
+            assert_eq!(reply.field(name), value, "{name}");
+        }
+    }
+    assert_eq!(ask(&world, &part, &[1, 0, 0]).body, part.chunks[0].bytes());
+}
+
+#[test]
+fn two_halves_are_the_chunk() {
+    let (one, other) = (World::new(), World::new());
+    let part = Part::held(&one, 53, 16 * 1024);
+    part.put(&other);
+    let mask = Mask::of_bytes(b"random!", 53).unwrap();
+    for wanted in [0, 7, 8, 52] {
+        let flipped = mask.flipped(wanted).unwrap();
+        let [a, b] = [(&one, &mask), (&other, &flipped)]
+            .map(|(world, mask)| ask(world, &part, mask.as_bytes()).body);
+        assert_eq!(combine(&a, &b).unwrap(), part.chunks[wanted].bytes());
+    }
+}
+
+#[test]
+fn what_is_no_mask_is_refused() {
+    let world = World::new();
+    let part = Part::held(&world, CHUNKS, CHUNK_BYTES);
+    for mask in [
+        &[0, 0, 16][..],
+        &[0, 0, 128],
+        &[],
+        &[0; 2],
+        &[0; 4],
+        &[0; 61],
+    ] {
+        let reply = ask(&world, &part, mask);
+        assert_eq!((reply.status, &*reply.rule()), (400, "mask"), "{mask:?}");
+        assert_eq!(reply.field("cache-control"), "no-store");
+    }
+    let reply = ask(&world, &part, &[0; 62]);
+    assert_eq!((reply.status, &*reply.rule()), (413, "too-large"));
+
+    // The body is not awaited when its length is known, nor beyond what a mask has.
+    let path = path(&part);
+    for head in [
+        format!("POST {path} HTTP/1.1\r\nHost: t\r\nContent-Length: 9999999999\r\n\r\n"),
+        format!(
+            "POST {path} HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n3e\r\n{}\r\n",
+            "x".repeat(62)
+        ),
+    ] {
+        let mut client = world.served.connect();
+        client.send(head.as_bytes());
+        let reply = client.reply("POST").unwrap();
+        assert_eq!((reply.status, &*reply.rule()), (413, "too-large"));
+        assert!(client.is_closed());
+    }
+    let mut client = world.served.connect();
+    let head = format!("POST {path} HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n");
+    client.send(head.as_bytes());
+    for _ in 0..3 {
+        client.send(b"1\r\n\x01\r\n");
+    }
+    client.send(b"0\r\n\r\n");
+    assert_eq!(client.reply("POST").unwrap().body, expected(&part, &[1; 3]));
+}
+
+#[test]
+fn a_mask_does_not_take_for_ever() {
+    let world = World::with_limits(Limits {
+        patience: Duration::from_millis(100),
+        ..Limits::default()
+    });
+    let part = Part::held(&world, CHUNKS, CHUNK_BYTES);
+    let mut client = world.served.connect();
+    let head = format!(
+        "POST {} HTTP/1.1\r\nHost: t\r\nContent-Length: 3\r\n\r\nx",
+        path(&part)
+    );
+    client.send(head.as_bytes());
+    let reply = client.reply("POST").unwrap();
+    assert_eq!((reply.status, &*reply.rule()), (408, "timeout"));
+    assert!(client.is_closed());
+}
+
+#[test]
+fn only_parts_that_are_held_are_asked() {
+    let world = World::new();
+    for (what, cid) in no_parts(&world) {
+        for mask in [&[0][..], &[1], &[2], &[0; 61], b""] {
+            let reply = world.served.post(&format!("/v1/pir/{cid}"), mask);
+            assert_eq!((reply.status, &*reply.rule()), (404, "not-found"), "{what}");
+        }
+    }
+    let raw = Cid::of(Codec::Raw, b"x").to_string();
+    for (path, status, rule) in [
+        (format!("/v1/pir/{raw}"), 404, "not-found"),
+        ("/v1/pir/x".to_owned(), 400, "cid"),
+        ("/v1/pir/".to_owned(), 400, "cid"),
+        (format!("/v1/pir/{raw}/x"), 400, "cid"),
+        ("/v1/pir".to_owned(), 405, "method"),
+    ] {
+        let reply = world.served.post(&path, &[0]);
+        assert_eq!((reply.status, &*reply.rule()), (status, rule), "{path}");
+    }
+}
+
+#[test]
+fn a_part_in_memory_is_gone_with_its_index() {
+    let world = World::new();
+    let part = Part::held(&world, CHUNKS, CHUNK_BYTES);
+    assert_eq!(ask(&world, &part, &[1; 3]).status, 200);
+    let policy = crate::store::RetainPolicy {
+        before: u64::MAX,
+        max_bytes: 0,
+    };
+    world.store.prune(policy).unwrap();
+    assert_eq!(ask(&world, &part, &[1; 3]).status, 404);
+    part.put(&world);
+    assert_eq!(ask(&world, &part, &[1; 3]).status, 200);
+}
+
+#[test]
+fn the_oldest_bodies_leave_memory() {
+    let world = World::new();
+    let parts: Vec<Part> = (1..5).map(|seed| Part::new(seed, CHUNKS, 64)).collect();
+    let bodies = Bodies::new(2 * CHUNKS * 64);
+    let ask = |part: &Part| bodies.of(&world.store, part.index.cid()).unwrap().unwrap();
+    parts.iter().for_each(|part| part.put(&world));
+    let first = ask(&parts[0]);
+    for part in [1, 0, 2, 0, 3] {
+        ask(&parts[part]);
+    }
+    // Asked for again and again: still the same in memory.
+    assert!(std::sync::Arc::ptr_eq(&first, &ask(&parts[0])));
+    ask(&parts[1]);
+    ask(&parts[2]);
+    let again = ask(&parts[0]);
+    assert!(!std::sync::Arc::ptr_eq(&first, &again));
+    // One larger than all of the memory is answered, and not kept.
+    let none = Bodies::new(1);
+    let [one, other] = [(); 2].map(|()| none.of(&world.store, parts[0].index.cid()).unwrap());
+    assert!(!std::sync::Arc::ptr_eq(&one.unwrap(), &other.unwrap()));
+}
+
+#[test]
+fn methods_are_those_of_the_path() {
+    let world = World::new();
+    let part = Part::held(&world, CHUNKS, CHUNK_BYTES);
+    for method in ["GET", "HEAD", "PUT", "OPTIONS"] {
+        let reply = world.ask(method, &path(&part), &[]);
+        assert_eq!((reply.status, reply.field("allow")), (405, "POST"));
+    }
+    let fields = [
+        ("Origin", "https://a"),
+        ("Access-Control-Request-Method", "POST"),
+        ("Access-Control-Request-Headers", "content-type"),
+    ];
+    let reply = world.ask("OPTIONS", &path(&part), &fields);
+    assert_eq!(reply.status, 204);
+    assert_eq!(reply.field("access-control-allow-methods"), "POST");
+    let allowed = reply.field("access-control-allow-headers");
+    assert!(allowed.contains("Content-Type"));
+}
+
+type Asking = Pin<Box<dyn Future<Output = Response>>>;
+
+/// The gateway called without a socket, as if from some address, with its one thread in our hands.
+struct Held {
+    world: World,
+    part: Part,
+    release: mpsc::SyncSender<()>,
+    /// Who is thought to wait for the job that holds the thread: it is not begun for nobody.
+    _holding: Pin<Box<dyn Future<Output = Result<(), Trouble>>>>,
+    runtime: Runtime,
+}
+
+impl Held {
+    fn new(queue: usize, of_peer: usize) -> Self {
+        let world = World::with_limits(Limits {
+            workers: 1,
+            queue,
+            of_peer,
+            ..Limits::default()
+        });
+        let (release, released) = mpsc::sync_channel::<()>(0);
+        let (started, start) = mpsc::sync_channel(1);
+        let job = move || {
+            started.send(()).unwrap();
+            released.recv().unwrap_err();
+        };
+        let gateway = world.gateway.clone();
+        let mut holding: Pin<Box<dyn Future<Output = _>>> =
+            Box::pin(async move { gateway.0.pir.pool.run(job).await });
+        assert!((&mut holding).now_or_never().is_none());
+        start.recv().unwrap();
+        Self {
+            part: Part::held(&world, CHUNKS, CHUNK_BYTES),
+            world,
+            release,
+            _holding: holding,
+            runtime: Builder::new_current_thread().enable_time().build().unwrap(),
+        }
+    }
+
+    /// Asks; gives the answer, or what waits for it.
+    fn ask(&self, peer: &str) -> Result<Response, Asking> {
+        let _entered = self.runtime.enter();
+        let mut request = Request::post(path(&self.part)).body(Body::from("\x01\x00\x00"));
+        let peer: SocketAddr = format!("{peer}:1").parse().unwrap();
+        let extensions = request.as_mut().unwrap().extensions_mut();
+        extensions.insert(ConnectInfo(peer));
+        let router = TowerToHyperService::new(routes(self.world.gateway.clone()));
+        let mut asking: Asking =
+            Box::pin(async move { router.call(request.unwrap()).await.unwrap() });
+        (&mut asking).now_or_never().ok_or(asking)
+    }
+
+    fn refused(&self, peer: &str) {
+        let refusal = self.ask(peer).map_err(drop).unwrap();
+        assert_eq!(refusal.status(), 503);
+        assert_eq!(refusal.headers()[header::RETRY_AFTER], "5");
+    }
+
+    fn wait(&self, peer: &str) -> Asking {
+        self.ask(peer).map(drop).unwrap_err()
+    }
+}
+
+#[test]
+fn a_full_pool_refuses_all_alike_and_nothing_else_waits() {
+    let held = Held::new(1, 8);
+    let waiting = held.wait("192.0.2.1");
+    for peer in ["192.0.2.1", "192.0.2.2", "127.0.0.1", "[2001:db8::1]"] {
+        held.refused(peer);
+    }
+    for _ in 0..3 {
+        let reply = ask(&held.world, &held.part, &[1, 0, 0]);
+        assert_eq!((reply.status, &*reply.rule()), (503, "busy"));
+        assert_eq!(reply.field("retry-after"), "5");
+        assert_eq!(held.world.get("/v1/zones/gb/heads", &[]).status, 200);
+        let raw = format!("/ipfs/{}?format=raw", held.part.index.cid());
+        assert_eq!(held.world.get(&raw, &[]).status, 200);
+    }
+    drop(held.release);
+    assert_eq!(held.runtime.block_on(waiting).status(), 200);
+    assert_eq!(ask(&held.world, &held.part, &[1, 0, 0]).status, 200);
+}
+
+#[test]
+fn a_peer_gets_its_share() {
+    let held = Held::new(16, 2);
+    let mut waiting: Vec<Asking> = ["192.0.2.1", "192.0.2.1"]
+        .map(|peer| held.wait(peer))
+        .into();
+    held.refused("192.0.2.1");
+    held.refused("[::ffff:192.0.2.1]");
+    for peer in [
+        "192.0.2.2",
+        "[2001:db8:0:1::1]",
+        "[2001:db8:0:1::2]",
+        "[2001:db8:0:2::1]",
+        "127.0.0.1",
+        "127.0.0.1",
+        "127.0.0.1",
+        "[::1]",
+    ] {
+        waiting.push(held.wait(peer));
+    }
+    held.refused("[2001:db8:0:1::3]");
+    // Who hangs up has still asked: its place is free when its turn has come.
+    drop(waiting.remove(0));
+    held.refused("192.0.2.1");
+    drop(held.release);
+    for waiting in waiting {
+        assert_eq!(held.runtime.block_on(waiting).status(), 200);
+    }
+}
+
+#[test]
+fn a_job_that_panics_costs_its_answer_only() {
+    let pool = Pool::new(1, 4);
+    let runtime = Builder::new_current_thread().build().unwrap();
+    let failed = runtime.block_on(pool.run(|| panic!("as this test wants")));
+    assert!(matches!(failed, Err(Trouble::Panic)), "{failed:?}");
+    assert_eq!(runtime.block_on(pool.run(|| 7)).unwrap(), 7);
+    let none = Pool::new(0, 4);
+    assert!(matches!(
+        runtime.block_on(none.run(|| 7)),
+        Err(Trouble::Busy)
+    ));
+}
+
+/// Hostile queries in one run: quick, and enough to meet every branch.
+const CASES: usize = 100_000;
+
+#[test]
+fn whatever_is_posted_is_answered_or_refused() {
+    let world = World::new();
+    let part = Part::held(&world, 13, 8);
+    let bodies = Bodies::new(1 << 20);
+    let mut state = 1;
+    let (mut answered, mut refused) = (0, 0);
+    for _ in 0..CASES {
+        let len = usize::from(next(&mut state) % 4);
+        let mut mask: Vec<u8> = (0..len).map(|_| next(&mut state)).collect();
+        if let (Some(last), 0) = (mask.get_mut(1), next(&mut state) % 2) {
+            *last &= 0x1f;
+        }
+        let valid = len == 2 && mask[1] < 0x20;
+        let body = bodies.of(&world.store, part.index.cid()).unwrap().unwrap();
+        match body.answer(&mask) {
+            Ok(answer) => {
+                assert!(valid && answer == expected(&part, &mask));
+                answered += 1;
+            }
+            Err(error) => {
+                assert!(!valid && error == PirError::Mask);
+                refused += 1;
+            }
+        }
+    }
+    assert!(answered > CASES / 10 && refused > CASES / 10);
+}
+
+#[test]
+fn whatever_is_asked_for_is_a_path_or_is_refused() {
+    let cid = Cid::of(Codec::DagCbor, b"x");
+    let fields = axum::http::HeaderMap::new();
+    let seeds = [
+        format!("/v1/pir/{cid}"),
+        format!("/ipfs/{cid}?format=car&dag-scope=all"),
+    ];
+    let mut state = 1;
+    let mut named = 0;
+    for case in 0..CASES {
+        let mut text = seeds[case % 2].clone().into_bytes();
+        for _ in 0..next(&mut state) % 3 {
+            let at = usize::from(next(&mut state)) % text.len();
+            match next(&mut state) % 3 {
+                0 => text[at] = next(&mut state),
+                1 => text.insert(at, next(&mut state)),
+                _ => text.truncate(at.max(1)),
+            }
+        }
+        let Ok(uri) = axum::http::Uri::try_from(text) else {
+            continue;
+        };
+        if let Some(Ok(index)) = super::super::path::query(&uri) {
+            assert!(uri.path().ends_with(&index.to_string()));
+            named += 1;
+        }
+        if super::super::path::parse(&uri, &fields).is_ok() {
+            named += 1;
+        }
+    }
+    assert!(named > CASES / 10);
+}
