@@ -3,7 +3,8 @@
 //! A real gateway on loopback is asked over kept connections. `pir query` is the whole exchange;
 //! `chunk by GET` beside it is the same exchange for one chunk of the same part, without the XOR,
 //! and `chunks from the store` the reading that bodies in memory save. The flood is told on standard
-//! error: heads alone and under the flood by turns, the ratio of their medians, and the memory.
+//! error: heads alone, beside a flood of plain GETs of one chunk and beside one of queries, by turns;
+//! the ratios of their medians, and the memory.
 
 use std::hint::black_box;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -33,8 +34,8 @@ use tokio_util::sync::CancellationToken;
 
 const NOW: u64 = 1_800_000_000;
 
-/// Rungs whose bodies have 0.26, 2.8 and 6.9 MB.
-const RUNGS: [u64; 3] = [8192, 98_304, 229_376];
+/// Rungs whose bodies have 0.26, 2.9 and 5.9 MB.
+const RUNGS: [u64; 3] = [8192, 98_304, 196_608];
 
 /// Providers of the zone whose heads are asked for.
 const FEEDS: u8 = 10;
@@ -263,98 +264,120 @@ fn publish(store: &Store) {
     }
 }
 
-/// Tells how much later heads come while one peer floods the gateway with queries.
+/// Tells how much later heads come while one peer floods the gateway.
 fn flood(rounds: usize, of_round: usize) {
     let served = Served::new();
     publish(&served.store);
-    let [small, .., large] = RUNGS.map(|ids| Part::put(&served.store, ids));
+    let [small, _, large] = RUNGS.map(|ids| Part::put(&served.store, ids));
     for part in [small, large] {
-        let (alone, beside) = by_turns(&served, &part.query(), rounds, of_round);
-        told(&part, &alone, &beside);
+        let chunk = part.chunks.first().expect("a part has chunks");
+        let chunk = get(&format!("/ipfs/{chunk}?format=raw"));
+        let query = part.query();
+        // Once, so that no turn has the first reading of the chunks.
+        served.connect().ask(&query);
+        eprintln!(
+            "body of {}, {FLOODERS} connections flood:",
+            part.megabytes()
+        );
+        let requests = [None, Some(&*chunk), Some(&*query)];
+        let turns = by_turns(&served, &requests, rounds, of_round);
+        told(&turns);
+    }
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let memory = |line: &&str| line.starts_with("VmRSS:") || line.starts_with("VmHWM:");
+    for line in status.lines().filter(memory) {
+        eprintln!("memory of gateway and bench, {line}");
     }
 }
 
-/// Times of heads, alone and beside the flood, ascending; and what the flood was answered.
-struct Times {
+/// Heads beside one kind of flood.
+#[derive(Default)]
+struct Turn {
+    /// How long each took.
     heads: Vec<Duration>,
-    answered: usize,
-    refused: usize,
+    /// What the flood was answered, and what it was refused.
+    flood: [AtomicUsize; 2],
+    /// How long it went on.
+    lasted: Duration,
 }
 
-fn by_turns(served: &Served, query: &[u8], rounds: usize, of_round: usize) -> (Times, Times) {
-    let running = AtomicBool::new(true);
-    let flooding = AtomicBool::new(false);
-    let [answered, refused] = [(); 2].map(|()| AtomicUsize::new(0));
-    let mut times = [(); 2].map(|()| Vec::new());
+/// Measures heads beside each flood by turns, so that what else the machine does meets all alike.
+fn by_turns(
+    served: &Served,
+    requests: &[Option<&[u8]>; 3],
+    rounds: usize,
+    of_round: usize,
+) -> [Turn; 3] {
+    let counts: [[AtomicUsize; 2]; 3] = Default::default();
+    let turn = AtomicUsize::new(0);
+    let mut turns: [Turn; 3] = Default::default();
     thread::scope(|scope| {
         for _ in 0..FLOODERS {
             scope.spawn(|| {
                 let mut client = served.connect();
-                while running.load(Ordering::Relaxed) {
-                    if !flooding.load(Ordering::Relaxed) {
+                while let Some(request) = requests.get(turn.load(Ordering::Relaxed)) {
+                    let Some(request) = request else {
                         thread::sleep(Duration::from_millis(1));
-                        // A kept connection that says nothing for long is closed.
-                        client.ask(&get("/v1/zones/gb/heads"));
                         continue;
+                    };
+                    let at = turn.load(Ordering::Relaxed);
+                    let (status, _) = client.ask(request);
+                    let refused = usize::from(status != 200);
+                    if let Some(count) = counts.get(at).and_then(|both| both.get(refused)) {
+                        count.fetch_add(1, Ordering::Relaxed);
                     }
-                    let (status, _) = client.ask(query);
-                    let count = if status == 200 { &answered } else { &refused };
-                    count.fetch_add(1, Ordering::Relaxed);
                 }
             });
         }
         let mut client = served.connect();
         let heads = get("/v1/zones/gb/heads");
-        for turn in 0..2 * rounds {
-            flooding.store(turn % 2 == 1, Ordering::Relaxed);
-            thread::sleep(Duration::from_millis(20));
-            for _ in 0..of_round {
-                #[expect(clippy::disallowed_methods, reason = "a bench measures real time")]
-                let start = Instant::now();
-                let (status, _) = client.ask(&heads);
-                let took = start.elapsed();
-                assert_eq!(status, 200, "heads are answered beside a flood");
-                times.get_mut(turn % 2).expect("two of them").push(took);
-                thread::sleep(Duration::from_millis(1));
+        for _ in 0..rounds {
+            for (at, measured) in turns.iter_mut().enumerate() {
+                turn.store(at, Ordering::Relaxed);
+                let start = now();
+                thread::sleep(Duration::from_millis(20));
+                for _ in 0..of_round {
+                    let start = now();
+                    let (status, _) = client.ask(&heads);
+                    measured.heads.push(start.elapsed());
+                    assert_eq!(status, 200, "heads are answered beside a flood");
+                    thread::sleep(Duration::from_millis(1));
+                }
+                measured.lasted += start.elapsed();
             }
         }
-        running.store(false, Ordering::Relaxed);
+        turn.store(requests.len(), Ordering::Relaxed);
     });
-    let [alone, beside] = times.map(|mut heads| {
-        heads.sort();
-        Times {
-            heads,
-            answered: answered.load(Ordering::Relaxed),
-            refused: refused.load(Ordering::Relaxed),
-        }
-    });
-    (alone, beside)
+    for (turn, counts) in turns.iter_mut().zip(counts) {
+        turn.heads.sort();
+        turn.flood = counts;
+    }
+    turns
 }
 
-fn told(part: &Part, alone: &Times, beside: &Times) {
-    let at = |times: &Times, percent: usize| {
-        let at = times.heads.len() * percent / 100;
-        times.heads.get(at).copied().unwrap_or_default()
+#[expect(clippy::disallowed_methods, reason = "a bench measures real time")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+fn told(turns: &[Turn; 3]) {
+    let at = |turn: &Turn, percent: usize| {
+        let at = turn.heads.len() * percent / 100;
+        turn.heads.get(at).copied().unwrap_or_default()
     };
-    let [before, after] = [alone, beside].map(|times| at(times, 50));
-    eprintln!(
-        "flood of {} queries over {FLOODERS} connections, {} refused, body of {}:",
-        beside.answered,
-        beside.refused,
-        part.megabytes()
-    );
-    eprintln!(
-        "  heads of {FEEDS} feeds: median {before:?} alone, {after:?} beside it: {:.2} times",
-        after.as_secs_f64() / before.as_secs_f64()
-    );
-    let [before, after] = [alone, beside].map(|times| at(times, 99));
-    eprintln!("  99 of 100 within {before:?} alone, {after:?} beside it");
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let memory = status
-        .lines()
-        .filter(|line| line.starts_with("VmRSS:") || line.starts_with("VmHWM:"));
-    for line in memory {
-        eprintln!("  memory of gateway and bench: {line}");
+    let [alone, ..] = turns.each_ref().map(|turn| at(turn, 50));
+    for (what, turn) in ["alone", "chunks by GET", "pir queries"].iter().zip(turns) {
+        let [answered, refused] = turn
+            .flood
+            .each_ref()
+            .map(|count| count.load(Ordering::Relaxed));
+        let median = at(turn, 50);
+        eprintln!(
+            "  {what:13} {answered:7} answered, {refused} refused in {:.1?}; heads: median {median:.0?}, {:.2} times alone, 99 % within {:.0?}",
+            turn.lasted,
+            median.as_secs_f64() / alone.as_secs_f64(),
+            at(turn, 99),
+        );
     }
 }
 
