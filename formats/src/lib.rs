@@ -23,6 +23,7 @@ pub mod chain;
 pub mod cid;
 pub mod descriptor;
 pub mod error;
+pub mod filter;
 pub mod id;
 #[cfg(feature = "inspect")]
 pub mod inspect;

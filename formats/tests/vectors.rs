@@ -54,8 +54,15 @@ const FOLDERS: [(&str, Judge, usize); 8] = [
 /// reports by the node's intake.
 const FOLDERS_OF_OTHERS: [&str; 2] = ["schemes", "seed-reports"];
 
-/// Files beside the folders; `chain.json` is read by [`retell`].
-const LOOSE: [&str; 2] = ["README.md", "chain.json"];
+/// Files beside the folders; `chain.json` is read by [`retell`], the others by
+/// `formats/tests/sealed_vectors.rs` and by `tests/reader`.
+const LOOSE: [&str; 5] = [
+    "README.md",
+    "chain.json",
+    "folds.json",
+    "pir.json",
+    "sealed.json",
+];
 
 /// Every rule of this crate.
 fn rules() -> BTreeSet<&'static str> {

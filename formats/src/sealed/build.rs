@@ -20,11 +20,9 @@ pub struct BuiltPart {
     pub chunks: Vec<Block>,
 }
 
-/// Writes random bytes over all that it is given.
-pub type Random<'a> = dyn FnMut(&mut [u8]) + 'a;
-
 impl Plan {
-    /// Builds part `number` (counted from 0) with a filter of `bits` bits a fingerprint.
+    /// Builds part `number` (counted from 0) with a filter of `bits` bits a fingerprint. `random`
+    /// writes random bytes over all that it is given.
     ///
     /// It is filled with dummies up to the rung. They are drawn as real entries fall: tags evenly
     /// over the part's range, payloads evenly over all bytes. A dummy that does not fit is not drawn
@@ -39,7 +37,7 @@ impl Plan {
         &self,
         number: usize,
         bits: u8,
-        random: &mut Random<'_>,
+        random: &mut dyn FnMut(&mut [u8]),
     ) -> Result<BuiltPart, BuildError> {
         let parts = self.parts();
         if number >= parts {
@@ -66,7 +64,11 @@ impl Plan {
     }
 
     /// A part's entries and dummies, sealed, ascending by tag.
-    fn padded(&self, place: Place, random: &mut Random<'_>) -> Vec<[u8; Shape::ENTRY_BYTES]> {
+    fn padded(
+        &self,
+        place: Place,
+        random: &mut dyn FnMut(&mut [u8]),
+    ) -> Vec<[u8; Shape::ENTRY_BYTES]> {
         let ids = usize::try_from(self.shape().ids()).unwrap_or(usize::MAX);
         let mut entries = Vec::with_capacity(ids);
         entries.extend(self.entries(place.part).iter().map(Entry::sealed));
@@ -117,7 +119,7 @@ fn fill(
     shape: &Shape,
     parts: usize,
 ) -> Result<Vec<Block>, BuildError> {
-    let chunk_of = |entry| tag(entry).chunk(parts, shape.chunks());
+    let chunk_of = |entry: &_| tag(entry).chunk(parts, shape.chunks());
     let mut rest = entries;
     let mut chunks = Vec::with_capacity(shape.chunks());
     for number in 0..shape.chunks() {
@@ -143,11 +145,14 @@ fn tag(entry: &[u8; Shape::ENTRY_BYTES]) -> Tag {
     Tag::from_bytes(*tag)
 }
 
-/// What building a filter's failure means for a part: its keys were checked, so it is chance.
+/// What it means for a part that its filter was not built.
 fn refused(error: FilterBuildError) -> BuildError {
     match error {
-        FilterBuildError::Bits { .. } => BuildError::Filter(error),
-        _ => Again::Filter.into(),
+        FilterBuildError::EqualKeys => Again::Keys.into(),
+        FilterBuildError::NoLayout => Again::Filter.into(),
+        FilterBuildError::Bits { .. } | FilterBuildError::TooMany { .. } => {
+            BuildError::Filter(error)
+        }
     }
 }
 

@@ -173,7 +173,7 @@ pub(super) fn range(place: Place) -> (u64, u128) {
 }
 
 /// How many parts so many identifiers take: max(1, ceil(1.02·n / 2^18)), by integers.
-fn parts_for(ids: usize) -> u64 {
+pub(super) fn parts_for(ids: usize) -> u64 {
     let ids = u128::try_from(ids).unwrap_or(u128::MAX / 102);
     let parts = (ids * 102)
         .div_ceil(100 * u128::from(limit::MAX_SEALED_IDS))

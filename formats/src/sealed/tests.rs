@@ -110,3 +110,43 @@ fn a_tag_lies_where_its_first_bytes_say() {
     assert_eq!((tag(u64::MAX).part(0), tag(0).chunk(0, 0)), (0, 0));
     assert_eq!(tag(u64::MAX).part(usize::MAX), usize::MAX - 1);
 }
+
+#[cfg(feature = "build")]
+mod plans {
+    use super::super::plan::{parts_for, range};
+    use super::*;
+
+    #[test]
+    fn parts_are_counted_by_integers() {
+        // 1.02·n / 2^18 is a whole number at n = 2^18·50·k/51 only.
+        assert_eq!(
+            [0, 1, 257_003, 257_004, 514_007, 514_008].map(parts_for),
+            [1, 1, 1, 2, 2, 3]
+        );
+        assert_eq!([8_224_125, 8_224_126].map(parts_for), [32, 33]);
+        assert!(parts_for(usize::MAX) > limit::MAX_PARTS);
+    }
+
+    #[test]
+    fn the_ranges_of_parts_tile_all_tags() {
+        let tag = |position: u64| {
+            let mut bytes = [0; 12];
+            bytes[..8].copy_from_slice(&position.to_be_bytes());
+            Tag::from_bytes(bytes)
+        };
+        for parts in 1..=32 {
+            let mut next = 0;
+            for part in 0..parts {
+                let (first, size) = range(Place { parts, part });
+                assert_eq!(u128::from(first), next);
+                next += size;
+                let last = u64::try_from(next - 1).unwrap();
+                assert_eq!(
+                    (tag(first).part(parts), tag(last).part(parts)),
+                    (part, part)
+                );
+            }
+            assert_eq!(next, 1 << 64);
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! Small true objects for the tests to change.
 #![allow(dead_code, reason = "each test uses some of it")]
+#![allow(clippy::indexing_slicing, reason = "a test may panic")]
 
 use bellwether_formats::batch::{Batch, BlockRef, OpenPart, Part, Window};
 use bellwether_formats::body::open::{OpenBody, Terms};
@@ -126,4 +127,18 @@ pub(crate) fn sign_with_nonce(inner: &[u8], nonce: u64) -> [u8; 64] {
     let challenge = Scalar::from_bytes_mod_order_wide(&challenge.finalize().into());
     let s = Scalar::from(nonce) + challenge * secret;
     [commitment, s.to_bytes()].concat().try_into().unwrap()
+}
+
+/// A source of bytes that look random, the same for a seed (SplitMix64).
+pub(crate) fn random(seed: u64) -> impl FnMut(&mut [u8]) {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    move |bytes| {
+        for word in bytes.chunks_mut(8) {
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            let mixed = (mixed ^ (mixed >> 31)).to_le_bytes();
+            word.copy_from_slice(&mixed[..word.len()]);
+        }
+    }
 }

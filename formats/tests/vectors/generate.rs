@@ -12,9 +12,14 @@ mod car;
 mod chain;
 mod descriptor;
 mod encoding;
+mod folds;
 mod ids;
+mod json;
 mod parts;
+mod pieces;
+mod pir;
 mod sample;
+mod sealed;
 mod signatures;
 mod story;
 mod tree;
@@ -41,6 +46,9 @@ pub(crate) fn all() -> Vec<File> {
         encoding::vectors(),
         ids::vectors(),
         signatures::vectors(),
+        folds::files(),
+        pir::files(),
+        sealed::files(),
         story::files(),
     ]
     .into_iter()
