@@ -3,8 +3,9 @@
 //! A real gateway on loopback is asked over kept connections. `pir query` is the whole exchange;
 //! `chunk by GET` beside it is the same exchange for one chunk of the same part, without the XOR,
 //! and `chunks from the store` the reading that bodies in memory save. The flood is told on standard
-//! error: heads alone, beside a flood of plain GETs of one chunk and beside one of queries, by turns;
-//! the ratios of their medians, and the memory.
+//! error: heads alone, beside a flood of plain GETs of one chunk, beside one of queries as a proxy on
+//! this machine sends them, without a share, and beside one of queries of one peer, by turns; the
+//! ratios of their medians, and the memory.
 
 use std::hint::black_box;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -14,6 +15,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use axum::extract::{ConnectInfo, Request};
+use axum::middleware::map_request;
 use bellwether_formats::batch::Batch;
 use bellwether_formats::cbor::Writer;
 use bellwether_formats::cid::{Block, Cid, Codec};
@@ -39,6 +42,15 @@ const RUNGS: [u64; 3] = [8192, 98_304, 196_608];
 
 /// Providers of the zone whose heads are asked for.
 const FEEDS: u8 = 10;
+
+/// What heads are asked for beside.
+const KINDS: [&str; TURNS] = [
+    "nothing",
+    "chunks by GET",
+    "queries of a proxy",
+    "queries of a peer",
+];
+const TURNS: usize = 4;
 
 /// Connections of the peer that floods.
 const FLOODERS: usize = 8;
@@ -66,7 +78,7 @@ impl Served {
         let listener = listener.expect("a free port");
         let stop = CancellationToken::new();
         let address = listener.local_addr().expect("a bound address");
-        let router = gateway::router(state);
+        let router = gateway::router(state).layer(map_request(from_afar));
         let limits = Limits {
             connection: Duration::MAX / 4,
             ..Limits::default()
@@ -86,6 +98,15 @@ impl Served {
         stream.set_nodelay(true).expect("a socket");
         Client(BufReader::new(stream))
     }
+}
+
+/// Takes who says so for a peer that is not on this machine: loopback has no share.
+async fn from_afar(mut request: Request) -> Request {
+    if request.headers().contains_key("x-afar") {
+        let peer = SocketAddr::from(([192, 0, 2, 1], 1));
+        request.extensions_mut().insert(ConnectInfo(peer));
+    }
+    request
 }
 
 impl Drop for Served {
@@ -168,10 +189,11 @@ impl Part {
         Mask::of_bytes(mask, self.chunks.len()).expect("a mask of this part")
     }
 
-    fn query(&self) -> Vec<u8> {
+    /// A query with some more fields.
+    fn query(&self, fields: &str) -> Vec<u8> {
         let mask = self.mask();
         let head = format!(
-            "POST /v1/pir/{} HTTP/1.1\r\nHost: bench\r\nContent-Length: {}\r\n\r\n",
+            "POST /v1/pir/{} HTTP/1.1\r\nHost: bench\r\n{fields}Content-Length: {}\r\n\r\n",
             self.index.cid(),
             mask.as_bytes().len()
         );
@@ -196,7 +218,7 @@ fn answer(c: &mut Criterion) {
     for ids in RUNGS {
         let part = Part::put(&served.store, ids);
         let mut client = served.connect();
-        let query = part.query();
+        let query = part.query("");
         let (status, body) = client.ask(&query);
         assert!(status == 200 && body == part.answer(&served.store));
         let mut group = c.benchmark_group(part.megabytes());
@@ -272,14 +294,15 @@ fn flood(rounds: usize, of_round: usize) {
     for part in [small, large] {
         let chunk = part.chunks.first().expect("a part has chunks");
         let chunk = get(&format!("/ipfs/{chunk}?format=raw"));
-        let query = part.query();
+        let query = part.query("X-Afar: 1\r\n");
+        let nearby = part.query("");
         // Once, so that no turn has the first reading of the chunks.
         served.connect().ask(&query);
         eprintln!(
             "body of {}, {FLOODERS} connections flood:",
             part.megabytes()
         );
-        let requests = [None, Some(&*chunk), Some(&*query)];
+        let requests = [None, Some(&*chunk), Some(&*nearby), Some(&*query)];
         let turns = by_turns(&served, &requests, rounds, of_round);
         told(&turns);
     }
@@ -304,13 +327,13 @@ struct Turn {
 /// Measures heads beside each flood by turns, so that what else the machine does meets all alike.
 fn by_turns(
     served: &Served,
-    requests: &[Option<&[u8]>; 3],
+    requests: &[Option<&[u8]>; TURNS],
     rounds: usize,
     of_round: usize,
-) -> [Turn; 3] {
-    let counts: [[AtomicUsize; 2]; 3] = Default::default();
+) -> [Turn; TURNS] {
+    let counts: [[AtomicUsize; 2]; TURNS] = Default::default();
     let turn = AtomicUsize::new(0);
-    let mut turns: [Turn; 3] = Default::default();
+    let mut turns: [Turn; TURNS] = Default::default();
     thread::scope(|scope| {
         for _ in 0..FLOODERS {
             scope.spawn(|| {
@@ -360,20 +383,20 @@ fn now() -> Instant {
     Instant::now()
 }
 
-fn told(turns: &[Turn; 3]) {
+fn told(turns: &[Turn; TURNS]) {
     let at = |turn: &Turn, percent: usize| {
         let at = turn.heads.len() * percent / 100;
         turn.heads.get(at).copied().unwrap_or_default()
     };
     let [alone, ..] = turns.each_ref().map(|turn| at(turn, 50));
-    for (what, turn) in ["alone", "chunks by GET", "pir queries"].iter().zip(turns) {
+    for (what, turn) in KINDS.iter().zip(turns) {
         let [answered, refused] = turn
             .flood
             .each_ref()
             .map(|count| count.load(Ordering::Relaxed));
         let median = at(turn, 50);
         eprintln!(
-            "  {what:13} {answered:7} answered, {refused} refused in {:.1?}; heads: median {median:.0?}, {:.2} times alone, 99 % within {:.0?}",
+            "  {what:18} {answered:7} answered, {refused} refused in {:.1?}; heads: median {median:.0?}, {:.2} times alone, 99 % within {:.0?}",
             turn.lasted,
             median.as_secs_f64() / alone.as_secs_f64(),
             at(turn, 99),

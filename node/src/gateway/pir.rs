@@ -1,7 +1,7 @@
 //! Private queries: a mask of chunk numbers in, the XOR of those chunks out. Source: spec §8.7.
 //!
 //! A query costs a good part of a millisecond of one core, so it has threads of its own (`pool`), a
-//! bound for each peer (`peers`), and its chunks at hand (`bodies`). A mask is read, used and
+//! share for each peer (`peers`), and its chunks at hand (`bodies`). A mask is read, used and
 //! forgotten: nothing here logs or keeps it.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -32,7 +32,7 @@ mod pool;
 mod tests;
 
 use bodies::Bodies;
-use peers::Peers;
+use peers::{Peers, Share};
 use pool::Pool;
 
 /// Longest wait for a mask, which fits the packet of its head.
@@ -46,9 +46,9 @@ pub(super) struct Limits {
     /// Most queries that wait for a thread: the last of them then waits a tenth of a second for
     /// bodies in memory, and for others, of which each is read from the disk, a few seconds.
     pub(super) queue: usize,
-    /// Most queries of one peer that wait or are answered. A phone has one; a mobile network puts
-    /// many phones behind one address, and each is there for milliseconds.
-    pub(super) of_peer: usize,
+    /// What one peer may take: 16 queries at once, 80 a second. A phone has one at a time, and some
+    /// tens a day; a mobile network puts many thousand phones behind one address.
+    pub(super) of_peer: Share,
     /// Most bytes of chunks kept in memory (32 MiB): four of the largest bodies.
     pub(super) body_bytes: usize,
     /// Longest wait for a mask.
@@ -61,7 +61,11 @@ impl Default for Limits {
         Self {
             workers: (cores / 2).max(1),
             queue: 128,
-            of_peer: 8,
+            of_peer: Share {
+                places: 16,
+                pace: Duration::from_millis(200),
+                patience: Duration::from_secs(1),
+            },
             body_bytes: 4 * sealed::MAX_BODY_BYTES,
             patience: MASK_PATIENCE,
         }
@@ -112,7 +116,8 @@ pub(super) async fn query(
         }
     };
     // Counted from here on: who sends slowly takes no place from a neighbour.
-    let place = pir.peers.enter(peer(asked)).ok_or(Trouble::Busy)?;
+    let place = pir.peers.enter(peer(asked)).await;
+    let place = place.ok_or(Trouble::Busy)?;
     let (store, bodies) = (gateway.0.store.clone(), pir.bodies.clone());
     let job = move || {
         let _place = place;

@@ -1,63 +1,77 @@
-//! How many queries of one peer are under way.
+//! How many queries one peer has under way, and how fast one follows another.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time;
 
 use crate::http::network_of;
 
-/// Counts queries by peer: an IPv4 address, an IPv6 /64. Loopback is not counted: a proxy stands
-/// there. Clones are the same.
-#[derive(Clone)]
-pub(super) struct Peers {
-    most: usize,
-    under_way: Arc<Mutex<HashMap<IpAddr, usize>>>,
+/// What one peer may take.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::gateway) struct Share {
+    /// Queries at once.
+    pub(in crate::gateway) places: usize,
+    /// How long a query takes its place at least, however soon it is answered.
+    pub(in crate::gateway) pace: Duration,
+    /// Longest wait for a place.
+    pub(in crate::gateway) patience: Duration,
 }
 
-/// A query's place, given back when dropped.
-pub(super) struct Place(Option<(Peers, IpAddr)>);
+/// Counts queries by peer: an IPv4 address, an IPv6 /64. Loopback is not counted: a proxy stands
+/// there.
+pub(super) struct Peers {
+    share: Share,
+    /// Of peers that have a query under way; the others' are gone.
+    places: Mutex<HashMap<IpAddr, Weak<Semaphore>>>,
+}
+
+/// A query's place, given back when the last clone is dropped.
+#[derive(Clone)]
+pub(super) struct Place(#[expect(dead_code, reason = "held")] Option<Arc<OwnedSemaphorePermit>>);
 
 impl Peers {
-    /// `most` queries of a peer at once.
-    pub(super) fn new(most: usize) -> Self {
+    pub(super) fn new(share: Share) -> Self {
         Self {
-            most,
-            under_way: Arc::default(),
+            share,
+            places: Mutex::default(),
         }
     }
 
-    /// Counts one more, unless the peer has its share.
-    pub(super) fn enter(&self, peer: IpAddr) -> Option<Place> {
+    /// Waits for a place, in order of asking, and gives up in the end. So a peer that asks again
+    /// and again costs no more than one that asks in time: it is kept waiting, not answered "no".
+    pub(super) async fn enter(&self, peer: IpAddr) -> Option<Place> {
         let peer = network_of(peer);
         if peer.is_loopback() {
             return Some(Place(None));
         }
-        let mut under_way = self.under_way();
-        let count = under_way.entry(peer).or_default();
-        if *count >= self.most {
-            return None;
-        }
-        *count += 1;
-        Some(Place(Some((self.clone(), peer))))
+        let entered = self.places_of(peer).acquire_owned();
+        let permit = time::timeout(self.share.patience, entered)
+            .await
+            .ok()?
+            .ok()?;
+        let place = Place(Some(Arc::new(permit)));
+        let (paced, pace) = (place.clone(), self.share.pace);
+        tokio::spawn(async move {
+            time::sleep(pace).await;
+            drop(paced);
+        });
+        Some(place)
     }
 
-    fn under_way(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+    fn places_of(&self, peer: IpAddr) -> Arc<Semaphore> {
         // Nothing that holds it panics half-way.
-        self.under_way
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let Some((peers, peer)) = &self.0 else { return };
-        let mut under_way = peers.under_way();
-        if let Some(count) = under_way.get_mut(peer) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                under_way.remove(peer);
-            }
+        let mut all = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(places) = all.get(&peer).and_then(Weak::upgrade) {
+            return places;
         }
+        // As many are left as have a query under way: connections bound them.
+        all.retain(|_, places| places.strong_count() > 0);
+        let places = Arc::new(Semaphore::new(self.share.places));
+        all.insert(peer, Arc::downgrade(&places));
+        places
     }
 }

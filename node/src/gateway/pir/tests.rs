@@ -235,11 +235,15 @@ struct Held {
 }
 
 impl Held {
-    fn new(queue: usize, of_peer: usize) -> Self {
+    fn new(queue: usize, places: usize) -> Self {
         let world = World::with_limits(Limits {
             workers: 1,
             queue,
-            of_peer,
+            of_peer: Share {
+                places,
+                pace: Duration::ZERO,
+                patience: Duration::from_millis(20),
+            },
             ..Limits::default()
         });
         let (release, released) = mpsc::sync_channel::<()>(0);
@@ -276,7 +280,8 @@ impl Held {
     }
 
     fn refused(&self, peer: &str) {
-        let refusal = self.ask(peer).map_err(drop).unwrap();
+        let refusal = self.ask(peer);
+        let refusal = refusal.unwrap_or_else(|waiting| self.runtime.block_on(waiting));
         assert_eq!(refusal.status(), 503);
         assert_eq!(refusal.headers()[header::RETRY_AFTER], "5");
     }
@@ -334,6 +339,29 @@ fn a_peer_gets_its_share() {
     for waiting in waiting {
         assert_eq!(held.runtime.block_on(waiting).status(), 200);
     }
+}
+
+#[test]
+fn a_peer_is_answered_at_a_pace() {
+    let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+    let peers = Peers::new(Share {
+        places: 2,
+        pace: Duration::from_millis(50),
+        patience: Duration::from_secs(20),
+    });
+    let queries = |peer: &str, count: usize| {
+        let peer = peer.parse().unwrap();
+        runtime.block_on(async {
+            let start = time::Instant::now();
+            for _ in 0..count {
+                // Answered at once; its place is taken for the while all the same.
+                drop(peers.enter(peer).await.unwrap());
+            }
+            start.elapsed()
+        })
+    };
+    assert!(queries("192.0.2.1", 6) >= Duration::from_millis(90));
+    assert!(queries("127.0.0.1", 1000) < Duration::from_secs(10));
 }
 
 #[test]
