@@ -49,7 +49,7 @@ pub(super) struct Limits {
     /// What one peer may take: 16 queries at once, 80 a second. A phone has one at a time, and some
     /// tens a day; a mobile network puts many thousand phones behind one address.
     pub(super) of_peer: Share,
-    /// Most bytes of chunks kept in memory (32 MiB): four of the largest bodies.
+    /// Most bytes of chunks kept in memory (30 MiB): four of the largest bodies.
     pub(super) body_bytes: usize,
     /// Longest wait for a mask.
     pub(super) patience: Duration,

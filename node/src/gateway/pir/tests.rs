@@ -3,7 +3,9 @@ use std::sync::mpsc;
 
 use axum::http::Request;
 use bellwether_formats::cid::Codec;
+use bellwether_formats::id::{Level, Scheme};
 use bellwether_formats::pir::{Mask, combine};
+use bellwether_formats::sealed::{Chunk, Entry, IdHash, Payload, Place, Plan, Shape};
 use futures::FutureExt as _;
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
@@ -78,6 +80,39 @@ fn two_halves_are_the_chunk() {
             .map(|(world, mask)| ask(world, &part, mask.as_bytes()).body);
         assert_eq!(combine(&a, &b).unwrap(), part.chunks[wanted].bytes());
     }
+}
+
+#[test]
+fn an_entry_of_a_sealed_part_is_found_by_two_relays() {
+    let hashes: Vec<IdHash> = (0..100_u64)
+        .map(|id| IdHash::of(Scheme::CX1, &[7; 16], &[id.to_be_bytes(); 2].concat()))
+        .collect();
+    let payload = Payload {
+        level: Level::DIAGNOSED,
+        grade_step: 0,
+        observed_before: 1_800_000_000,
+    };
+    let entries = hashes.iter().map(|hash| Entry::seal(hash, payload));
+    let plan = Plan::new(entries.collect()).unwrap();
+    let mut state = 1;
+    let mut random = |bytes: &mut [u8]| bytes.fill_with(|| next(&mut state));
+    let built = plan.part(0, 18, &mut random).unwrap();
+    let shape = Shape::of(built.ids).unwrap();
+    let part = Part {
+        index: built.index,
+        chunks: built.chunks,
+    };
+    let (one, other) = (World::new(), World::new());
+    part.put(&one);
+    part.put(&other);
+
+    let wanted = hashes[42].tag().chunk(1, shape.chunks());
+    let mask = Mask::of_bytes(&[0x9c; 8], shape.chunks()).unwrap();
+    let a = ask(&one, &part, mask.as_bytes()).body;
+    let b = ask(&other, &part, mask.flipped(wanted).unwrap().as_bytes()).body;
+    let chunk = combine(&a, &b).unwrap();
+    let chunk = Chunk::decode(&chunk, &shape, Place::ONLY, wanted).unwrap();
+    assert_eq!(chunk.open(&hashes[42]), Some(Ok(payload)));
 }
 
 #[test]
