@@ -54,11 +54,13 @@ const FOLDERS: [(&str, Judge, usize); 8] = [
 /// reports by the node's intake.
 const FOLDERS_OF_OTHERS: [&str; 2] = ["schemes", "seed-reports"];
 
-/// Files beside the folders; `chain.json` is read by [`retell`], the others by
-/// `formats/tests/sealed_vectors.rs` and by `tests/reader`.
-const LOOSE: [&str; 5] = [
+/// Files beside the folders; `chain.json` is read by [`retell`], `filter.json` by
+/// `formats/tests/filter.rs`, the others by `formats/tests/sealed_vectors.rs`; some are read
+/// by `tests/reader` too.
+const LOOSE: [&str; 6] = [
     "README.md",
     "chain.json",
+    "filter.json",
     "folds.json",
     "pir.json",
     "sealed.json",

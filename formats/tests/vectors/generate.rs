@@ -12,6 +12,7 @@ mod car;
 mod chain;
 mod descriptor;
 mod encoding;
+mod filter;
 mod folds;
 mod ids;
 mod json;
@@ -46,6 +47,7 @@ pub(crate) fn all() -> Vec<File> {
         encoding::vectors(),
         ids::vectors(),
         signatures::vectors(),
+        filter::files(),
         folds::files(),
         pir::files(),
         sealed::files(),
