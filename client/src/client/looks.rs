@@ -38,6 +38,7 @@ impl Client {
     ///
     /// [`ClientError::Random`], [`ClientError::State`]. Nothing was asked for then.
     pub fn draw(&mut self, sync: &mut Sync) -> Result<(), ClientError> {
+        self.troubles.clear();
         let mut state = self.state.clone();
         let mut changed = self.catch_up(&mut state);
         let mut failed = false;
@@ -72,7 +73,7 @@ impl Client {
         Ok(())
     }
 
-    /// What filters call possible and no look confirmed.
+    /// What filters call possible and no look confirmed, as of the last sync or answer.
     pub fn candidates(&self) -> Vec<Candidate> {
         let feeds = self
             .state

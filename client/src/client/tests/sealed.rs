@@ -1,10 +1,11 @@
 //! Sealed parts, from the signed batch to the alert: gateways in memory, an invented clock.
 
+use std::collections::BTreeSet;
+
 use bellwether_formats::cid::Block;
 use bellwether_formats::id::Scheme;
 
 use super::*;
-use crate::answers::Answer as Doubted;
 use crate::fixture::{Sealed, WINDOW_S};
 use crate::sync::Request;
 use crate::trust::Choice;
