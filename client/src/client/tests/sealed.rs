@@ -420,10 +420,13 @@ fn a_relay_that_lies_is_named_and_passed_over() {
         lies: true,
         ..mirror.clone()
     };
-    for _ in 0..4 {
-        let mut phone = Phone::new(&world, 3);
+    for _ in 0..8 {
+        let mut phone = Phone::new(&world, 4);
         phone.observe(7, now - 3600, now);
-        phone.sync(&[Some(&mirror), Some(&liar), Some(&mirror)], now);
+        phone.sync(
+            &[Some(&mirror), Some(&liar), Some(&mirror), Some(&mirror)],
+            now,
+        );
         assert_eq!(phone.levels(now), [Level::DIAGNOSED]);
         let named = phone
             .report
