@@ -28,7 +28,7 @@ use Mood::{Dead, Honest, Lies, Missing, Short};
 /// A phone that follows some parts.
 struct Phone {
     world: Vec<Published>,
-    parts: Vec<crate::sealed::SealedPart>,
+    parts: Vec<SealedPart>,
     now: u64,
     policy: Policy,
     /// Every request, and the part and look that it was for.
@@ -166,7 +166,7 @@ impl Phone {
 }
 
 /// As after a restart.
-fn persisted(part: &crate::sealed::SealedPart) -> crate::sealed::SealedPart {
+fn persisted(part: &SealedPart) -> SealedPart {
     let mut bytes = Vec::new();
     ciborium::into_writer(part, &mut bytes).unwrap();
     let read = ciborium::from_reader(bytes.as_slice()).unwrap();

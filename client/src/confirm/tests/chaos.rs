@@ -131,9 +131,8 @@ fn what_is_persisted_names_everybody_before_they_are_asked() {
     let mut phone = Phone::new(world, &[alert]);
     let known: Vec<Gateway> = (0..5).map(gateway).collect();
     let operators = Operators::of(&known, |_| true);
-    for seed in 0..60 {
-        let fresh = Phone::new(one_alert().0, &[alert]).parts;
-        phone.parts.clone_from(&fresh);
+    let fresh = phone.parts.clone();
+    for seed in 0..3 {
         for steps in 1..14 {
             // It dies after each step in turn; whoever was asked until then is in the state.
             phone.parts.clone_from(&fresh);
@@ -153,9 +152,6 @@ fn what_is_persisted_names_everybody_before_they_are_asked() {
                 let asked = Operators::of(&[gateway], |_| true);
                 assert!(halves.has(half, asked.drawn(&[0; 16])[0]));
             }
-        }
-        if seed > 2 {
-            break;
         }
     }
 }
