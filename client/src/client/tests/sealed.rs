@@ -83,7 +83,7 @@ impl Phone {
     /// Syncs at `now`; a gateway without a mirror is dead. Gives whether the sync came to its end
     /// within so many steps.
     fn sync_some(&mut self, mirrors: &[Option<&Mirror>], now: u64, steps: usize) -> bool {
-        let random = u64::from(self.asked.len() % 2 == 0);
+        let random = u64::from(self.asked.len().is_multiple_of(2));
         let mut sync = Sync::new(self.client.followed_checked(), now, random);
         self.asked.clear();
         for _ in 0..steps {
