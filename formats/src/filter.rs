@@ -10,6 +10,8 @@ use crate::limit;
 
 #[cfg(feature = "build")]
 mod build;
+#[cfg(all(test, feature = "build"))]
+mod tests;
 #[cfg(feature = "build")]
 pub use build::{FilterBuildError, MAX_ATTEMPTS, MAX_KEYS, build, built_max_bytes};
 
@@ -129,13 +131,14 @@ impl Filter {
         let Ok(word) = usize::try_from(slot / 64) else {
             return 0;
         };
-        match (self.used.get(word), self.before.get(word)) {
-            (Some(used), Some(before)) if used >> (slot % 64) & 1 == 1 => {
-                let earlier = used & ((1 << (slot % 64)) - 1);
-                self.value(u64::from(*before) + u64::from(earlier.count_ones()))
-            }
-            _ => 0,
-        }
+        let (Some(used), Some(before)) = (self.used.get(word), self.before.get(word)) else {
+            return 0;
+        };
+        let bit = used >> (slot % 64) & 1;
+        let earlier = used & ((1 << (slot % 64)) - 1);
+        let index = u64::from(*before) + u64::from(earlier.count_ones());
+        // A quarter of the slots is not used, at random: a branch would be guessed wrong as often.
+        self.value(index) * bit
     }
 
     /// The value of the `index`-th used slot.

@@ -2,7 +2,7 @@
 #![allow(clippy::indexing_slicing, reason = "a test may panic")]
 
 use bellwether_formats::scheme::cx::{
-    self, Generator, Identifier, MAX_KEY_BYTES, Seed, bench_checksum, calculate_seed,
+    self, Engine, Generator, Identifier, MAX_KEY_BYTES, Seed, bench_checksum, calculate_seed,
 };
 use data_encoding::HEXLOWER;
 use serde::Deserialize;
@@ -156,7 +156,7 @@ fn check_generator(vector: &GeneratorVector) {
     );
     assert_eq!(vector.personalization, "");
     let seed = Seed::new(generator(vector.generator_type), &hex(&vector.seed)).expect("a seed");
-    let ids: Vec<Identifier> = seed.identifiers().collect();
+    let ids = identifiers(&seed);
     assert_eq!(ids.len(), Generator::MAX_IDENTIFIERS);
     for (index, expected) in &vector.ids {
         assert_eq!(hex_id(&ids, *index), *expected, "{name}, id {index}");
@@ -180,6 +180,18 @@ fn check_generator(vector: &GeneratorVector) {
     );
 }
 
+/// The identifiers of a seed, which every engine of this machine makes alike.
+fn identifiers(seed: &Seed) -> Vec<Identifier> {
+    let ids: Vec<Identifier> = seed.identifiers().collect();
+    for engine in [Engine::PORTABLE, Engine::fastest()] {
+        let mut made = Vec::new();
+        let expanded = engine.expand(seed.generator(), seed.as_bytes(), |_, _, id| made.push(id));
+        assert_eq!(expanded, Ok(()));
+        assert_eq!(made, ids, "{}", engine.name());
+    }
+    ids
+}
+
 fn check_calculator(vector: &CalculatorVector, key: &KeyVector) {
     let name = &vector.name;
     let spki = hex(&key.spki_der);
@@ -196,7 +208,7 @@ fn check_calculator(vector: &CalculatorVector, key: &KeyVector) {
         vector.derived.seed,
         "{name}"
     );
-    let ids: Vec<Identifier> = seed.identifiers().collect();
+    let ids = identifiers(&seed);
     for (index, expected) in &vector.ids_from_seed {
         assert_eq!(hex_id(&ids, *index), *expected, "{name}, id {index}");
     }

@@ -54,8 +54,9 @@ const FOLDERS: [(&str, Judge, usize); 8] = [
 /// reports by the node's intake.
 const FOLDERS_OF_OTHERS: [&str; 2] = ["schemes", "seed-reports"];
 
-/// Files beside the folders; `chain.json` is read by [`retell`].
-const LOOSE: [&str; 2] = ["README.md", "chain.json"];
+/// Files beside the folders; `chain.json` is read by [`retell`], `filter.json` by
+/// `formats/tests/filter.rs` and by `tests/reader`.
+const LOOSE: [&str; 3] = ["README.md", "chain.json", "filter.json"];
 
 /// Every rule of this crate.
 fn rules() -> BTreeSet<&'static str> {

@@ -105,7 +105,7 @@ const fn low_byte(word: u64) -> u8 {
 impl Layout {
     /// The layout of `count` keys at an attempt, the first being 1: the library's, computed by the
     /// same `log`. Source: spec §5.4.
-    fn of(count: u32, attempt: u32) -> Self {
+    pub(super) fn of(count: u32, attempt: u32) -> Self {
         let n = f64::from(count);
         let segment_log = match count {
             0 => 2,

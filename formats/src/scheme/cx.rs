@@ -4,25 +4,26 @@
 //! time: the order of generation is the order in which a phone broadcasts them.
 //!
 //! [`expand`] is where the time goes (three or four AES blocks and a fresh key schedule an
-//! identifier), and the one place for a faster path: everything that runs over many seeds goes
-//! through it.
+//! identifier): everything that runs over many seeds goes through it, and it takes the fastest
+//! [`Engine`] of the machine. [`Seed::identifiers`] is for a look at one seed.
 //!
 //! Source: spec §7.1; vectors `spec/vectors/schemes/cx.json`.
 
+#[cfg(target_arch = "x86_64")]
+mod aesni;
 mod bench;
 mod drbg;
+mod expand;
 mod identifier;
 mod wanted;
 
 #[cfg(test)]
 mod tests;
 
-use aes::{
-    Aes128Enc, Aes256Enc,
-    cipher::{BlockCipherEncrypt, KeyInit, consts::U16},
-};
+use aes::{Aes128Enc, Aes256Enc};
 
 pub use bench::{bench_checksum, bench_seed};
+pub use expand::{Engine, expand, matches};
 pub use identifier::{Identifier, ParseIdentifierError};
 pub use wanted::WantedIds;
 
@@ -123,6 +124,8 @@ impl Seed {
     }
 
     /// The seed's 2048 identifiers, in the order in which they are broadcast.
+    ///
+    /// One after another on the portable path: for many seeds use [`expand`].
     pub fn identifiers(&self) -> Identifiers {
         let state = match self {
             Self::Aes128(bytes) => State::Aes128(Drbg::instantiate(bytes, &[])),
@@ -179,74 +182,6 @@ impl core::fmt::Debug for Identifiers {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "Identifiers({} left)", self.left)
     }
-}
-
-/// Gives every identifier of every seed to `sink(seed, index, identifier)`.
-///
-/// `seeds` are concatenated, as in a body; `seed` counts them from 0, `index` from 1 to
-/// [`Generator::MAX_IDENTIFIERS`]. A seed's identifiers come in order; those of different seeds may
-/// come interleaved. Memory does not grow with the number of seeds.
-///
-/// # Errors
-///
-/// [`CxError::SeedLength`] if `seeds` are not whole seeds; `sink` is not called then.
-pub fn expand(
-    generator: Generator,
-    seeds: &[u8],
-    sink: impl FnMut(usize, usize, Identifier),
-) -> Result<(), CxError> {
-    let unit = generator.seed_len();
-    if !seeds.len().is_multiple_of(unit) {
-        let found = seeds.len();
-        return Err(CxError::SeedLength { found, unit });
-    }
-    match generator {
-        Generator::Aes128 => expand_with::<Aes128Enc, 3>(unit, seeds, sink),
-        Generator::Aes256 => expand_with::<Aes256Enc, 4>(unit, seeds, sink),
-    }
-    Ok(())
-}
-
-/// [`expand`] with one cipher; a seed has `unit` bytes.
-///
-/// One seed after another: running several side by side, so that one fills the other's waits, was
-/// tried and gained nothing while the key schedule goes through memory.
-fn expand_with<C, const N: usize>(
-    unit: usize,
-    seeds: &[u8],
-    mut sink: impl FnMut(usize, usize, Identifier),
-) where
-    C: BlockCipherEncrypt<BlockSize = U16> + KeyInit,
-{
-    for (number, seed) in seeds.chunks_exact(unit).enumerate() {
-        let mut drbg = Drbg::<C, N>::instantiate(seed, &[]);
-        for index in 1..=Generator::MAX_IDENTIFIERS {
-            sink(number, index, Identifier::from_random(drbg.next_block()));
-        }
-    }
-}
-
-/// Finds the identifiers of many seeds among those that a device observed.
-///
-/// Calls `hit(seed, index, identifier)` with the numbers of [`expand`], in no particular order.
-/// The cost hardly depends on `wanted`: almost every identifier is dismissed by one look into a
-/// bitmap. (`hit` is rarely called, and not a type parameter, so that this is compiled here, with
-/// this crate's optimisation.)
-///
-/// # Errors
-///
-/// [`CxError::SeedLength`] if `seeds` are not whole seeds.
-pub fn matches(
-    generator: Generator,
-    seeds: &[u8],
-    wanted: &WantedIds,
-    hit: &mut dyn FnMut(usize, usize, Identifier),
-) -> Result<(), CxError> {
-    expand(generator, seeds, |seed, index, identifier| {
-        if wanted.contains(identifier) {
-            hit(seed, index, identifier);
-        }
-    })
 }
 
 /// Derives a seed from what a seed report shows: the pre-seed and its verification key.

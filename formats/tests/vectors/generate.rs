@@ -12,7 +12,9 @@ mod car;
 mod chain;
 mod descriptor;
 mod encoding;
+mod filter;
 mod ids;
+mod json;
 mod parts;
 mod sample;
 mod signatures;
@@ -41,6 +43,7 @@ pub(crate) fn all() -> Vec<File> {
         encoding::vectors(),
         ids::vectors(),
         signatures::vectors(),
+        filter::files(),
         story::files(),
     ]
     .into_iter()

@@ -3,10 +3,10 @@
 
 use bellwether_formats::cid::{Cid, Codec};
 use bellwether_formats::id::PublicKey;
-use data_encoding::HEXLOWER;
 use ed25519_dalek::SigningKey;
 
 use super::File;
+use super::json::{hex, object, quoted};
 use super::sample::{
     DAY, NOW, batch, block_ref, cose, descriptor, envelope, group, next_root, public, root, seed,
     sha256, sig_structure, sign, signing, spare,
@@ -173,24 +173,4 @@ fn key_text(key: &SigningKey) -> String {
             ("text", quoted(&PublicKey::from_bytes(public).to_string())),
         ],
     )
-}
-
-fn hex(bytes: &[u8]) -> String {
-    quoted(&HEXLOWER.encode(bytes))
-}
-
-/// A JSON string; no text here needs an escape.
-fn quoted(text: &str) -> String {
-    assert!(!text.contains(['"', '\\']), "a text without escapes");
-    format!("\"{text}\"")
-}
-
-/// A JSON object at a depth, in the order given.
-fn object(depth: usize, pairs: &[(&str, String)]) -> String {
-    let indent = "  ".repeat(depth);
-    let pairs: Vec<String> = pairs
-        .iter()
-        .map(|(k, v)| format!("{indent}  \"{k}\": {v}"))
-        .collect();
-    format!("{{\n{}\n{indent}}}", pairs.join(",\n"))
 }

@@ -3,6 +3,11 @@
 use core::{fmt, str::FromStr};
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 
+/// The bits that a random UUID leaves random, as a big-endian number (RFC 9562 §5.4).
+pub(super) const RANDOM_BITS: u128 = !((0xf << 76) | (0b11 << 62));
+/// The bits that mark a version 4, variant 1 UUID.
+pub(super) const UUID_BITS: u128 = (0x4 << 76) | (0b10 << 62);
+
 /// A contact identifier of CX: what a phone broadcasts and others observe, 16 bytes.
 ///
 /// Text is a UUID in lower case; `FromStr` takes a UUID or 32 hex digits, both in any case.
@@ -30,16 +35,27 @@ impl Identifier {
     /// Marks 16 random bytes as a version 4, variant 1 UUID (RFC 9562 §5.4).
     #[inline]
     pub(super) const fn from_random(bytes: [u8; Self::LEN]) -> Self {
-        let version = 0x4 << 76;
-        let variant = 0b10 << 62;
-        let random = u128::from_be_bytes(bytes) & !(0xf << 76) & !(0b11 << 62);
-        Self((random | version | variant).to_be_bytes())
+        Self(((u128::from_be_bytes(bytes) & RANDOM_BITS) | UUID_BITS).to_be_bytes())
     }
 
     /// The bytes as one number, whose order is that of the bytes.
     #[inline]
     pub(super) const fn number(self) -> u128 {
         u128::from_be_bytes(self.0)
+    }
+
+    /// The first four bytes, in the order that costs most processors nothing.
+    #[inline]
+    pub(super) const fn head(self) -> u32 {
+        let [a, b, c, d, ..] = self.0;
+        u32::from_le_bytes([a, b, c, d])
+    }
+
+    /// The last four bytes, alike.
+    #[inline]
+    pub(super) const fn tail(self) -> u32 {
+        let [.., a, b, c, d] = self.0;
+        u32::from_le_bytes([a, b, c, d])
     }
 }
 

@@ -3,6 +3,10 @@
 extern crate std;
 
 use super::*;
+use aes::{
+    Aes128Enc,
+    cipher::{BlockCipherEncrypt, KeyInit},
+};
 use alloc::{
     format,
     string::{String, ToString},
@@ -70,9 +74,14 @@ fn the_counter_wraps_at_128_bits() {
     assert_eq!(drbg.next_block(), <[u8; 16]>::from(expected));
 }
 
-/// Five seeds: enough for a group of four that goes together, and one over.
-fn five(generator: Generator) -> (Vec<Seed>, Vec<u8>) {
-    let seeds: Vec<Seed> = (0..5).map(|number| bench_seed(generator, number)).collect();
+/// Both ways to make identifiers; the same one twice where there is one only.
+const ENGINES: [fn() -> Engine; 2] = [|| Engine::PORTABLE, Engine::fastest];
+
+/// Some seeds, and all in one.
+fn some(generator: Generator, count: u64) -> (Vec<Seed>, Vec<u8>) {
+    let seeds: Vec<Seed> = (0..count)
+        .map(|number| bench_seed(generator, number))
+        .collect();
     let joined = seeds
         .iter()
         .flat_map(|seed| seed.as_bytes().to_vec())
@@ -80,18 +89,106 @@ fn five(generator: Generator) -> (Vec<Seed>, Vec<u8>) {
     (seeds, joined)
 }
 
+/// What an engine makes of `count` seeds, by seed; the indexes are in order.
+fn expanded(engine: Engine, generator: Generator, joined: &[u8]) -> Vec<Vec<Identifier>> {
+    let mut found = alloc::vec![Vec::new(); joined.len() / generator.seed_len()];
+    let sink = |seed: usize, index, identifier| {
+        found[seed].push(identifier);
+        assert_eq!(found[seed].len(), index);
+    };
+    engine.expand(generator, joined, sink).unwrap();
+    found
+}
+
+/// Up to nine seeds: two groups of four that go side by side, with every number of lanes left over.
 #[test]
 fn expanding_many_seeds_is_expanding_each() {
     for generator in [Generator::Aes128, Generator::Aes256] {
-        let (seeds, joined) = five(generator);
-        let mut found: Vec<Vec<Identifier>> = alloc::vec![Vec::new(); seeds.len()];
-        expand(generator, &joined, |seed, index, identifier| {
-            found[seed].push(identifier);
-            assert_eq!(found[seed].len(), index);
-        })
-        .unwrap();
-        for (seed, found) in seeds.iter().zip(&found) {
-            assert!(seed.identifiers().eq(found.iter().copied()));
+        let alone: Vec<Vec<Identifier>> = (some(generator, 9).0.iter())
+            .map(|seed| seed.identifiers().collect())
+            .collect();
+        for (engine, count) in ENGINES
+            .iter()
+            .flat_map(|engine| (0..=9).map(move |n| (engine(), n)))
+        {
+            let (_, joined) = some(generator, count);
+            let found = expanded(engine, generator, &joined);
+            assert!(
+                found.iter().eq(alone.iter().take(found.len())),
+                "{count} seeds, {}",
+                engine.name()
+            );
+        }
+    }
+}
+
+#[test]
+fn every_engine_comes_to_the_checksum_of_the_benchmark() {
+    for (generator, checksum) in [
+        (Generator::Aes128, 0x3a22_7b1d_102a_0943_1690_6e04_707d_1351),
+        (Generator::Aes256, 0xf5e2_c96e_a27d_099a_1114_7e51_29bb_15a3),
+    ] {
+        let (_, joined) = some(generator, 200);
+        for engine in ENGINES.map(|engine| engine()) {
+            let mut sum = 0;
+            (engine.expand(generator, &joined, |_, _, id| sum ^= id.number())).unwrap();
+            assert_eq!(sum, checksum, "{}", engine.name());
+        }
+    }
+}
+
+/// Or the tests of the fast path would test the portable one.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn the_fast_path_is_taken_where_the_processor_has_it() {
+    let has = std::is_x86_feature_detected!("aes") && std::is_x86_feature_detected!("sse4.1");
+    assert_eq!(Engine::fastest().name() == "aes-ni", has);
+}
+
+/// Counters that no seed is known for: a carry over 64 bits, over all 128, and none.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn the_fast_path_carries_as_the_portable_one() {
+    use super::aesni::{AesNi, LANES, State};
+    let Some(aes) = AesNi::detect() else { return };
+    let half = u128::from(u64::MAX);
+    for down in 0..6 {
+        let counters: [u128; LANES] = [
+            u128::MAX - down,
+            half - down,
+            (7 << 64) | (half - down),
+            (half << 64) + down,
+        ];
+        let key = |byte| [[byte; 16], [byte ^ 0x55; 16]];
+        let mut of_one = counters.map(|counter| State {
+            key: [[9; 16]],
+            counter: counter.to_be_bytes(),
+        });
+        let mut of_two = counters.map(|counter| State {
+            key: key(3),
+            counter: counter.to_be_bytes(),
+        });
+        let [mut ones, mut twos] = [[[[0; 16]; LANES]; 3]; 2];
+        aes.cx1(&mut of_one, &mut ones);
+        aes.cx2(&mut of_two, &mut twos);
+        for (lane, counter) in counters.into_iter().enumerate() {
+            let mut one = Drbg128 {
+                key: [9; 16].into(),
+                counter,
+            };
+            let mut two = Drbg256 {
+                key: <[u8; 32]>::try_from(key(3).as_flattened()).unwrap().into(),
+                counter,
+            };
+            for (ones, twos) in ones.iter().zip(&twos) {
+                let [one, two] = [one.next_block(), two.next_block()].map(Identifier::from_random);
+                assert_eq!(ones[lane], *one.as_bytes());
+                assert_eq!(twos[lane], *two.as_bytes());
+            }
+            assert_eq!(of_one[lane].counter, one.counter.to_be_bytes());
+            assert_eq!(of_one[lane].key.as_flattened(), one.key.as_slice());
+            assert_eq!(of_two[lane].counter, two.counter.to_be_bytes());
+            assert_eq!(of_two[lane].key.as_flattened(), two.key.as_slice());
         }
     }
 }
@@ -111,7 +208,7 @@ fn seeds_that_are_not_whole_are_refused_before_any_work() {
 #[test]
 fn matching_finds_every_wanted_identifier_and_no_other() {
     for generator in [Generator::Aes128, Generator::Aes256] {
-        let (seeds, joined) = five(generator);
+        let (seeds, joined) = some(generator, 5);
         let wanted: Vec<(usize, usize, Identifier)> =
             [(0, 1), (0, 2048), (3, 1000), (4, 1), (4, 2)]
                 .map(|(seed, index)| {
@@ -220,6 +317,16 @@ fn an_identifier_has_two_spellings_and_prints_one() {
 
 proptest! {
     #[test]
+    fn engines_agree_on_any_seeds(
+        generator in prop_oneof![Just(Generator::Aes128), Just(Generator::Aes256)],
+        mut bytes in proptest::collection::vec(any::<u8>(), 0..300),
+    ) {
+        bytes.truncate(bytes.len() / generator.seed_len() * generator.seed_len());
+        let [portable, fast] = ENGINES.map(|engine| expanded(engine(), generator, &bytes));
+        prop_assert!(portable == fast);
+    }
+
+    #[test]
     fn identifiers_round_trip(bytes: [u8; 16]) {
         let id = Identifier::from_bytes(bytes);
         prop_assert_eq!(id.to_string().parse(), Ok(id));
@@ -233,15 +340,17 @@ proptest! {
         }
     }
 
-    /// A set of a few thousand, with and without common prefixes, answers as a plain set does.
+    /// Some hundreds, with and without common first and last bytes, answer as a plain set does.
     #[test]
     fn wanted_is_a_set(
-        prefix in 0_usize..15,
+        prefix in 0_usize..8,
+        suffix in 9_usize..=16,
         wanted in proptest::collection::vec(any::<[u8; 16]>(), 0..300),
         asked in proptest::collection::vec(any::<[u8; 16]>(), 0..100),
     ) {
         let same = |mut bytes: [u8; 16]| {
             bytes[..prefix].fill(0x5a);
+            bytes[suffix..].fill(0xa5);
             Identifier::from_bytes(bytes)
         };
         let plain: BTreeSet<Identifier> = wanted.into_iter().map(same).collect();
