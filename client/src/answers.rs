@@ -6,6 +6,7 @@ use bellwether_formats::signed::Signed;
 
 use crate::matcher::Match;
 use crate::observations::expired;
+use crate::policy::Policy;
 use crate::time;
 use crate::trust::{Body, Feed};
 
@@ -43,7 +44,7 @@ pub enum Answer {
     Never,
     #[error("not covered: batches {} to {} were missed", after.saturating_add(1), before.saturating_sub(1))]
     Gap { after: u64, before: u64 },
-    #[error("not covered: {parts} of the provider's bodies cannot be read")]
+    #[error("not covered: {parts} of the provider's bodies or filters cannot be read")]
     Broken { parts: usize },
     #[error("not covered: {bodies} kept bodies are gone or damaged; a sync fetches them again")]
     Lost { bodies: usize },
@@ -51,6 +52,10 @@ pub enum Answer {
     Behind { have: u64, seen: u64 },
     #[error("not covered: something was observed at {}, before {} nothing is known", time::format(*at), time::format(*from))]
     Before { at: u64, from: u64 },
+    #[error(
+        "not covered: {parts} sealed parts are not looked at yet, or cannot be read; a sync looks again"
+    )]
+    Unconfirmed { parts: usize },
     #[error("update needed: {parts} parts are of a kind or scheme that this version does not read")]
     Update { parts: usize },
 }
@@ -59,6 +64,7 @@ pub enum Answer {
 pub(crate) fn doubts(
     feed: &Feed,
     descriptor: Option<&Signed<Descriptor>>,
+    policy: Policy,
     earliest: Option<u64>,
     now: u64,
 ) -> Vec<Doubt> {
@@ -103,10 +109,15 @@ pub(crate) fn doubts(
             .count()
     };
     let (broken, unread) = (count(Body::Broken), count(Body::Unread));
+    let unconfirmed = feed.unconfirmed(policy, now);
     let lost = feed.lost(now).len();
     if lost > 0 {
         answers.push(Answer::Lost { bodies: lost });
     }
+    if unconfirmed > 0 {
+        answers.push(Answer::Unconfirmed { parts: unconfirmed });
+    }
+    let broken = broken + feed.broken_sealed(now);
     if broken > 0 {
         answers.push(Answer::Broken { parts: broken });
     }

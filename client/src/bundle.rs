@@ -10,12 +10,14 @@ use bellwether_formats::car::Car;
 use bellwether_formats::cid::{Block, Cid, Codec};
 use bellwether_formats::descriptor::Descriptor;
 use bellwether_formats::id::{FeedId, ObjectId};
+use bellwether_formats::sealed::Index;
 use bellwether_formats::signed::{OpenError, Signed};
 
 use crate::error::ClientError;
+use crate::sealed::{SealedPart, Stage};
 use crate::state::{Followed, State};
 use crate::sync::{Keep, parts};
-use crate::trust::{self, Body, Feed, Place};
+use crate::trust::{self, Feed, Place, Wanted};
 
 /// Largest bundle, in bytes (256 MiB). Source: spec §11.6.
 pub const MAX_BUNDLE_BYTES: usize = 256 * 1024 * 1024;
@@ -33,6 +35,8 @@ pub struct Imported {
     pub batches: u64,
     /// Bodies that are new.
     pub bodies: u64,
+    /// Filters that are new.
+    pub filters: u64,
 }
 
 /// Everything held of the feeds followed.
@@ -53,11 +57,15 @@ pub(crate) fn export(state: &State, block: impl Fn(&Cid) -> Option<Block>) -> Ca
             };
             car.roots.push(batch.cid);
             car.blocks.push(envelope);
-            let bodies = batch.parts.iter().filter_map(|part| match &part.body {
-                Body::Kept { cid, .. } => block(cid),
-                Body::Lost { .. } | Body::Past | Body::Broken | Body::Unread => None,
-            });
-            car.blocks.extend(bodies);
+            let bodies = batch.parts.iter().flat_map(|part| part.body.blocks());
+            car.blocks.extend(bodies.filter_map(|cid| block(&cid)));
+            for sealed in batch.sealed().filter(|sealed| sealed.stage == Stage::Held) {
+                let whole = state.whole.iter().find(|whole| whole.index == sealed.index);
+                // Half a body settles nothing.
+                let chunks = whole.map(|whole| whole.chunks().map(|cid| block(&cid)));
+                let chunks = chunks.and_then(|chunks| chunks.collect::<Option<Vec<Block>>>());
+                car.blocks.extend(chunks.unwrap_or_default());
+            }
         }
     }
     car.roots.drain(..car.roots.len().saturating_sub(MAX_ROOTS));
@@ -194,7 +202,27 @@ impl Bundle {
                 break;
             }
         }
+        offer.feed.choose();
+        for wanted in offer.feed.wanted(now) {
+            let block = |cid| self.body(cid, &held);
+            if let (Some(filter), Some(index)) = (block(&wanted.filter), block(&wanted.index)) {
+                offer.take_sealed(&wanted, filter, index);
+            }
+        }
         Ok(Some(offer))
+    }
+
+    /// The chunks of a part's body with their numbers, if the bundle has all of them.
+    pub(crate) fn whole(
+        &self,
+        sealed: &SealedPart,
+        held: impl Fn(&Cid) -> Option<Block>,
+    ) -> Option<Vec<(usize, Vec<u8>)>> {
+        let shape = sealed.shape().ok()?;
+        let index = self.body(&sealed.index, held)?;
+        let index = Index::decode(index.bytes(), &shape).ok()?;
+        let chunk = |(number, cid)| Some((number, self.others.get(cid)?.bytes().to_vec()));
+        index.cids().iter().enumerate().map(chunk).collect()
     }
 
     fn body(&self, cid: &Cid, held: impl Fn(&Cid) -> Option<Block>) -> Option<Block> {
@@ -222,6 +250,7 @@ impl Offer {
             imported: Imported {
                 batches: 0,
                 bodies: 0,
+                filters: 0,
             },
             missing: None,
         }
@@ -261,6 +290,16 @@ impl Offer {
         true
     }
 
+    /// Takes in filter and index of a sealed part.
+    fn take_sealed(&mut self, wanted: &Wanted, filter: Block, index: Block) {
+        if parts::check_sealed(wanted, filter.bytes(), index.bytes()).is_err() {
+            return self.feed.set_stage(wanted, Stage::Broken);
+        }
+        self.feed.set_stage(wanted, Stage::Held);
+        self.blocks.extend([filter, index]);
+        self.imported.filters += 1;
+    }
+
     /// The commit.
     pub(crate) fn into_keep(self) -> Keep {
         Keep {
@@ -268,6 +307,7 @@ impl Offer {
             descriptor: Some(self.descriptor),
             feed: Some(self.feed),
             blocks: self.blocks,
+            look: None,
         }
     }
 }

@@ -1,6 +1,5 @@
 //! The façade: all that an app needs of a client.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use bellwether_formats::cid::{Block, Cid};
@@ -9,18 +8,20 @@ use bellwether_formats::id::{FeedId, ProviderId};
 use bellwether_formats::share::Share;
 use serde::Serialize;
 
-use crate::answers::{Alerts, Doubt};
 use crate::error::ClientError;
 use crate::http::Http;
-use crate::matcher::Match;
 use crate::observations::{Observation, Recorded, expired};
+use crate::policy::Policy;
 use crate::state::{Followed, Pin, State, Store};
-use crate::status::FeedStatus;
-use crate::sync::{Keep, Report, Step, Sync};
-use crate::trust::{Body, Feed};
-use crate::{answers, matcher, policy, time};
+use crate::sync::{Keep, Problem, Report, Step, Sync};
+use crate::trust::Feed;
+use crate::{policy, time};
 
+mod answers;
 mod bundles;
+mod looks;
+
+pub use looks::Candidate;
 
 /// Most providers followed, in items.
 const MAX_PROVIDERS: usize = 64;
@@ -33,6 +34,8 @@ const MAX_ZONES: usize = 64;
 pub struct Client {
     store: Store,
     state: State,
+    /// What is wrong with chunks that were looked at, for the report of the sync under way.
+    troubles: Vec<Problem>,
 }
 
 /// What a sync cost and brought.
@@ -44,9 +47,7 @@ pub struct Synced {
     pub header_bytes: u64,
     /// Requests sent.
     pub requests: u64,
-    /// Filters fetched. None yet: sealed parts are the next version's.
-    pub filters: u64,
-    /// Filter hits. None yet.
+    /// Filter hits that are possible and not confirmed, after the sync. Nothing to tell a user.
     pub candidates: u64,
     /// Matches known now.
     pub matches: u64,
@@ -63,8 +64,13 @@ impl Client {
     ///
     /// [`ClientError::State`].
     pub fn open(state_dir: &Path) -> Result<Self, ClientError> {
-        let (store, state) = Store::open(state_dir)?;
-        Ok(Self { store, state })
+        let (store, mut state) = Store::open(state_dir)?;
+        looks::read_again(&mut state, &store, time::now());
+        Ok(Self {
+            store,
+            state,
+            troubles: Vec::new(),
+        })
     }
 
     /// Pins a provider and follows its zones; adds to what is followed.
@@ -126,28 +132,48 @@ impl Client {
         let mut sync = self.begin_sync()?;
         loop {
             match sync.poll() {
-                Step::Fetch(request) => sync.answer(http.get(&request)),
+                Step::Fetch(request) => sync.answer(http.ask(&request)),
                 Step::Keep(keep) => self.keep(*keep)?,
+                Step::Draw => self.draw(&mut sync)?,
                 Step::Done => break,
             }
         }
         let traffic = http.traffic();
         self.end_sync()?;
         let (matches, _) = self.resolve(&self.state);
+        let mut report = sync.report().clone();
+        report.errors.append(&mut self.troubles);
         Ok(Synced {
             bytes_down: traffic.body_bytes,
             header_bytes: traffic.header_bytes,
             requests: traffic.requests,
-            filters: 0,
-            candidates: 0,
+            candidates: u64::try_from(self.candidates().len()).unwrap_or(u64::MAX),
             matches: u64::try_from(matches.len()).unwrap_or(u64::MAX),
-            report: sync.report().clone(),
+            report,
         })
     }
 
     /// Starts a sync that the app drives with an HTTP stack of its own: it does what
-    /// [`Sync::poll`] says, hands what is to be kept to [`keep`](Self::keep), and calls
-    /// [`end_sync`](Self::end_sync).
+    /// [`Sync::poll`] says, hands what is to be kept to [`keep`](Self::keep), has looks drawn with
+    /// [`draw`](Self::draw), and calls [`end_sync`](Self::end_sync).
+    ///
+    /// ```no_run
+    /// use bellwether_client::sync::{Answer, Request, Step};
+    /// use bellwether_client::{Client, error::ClientError};
+    ///
+    /// fn sync(client: &mut Client, ask: fn(&Request) -> Answer) -> Result<(), ClientError> {
+    ///     let mut sync = client.begin_sync()?;
+    ///     loop {
+    ///         match sync.poll() {
+    ///             Step::Fetch(request) => sync.answer(ask(&request)),
+    ///             Step::Keep(keep) => client.keep(*keep)?,
+    ///             Step::Draw => client.draw(&mut sync)?,
+    ///             Step::Done => break,
+    ///         }
+    ///     }
+    ///     client.end_sync()
+    /// }
+    /// ```
     ///
     /// # Errors
     ///
@@ -175,6 +201,12 @@ impl Client {
             return Ok(());
         };
         self.store.put(&keep.blocks)?;
+        if let Some(record) = &keep.look {
+            self.troubles.extend(looks::apply(followed, record));
+            if state.policy == Policy::WholeBody {
+                looks::keep_whole(followed, record, &mut state.whole, &self.store)?;
+            }
+        }
         if keep.descriptor.is_some() {
             followed.descriptor = keep.descriptor;
         }
@@ -212,25 +244,24 @@ impl Client {
         Ok(self.store.sweep(&self.state)?)
     }
 
-    /// What the device was near to, and what is not known.
+    /// How hits in filters are confirmed.
+    pub const fn policy(&self) -> Policy {
+        self.state.policy
+    }
+
+    /// Sets how hits in filters are confirmed, from now on. A look that was drawn stays as drawn.
     ///
     /// # Errors
     ///
-    /// [`ClientError::NothingFollowed`], [`ClientError::State`].
-    pub fn alerts(&mut self) -> Result<Alerts, ClientError> {
-        self.alerts_at(time::now())
-    }
-
-    /// The feeds followed.
-    pub fn status(&self) -> Vec<FeedStatus> {
-        let now = time::now();
-        let earliest = self.state.observations.earliest();
-        let of = |followed: &Followed, feed| FeedStatus::of(followed, feed, earliest, now);
-        self.state
-            .followed
-            .iter()
-            .flat_map(|followed| followed.feeds.iter().map(move |feed| of(followed, feed)))
-            .collect()
+    /// [`ClientError::State`].
+    pub fn set_policy(&mut self, policy: Policy) -> Result<(), ClientError> {
+        if self.state.policy != policy {
+            let mut state = self.state.clone();
+            state.policy = policy;
+            self.store.save(&state)?;
+            self.state = state;
+        }
+        Ok(())
     }
 
     /// How many observations are kept.
@@ -248,10 +279,7 @@ impl Client {
         let mut followed = self.state.followed.clone();
         // All of them, whatever was observed: what is fetched again must not tell.
         for feed in followed.iter_mut().flat_map(|followed| &mut followed.feeds) {
-            let kept = feed.parts().filter_map(|part| match part.body {
-                Body::Kept { cid, .. } => Some(cid),
-                _ => None,
-            });
+            let kept = feed.parts().flat_map(|part| part.body.blocks());
             let lost = kept.filter(|cid| self.store.block(cid).is_none());
             feed.lose(&lost.collect());
         }
@@ -269,75 +297,6 @@ impl Client {
         self.store.save(&state)?;
         self.state = state;
         Ok(recorded)
-    }
-
-    fn alerts_at(&mut self, now: u64) -> Result<Alerts, ClientError> {
-        if self.state.followed.is_empty() {
-            return Err(ClientError::NothingFollowed);
-        }
-        let mut state = self.state.clone();
-        expire(&mut state, now);
-        let mut changed = self.catch_up(&mut state);
-        let (matches, lost) = self.resolve(&state);
-        for feed in state
-            .followed
-            .iter_mut()
-            .flat_map(|followed| &mut followed.feeds)
-        {
-            changed |= feed.lose(&lost);
-        }
-        if changed {
-            self.store.save(&state)?;
-        }
-        self.state = state;
-        let earliest = self.state.observations.earliest();
-        let of = |followed: &Followed, feed: &Feed| {
-            answers::doubts(feed, followed.descriptor.as_ref(), earliest, now)
-        };
-        let doubts: Vec<Doubt> = self
-            .state
-            .followed
-            .iter()
-            .flat_map(|followed| {
-                followed
-                    .feeds
-                    .iter()
-                    .flat_map(move |feed| of(followed, feed))
-            })
-            .collect();
-        Ok(Alerts { matches, doubts })
-    }
-
-    /// Tests kept bodies against observations that they were not tested against; gives whether it
-    /// was any work.
-    fn catch_up(&self, state: &mut State) -> bool {
-        let mut any = false;
-        let State {
-            followed,
-            observations,
-            hits,
-            ..
-        } = state;
-        for feed in followed.iter_mut().flat_map(|followed| &mut followed.feeds) {
-            let (found, changed) =
-                matcher::catch_up(feed, observations, |cid| self.store.block(cid));
-            hits.extend(found);
-            any |= changed;
-        }
-        any
-    }
-
-    /// The matches, and the kept bodies that could not be read.
-    fn resolve(&self, state: &State) -> (Vec<Match>, BTreeSet<Cid>) {
-        let mut matches = Vec::new();
-        let mut lost = BTreeSet::new();
-        for feed in state.followed.iter().flat_map(|followed| &followed.feeds) {
-            let (found, unreadable) =
-                matcher::resolve(feed, state.hits.iter(), |cid| self.store.block(cid));
-            matches.extend(found);
-            lost.extend(unreadable);
-        }
-        (matches, lost)
     }
 }
 
@@ -378,6 +337,7 @@ fn expire(state: &mut State, now: u64) {
         .iter_mut()
         .flat_map(|followed| &mut followed.feeds);
     feeds.for_each(|feed| feed.expire(now));
+    looks::forget(state);
 }
 
 #[cfg(test)]

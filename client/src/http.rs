@@ -74,18 +74,27 @@ impl Http {
     }
 
     /// Asks, and waits for the answer.
-    pub fn get(&mut self, request: &Request) -> Answer {
+    pub fn ask(&mut self, request: &Request) -> Answer {
         self.traffic.requests += 1;
-        self.try_get(request)
+        self.try_ask(request)
             .unwrap_or_else(|error| Answer::Failed(error.to_string()))
     }
 
-    fn try_get(&mut self, request: &Request) -> Result<Answer, ureq::Error> {
-        let mut call = self.agent.get(request.url());
-        if let Some(validator) = &request.validator {
-            call = call.header(header::IF_NONE_MATCH, validator);
-        }
-        let mut response = call.call()?;
+    fn try_ask(&mut self, request: &Request) -> Result<Answer, ureq::Error> {
+        let mut response = match &request.body {
+            Some(body) => {
+                let call = self.agent.post(request.url());
+                call.content_type("application/octet-stream")
+                    .send(body.as_slice())?
+            }
+            None => {
+                let mut call = self.agent.get(request.url());
+                if let Some(validator) = &request.validator {
+                    call = call.header(header::IF_NONE_MATCH, validator);
+                }
+                call.call()?
+            }
+        };
         self.traffic.header_bytes += header_bytes(response.headers());
         match response.status() {
             StatusCode::OK => {}

@@ -243,7 +243,7 @@ fn statements<T>(
         let (cid, block) = match &part.body {
             Body::Kept { cid, .. } => (cid, block(cid)),
             Body::Lost { cid, .. } => (cid, None),
-            Body::Past | Body::Broken | Body::Unread => continue,
+            Body::Past | Body::Broken | Body::Sealed(_) | Body::Unread => continue,
         };
         let scheme = Scheme(part.scheme.unwrap_or_default());
         let Some(body) = block.and_then(|block| OpenBody::decode(scheme, block.bytes()).ok())
@@ -278,6 +278,8 @@ const fn expansion(scheme: Scheme) -> Option<(Generator, Family)> {
         _ => None,
     }
 }
+
+pub(crate) mod sealed;
 
 #[cfg(test)]
 mod tests;

@@ -3,14 +3,63 @@
 //! What a client reveals by fetching is decided here and in [`crate::sync`]: the order depends on
 //! the gateways known and on chance, never on what the device observed.
 
+use std::fmt;
 use std::net::IpAddr;
+use std::str::FromStr;
 
 use bellwether_formats::descriptor::Gateway;
 use bellwether_formats::limit;
+use serde::{Deserialize, Serialize};
 use ureq::http::Uri;
 
 /// Most gateways kept for a provider, in items: those of a descriptor, and as many by hand.
 pub const MAX_GATEWAYS: usize = 32;
+
+/// How hits in filters are confirmed. Source: spec §11.7.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Policy {
+    /// Two relays of different operators answer, and neither learns anything, exposed or not.
+    #[default]
+    Private,
+    /// The whole body of every sealed part, always: most bytes, nothing to learn.
+    WholeBody,
+    /// One chunk, on a hit alone: fewest bytes, and the relay learns who was exposed.
+    Lean,
+}
+
+impl Policy {
+    /// As on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Private => "private",
+            Self::WholeBody => "whole-body",
+            Self::Lean => "lean",
+        }
+    }
+}
+
+impl fmt::Display for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Policy {
+    type Err = ParsePolicyError;
+
+    fn from_str(text: &str) -> Result<Self, ParsePolicyError> {
+        let all = [Self::Private, Self::WholeBody, Self::Lean];
+        all.into_iter()
+            .find(|policy| policy.name() == text)
+            .ok_or(ParsePolicyError)
+    }
+}
+
+/// A text that names no policy.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("a policy is private, whole-body or lean")]
+pub struct ParsePolicyError;
 
 /// Whether a gateway can be asked at all: `https://`, or `http://` on this very machine, where
 /// nobody listens; an address without user, query, fragment or trailing slash.

@@ -25,8 +25,9 @@ use serde::{Deserialize, Serialize};
 use crate::error::StateError;
 use crate::matcher::Hit;
 use crate::observations::Observations;
+use crate::policy::Policy;
 use crate::serial;
-use crate::trust::{Body, Feed};
+use crate::trust::Feed;
 
 /// Version of the state file that this code reads and writes.
 const FORMAT: u32 = 1;
@@ -46,6 +47,46 @@ pub(crate) struct State {
     pub(crate) followed: Vec<Followed>,
     pub(crate) observations: Observations,
     pub(crate) hits: BTreeSet<Hit>,
+    /// How hits in filters are confirmed.
+    #[serde(default)]
+    pub(crate) policy: Policy,
+    /// Whole bodies of sealed parts that are kept, the oldest first: for bundles.
+    #[serde(default)]
+    pub(crate) whole: Vec<WholeBody>,
+}
+
+/// The body of a sealed part that is kept.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WholeBody {
+    /// The list of its chunks.
+    #[serde(with = "serial::text")]
+    pub(crate) index: Cid,
+    /// The chunks' CIDs in their binary form, in order.
+    #[serde(with = "serde_bytes")]
+    chunks: Vec<u8>,
+    /// Size of all chunks, in bytes.
+    pub(crate) bytes: usize,
+}
+
+impl WholeBody {
+    /// A body of these chunks.
+    pub(crate) fn of(index: Cid, chunks: &[Block]) -> Self {
+        Self {
+            index,
+            chunks: chunks
+                .iter()
+                .flat_map(|chunk| chunk.cid().to_bytes())
+                .collect(),
+            bytes: chunks.iter().map(|chunk| chunk.bytes().len()).sum(),
+        }
+    }
+
+    /// Its chunks.
+    pub(crate) fn chunks(&self) -> impl Iterator<Item = Cid> + '_ {
+        let cids = self.chunks.chunks_exact(Cid::LEN);
+        cids.filter_map(|cid| Cid::from_bytes(cid).ok())
+    }
 }
 
 /// A provider whose feeds are followed.
@@ -84,6 +125,8 @@ impl Default for State {
             followed: Vec::new(),
             observations: Observations::default(),
             hits: BTreeSet::new(),
+            policy: Policy::default(),
+            whole: Vec::new(),
         }
     }
 }
@@ -96,13 +139,12 @@ impl State {
             .iter()
             .flat_map(|followed| &followed.feeds)
             .flat_map(Feed::batches);
-        batches.flat_map(|batch| {
-            let bodies = batch.parts.iter().filter_map(|part| match &part.body {
-                Body::Kept { cid, .. } => Some(*cid),
-                Body::Lost { .. } | Body::Past | Body::Broken | Body::Unread => None,
-            });
-            bodies.chain([batch.cid])
-        })
+        batches
+            .flat_map(|batch| {
+                let bodies = batch.parts.iter().flat_map(|part| part.body.blocks());
+                bodies.chain([batch.cid])
+            })
+            .chain(self.whole.iter().flat_map(WholeBody::chunks))
     }
 }
 

@@ -4,14 +4,15 @@
 //! It knows the feeds followed and their trust state, and never an observation: what it asks for
 //! is a function of public data and chance.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use bellwether_formats::cid::Block;
 use bellwether_formats::descriptor::{Descriptor, Gateway};
-use bellwether_formats::id::ProviderId;
+use bellwether_formats::id::{FeedId, ProviderId};
 use bellwether_formats::signed::Signed;
 use serde::Serialize;
 
+use crate::confirm::{self, Confirm, Record, Totals};
 use crate::state::Followed;
 use crate::trust::Feed;
 use context::Context;
@@ -26,8 +27,8 @@ mod read;
 /// single one could show everybody a story of its own. Source: spec §1.4, §11.2.
 const WITNESSES: usize = 2;
 
-/// Something to ask a gateway for: an HTTP GET without cookies, cache or redirects, with the same
-/// headers for every installation.
+/// Something to ask a gateway for: an HTTP GET, or a POST where there is something to send, without
+/// cookies, cache or redirects, with the same headers for every installation.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Request {
     /// Whom to ask.
@@ -38,6 +39,8 @@ pub struct Request {
     pub max_bytes: usize,
     /// The value of `If-None-Match`, if that header is to be sent.
     pub validator: Option<String>,
+    /// What to POST, as `application/octet-stream`; a GET without.
+    pub body: Option<Vec<u8>>,
 }
 
 impl Request {
@@ -65,8 +68,11 @@ pub enum Answer {
 pub enum Step {
     /// Ask, then call [`Sync::answer`].
     Fetch(Request),
-    /// Match and persist this, then go on.
+    /// Match and persist this ([`Client::keep`](crate::Client::keep)), then go on.
     Keep(Box<Keep>),
+    /// All feeds are through: draw the looks at sealed parts
+    /// ([`Client::draw`](crate::Client::draw)), then go on.
+    Draw,
     /// Nothing is left to do.
     Done,
 }
@@ -82,6 +88,18 @@ pub struct Keep {
     pub feed: Option<Feed>,
     /// The envelopes and bodies that the state names.
     pub blocks: Vec<Block>,
+    /// What came of a look, or is about to.
+    pub(crate) look: Option<Record>,
+}
+
+/// Which gateways have a feed, as they said in this sync.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Listing {
+    pub(crate) feed: FeedId,
+    /// All gateways known for its provider, in the order drawn.
+    pub(crate) known: Vec<Gateway>,
+    /// Addresses of those that named a newest batch, and its number.
+    pub(crate) heads: BTreeMap<String, u64>,
 }
 
 /// What came of a sync so far.
@@ -91,6 +109,12 @@ pub struct Report {
     pub batches: u64,
     /// Bodies that are new.
     pub bodies: u64,
+    /// Filters that are new, with their indexes.
+    pub filters: u64,
+    /// Halves of queries sent.
+    pub pir_queries: u64,
+    /// Chunks of sealed parts that are new.
+    pub chunks: u64,
     /// What went wrong on the way. A feed may have been reached nevertheless.
     pub errors: Vec<Problem>,
     /// The feeds followed.
@@ -139,6 +163,9 @@ enum Stage {
     Provider,
     Descriptor(Witnesses, VecDeque<Feed>),
     Feed(Box<FeedSync>, VecDeque<Feed>),
+    Draw,
+    Looks(Box<Confirm>),
+    Done,
 }
 
 /// Gateways still to be asked for something that two should say.
@@ -164,10 +191,20 @@ impl Sync {
         loop {
             match self.context.steps.front() {
                 Some(Step::Fetch(request)) => return Step::Fetch(request.clone()),
-                Some(Step::Keep(_) | Step::Done) => {
+                Some(Step::Keep(_) | Step::Draw | Step::Done) => {
                     return self.context.steps.pop_front().unwrap_or(Step::Done);
                 }
                 None => {}
+            }
+            if let Stage::Looks(confirm) = &mut self.stage {
+                match confirm.poll() {
+                    confirm::Step::Fetch(request) => return Step::Fetch(request),
+                    confirm::Step::Keep(record) => return Step::Keep(Box::new(Keep::of(*record))),
+                    confirm::Step::Done => {
+                        self.context.report.add(confirm.totals());
+                        self.stage = Stage::Done;
+                    }
+                }
             }
             if !self.advance() {
                 return Step::Done;
@@ -178,12 +215,15 @@ impl Sync {
     /// Takes the answer to the request that [`poll`](Self::poll) gave last. Unasked ones are
     /// dropped.
     pub fn answer(&mut self, answer: Answer) {
+        if let Stage::Looks(confirm) = &mut self.stage {
+            return confirm.answer(answer);
+        }
         if !matches!(self.context.steps.front(), Some(Step::Fetch(_))) {
             return;
         }
         let request = self.context.steps.pop_front();
         match &mut self.stage {
-            Stage::Provider => {}
+            Stage::Provider | Stage::Draw | Stage::Looks(_) | Stage::Done => {}
             Stage::Descriptor(witnesses, _) => {
                 let asked_again = matches!(
                     request,
@@ -203,6 +243,24 @@ impl Sync {
         }
     }
 
+    /// When it was started, in seconds of UTC.
+    pub(crate) const fn now(&self) -> u64 {
+        self.context.now
+    }
+
+    /// Who has a feed, if a gateway was found that does.
+    pub(crate) fn listing(&self, feed: &FeedId) -> Option<&Listing> {
+        let mut listings = self.context.listings.iter();
+        listings.find(|listing| listing.feed == *feed)
+    }
+
+    /// Goes on with looks, which were persisted as drawn.
+    pub(crate) fn look(&mut self, confirm: Confirm) {
+        if matches!(self.stage, Stage::Draw) {
+            self.stage = Stage::Looks(Box::new(confirm));
+        }
+    }
+
     /// What came of it so far.
     pub const fn report(&self) -> &Report {
         &self.context.report
@@ -212,9 +270,12 @@ impl Sync {
     fn advance(&mut self) -> bool {
         let context = &mut self.context;
         match &mut self.stage {
+            Stage::Draw | Stage::Looks(_) | Stage::Done => return false,
             Stage::Provider => {
                 let Some(next) = self.providers.pop_front() else {
-                    return false;
+                    self.stage = Stage::Draw;
+                    context.steps.push_back(Step::Draw);
+                    return true;
                 };
                 let feeds = context.start(next);
                 self.stage = Stage::Descriptor(Witnesses::new(context.alive()), feeds);
@@ -242,6 +303,26 @@ impl Sync {
             }
         }
         true
+    }
+}
+
+impl Keep {
+    fn of(record: Record) -> Self {
+        Self {
+            provider: record.key.provider,
+            descriptor: None,
+            feed: None,
+            blocks: Vec::new(),
+            look: Some(record),
+        }
+    }
+}
+
+impl Report {
+    fn add(&mut self, looks: &Totals) {
+        self.pir_queries += looks.pir_queries;
+        self.chunks += looks.chunks;
+        self.errors.extend(looks.errors.iter().cloned());
     }
 }
 

@@ -15,7 +15,8 @@ use bellwether_formats::signed::Signed;
 
 mod feed;
 
-pub use feed::{Body, Feed, Fork, Gap, KnownBatch, KnownPart, Place, Seen};
+pub(crate) use feed::Wanted;
+pub use feed::{Body, Choice, Feed, Fork, Gap, KnownBatch, KnownPart, Place, Seen};
 
 /// Whether `new` takes the place of the descriptor held. A lower epoch, or the same bytes again,
 /// is merely an old answer.

@@ -10,7 +10,7 @@ use std::fs;
 use bellwether_client::time;
 use bellwether_formats::batch::Part;
 use bellwether_formats::id::Level;
-use fixture::{Mirror, Provider, Server, part};
+use fixture::{Mirror, Provider, Sealed, Server, part};
 use phone::{Phone, World, uuid};
 
 #[test]
@@ -162,6 +162,58 @@ fn another_gateway_is_asked_where_one_fails() {
         done.err
     );
     phone.run("alerts", &[]).exits(3);
+}
+
+/// A sealed part is looked at through two relays, hit or not, and `status` says what that tells.
+#[test]
+fn a_sealed_part_is_confirmed_by_two_relays() {
+    let mut world = World::new();
+    let content = Sealed::of(&[(9, Level::SYMPTOMATIC)]);
+    let (batch, blocks) = world
+        .provider
+        .sealed(world.chain.last(), world.now - 60, &content);
+    world.chain.push(batch);
+    let mut mirror = world.mirror();
+    mirror
+        .bodies
+        .extend(blocks.into_iter().map(|block| (block.cid(), block)));
+    let servers = [Server::start(mirror.clone()), Server::start(mirror)];
+    let phone = Phone::new();
+    phone.follow(&world.provider, &[&servers[0], &servers[1]]);
+    phone
+        .run(
+            "observe",
+            &["--scheme", "cx", "--at", &world.hour_ago(), &uuid(9, 5)],
+        )
+        .ok();
+    let synced = phone.run("sync", &["--json"]).ok().json().remove(0);
+    let numbers = ["filters", "candidates", "pir_queries", "chunks", "matches"];
+    assert_eq!(
+        numbers.map(|name| synced[name].as_u64().unwrap()),
+        [1, 0, 2, 1, 1]
+    );
+    for server in &servers {
+        let asked = server.asked.lock().unwrap();
+        let queries = asked
+            .iter()
+            .filter(|head| head.starts_with("POST /v1/pir/"));
+        assert_eq!(queries.count(), 1);
+    }
+    let found = phone.run("alerts", &["--json"]).exits(1).json();
+    assert_eq!(found[0]["level"], "symptomatic");
+
+    let status = || phone.run("status", &["--json"]).ok().json().remove(0);
+    assert_eq!(status()["policy"], "private");
+    assert_eq!(
+        (&status()["operators"], &status()["filters"]),
+        (&2.into(), &1.into())
+    );
+    assert!(status()["leaks"].to_string().contains("no single relay"));
+    let text = phone.run("sync", &["--policy", "lean"]).ok().out;
+    assert!(text.contains("1 matches known"), "{text}");
+    assert_eq!(status()["policy"], "lean");
+    assert!(phone.run("status", &[]).ok().out.contains("`lean`"));
+    phone.run("sync", &["--policy", "open"]).exits(2);
 }
 
 /// Bytes all over a bundle changed: refused, and nothing of it kept.

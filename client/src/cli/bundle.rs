@@ -39,8 +39,8 @@ pub(crate) fn export(export: &Export) -> Result<ExitCode, CliError> {
 pub(crate) fn import(import: &Import) -> Result<ExitCode, CliError> {
     let imported = Client::open(&import.state.dir)?.import(&import.file)?;
     eprintln!(
-        "{} new batches and {} new bodies imported",
-        imported.batches, imported.bodies
+        "{} new batches, {} new bodies and {} new filters imported",
+        imported.batches, imported.bodies, imported.filters
     );
     Ok(ExitCode::SUCCESS)
 }

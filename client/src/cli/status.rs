@@ -55,9 +55,17 @@ fn print(feed: &FeedStatus, out: &mut impl Write) -> io::Result<()> {
     }
     writeln!(
         out,
-        "  {} batches and {} bodies kept",
-        feed.batches, feed.bodies
+        "  {} batches, {} bodies and {} filters kept",
+        feed.batches, feed.bodies, feed.filters
     )?;
+    writeln!(
+        out,
+        "  policy {}, {} operators known; what that tells others:",
+        feed.policy, feed.operators
+    )?;
+    for leak in &feed.leaks {
+        writeln!(out, "    {leak}")?;
+    }
     if feed.forked {
         writeln!(
             out,

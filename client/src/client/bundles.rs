@@ -7,6 +7,8 @@ use std::path::Path;
 use super::Client;
 use crate::bundle::{self, Bundle, Imported, MAX_BUNDLE_BYTES};
 use crate::error::ClientError;
+use crate::sealed::Stage;
+use crate::trust::Feed;
 use crate::{state, time};
 
 impl Client {
@@ -62,14 +64,37 @@ impl Client {
         for offer in offers {
             imported.batches += offer.imported.batches;
             imported.bodies += offer.imported.bodies;
+            imported.filters += offer.imported.filters;
             missing = missing.or_else(|| offer.missing.clone());
             self.keep(offer.into_keep())?;
         }
+        self.take_bodies(&bundle, now)?;
         self.end_sync()?;
         match missing {
             Some((feed, reason)) => Err(ClientError::Incomplete { feed, reason }),
             None => Ok(imported),
         }
+    }
+
+    /// Settles what is possible by the bodies that a bundle has whole.
+    fn take_bodies(&mut self, bundle: &Bundle, now: u64) -> Result<(), ClientError> {
+        let mut state = self.state.clone();
+        let feeds = state
+            .followed
+            .iter_mut()
+            .flat_map(|followed| &mut followed.feeds);
+        let held = feeds
+            .flat_map(Feed::sealed_mut)
+            .filter(|sealed| sealed.stage == Stage::Held);
+        for sealed in held {
+            if let Some(chunks) = bundle.whole(sealed, |cid| self.store.block(cid)) {
+                // What is wrong with a chunk stays in doubt, as in a sync.
+                sealed.take_whole(chunks, now);
+            }
+        }
+        self.store.save(&state)?;
+        self.state = state;
+        Ok(())
     }
 }
 

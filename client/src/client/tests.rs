@@ -5,10 +5,12 @@ use bellwether_formats::id::Level;
 use bellwether_formats::signed::Signed;
 
 use super::*;
-use crate::answers::Answer as Doubted;
+use crate::answers::{Alerts, Answer as Doubted};
 use crate::fixture::{Mirror, Provider, identifier, part, zone};
 use crate::observations::{ContactId, Family, RETENTION_S};
 use crate::sync::Answer;
+
+mod sealed;
 
 fn share(provider: &Provider) -> Share {
     Share {
@@ -29,6 +31,7 @@ fn sync_all(client: &mut Client, mirror: &Mirror, now: u64) -> Report {
                     .map_or(Answer::NotFound, Answer::Body),
             ),
             Step::Keep(keep) => client.keep(*keep).unwrap(),
+            Step::Draw => client.draw(&mut sync).unwrap(),
             Step::Done => return sync.report().clone(),
         }
     }
@@ -102,7 +105,7 @@ fn the_cursor_does_not_move_before_the_state_is_kept() {
                     break error;
                 }
             }
-            Step::Done => panic!("nothing failed"),
+            Step::Draw | Step::Done => panic!("nothing failed"),
         }
     };
     assert!(matches!(failed, ClientError::State(_)));

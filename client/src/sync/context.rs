@@ -10,7 +10,8 @@ use bellwether_formats::signed::Signed;
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
-use super::{Answer, Keep, Problem, Report, Request, Step};
+use super::{Answer, Keep, Listing, Problem, Report, Request, Step};
+use crate::confirm::Operators;
 use crate::policy;
 use crate::state::Followed;
 use crate::trust::{self, DescriptorError, Feed};
@@ -28,6 +29,7 @@ pub(super) struct Context {
     pub(super) dead: BTreeSet<String>,
     pub(super) steps: VecDeque<Step>,
     pub(super) report: Report,
+    pub(super) listings: Vec<Listing>,
 }
 
 impl Context {
@@ -42,6 +44,7 @@ impl Context {
             dead: BTreeSet::new(),
             steps: VecDeque::new(),
             report: Report::default(),
+            listings: Vec::new(),
         }
     }
 
@@ -83,6 +86,33 @@ impl Context {
             .is_none_or(|gateway| self.dead.contains(&gateway.url))
     }
 
+    /// Who runs the gateways known; of these, those `listed` can be asked.
+    fn operators(&self, listed: &[usize]) -> Operators {
+        let listed: BTreeSet<&str> = listed
+            .iter()
+            .filter_map(|gateway| Some(self.gateways.get(*gateway)?.url.as_str()))
+            .collect();
+        Operators::of(&self.gateways, |known| listed.contains(known.url.as_str()))
+    }
+
+    /// How many operators run the gateways `listed`.
+    pub(super) fn operators_of(&self, listed: &[usize]) -> usize {
+        self.operators(listed).drawn(&[0; 16]).len()
+    }
+
+    /// Takes note of the number of the feed's newest batch at each gateway that named one.
+    pub(super) fn list(&mut self, feed: &FeedId, heads: &[(usize, u64)]) {
+        let gateway = |index: usize| self.gateways.get(index).cloned();
+        self.listings.push(Listing {
+            feed: feed.clone(),
+            known: self.gateways.clone(),
+            heads: heads
+                .iter()
+                .filter_map(|(index, seq)| Some((gateway(*index)?.url, *seq)))
+                .collect(),
+        });
+    }
+
     pub(super) fn fetch(
         &mut self,
         gateway: usize,
@@ -96,6 +126,7 @@ impl Context {
                 path,
                 max_bytes,
                 validator,
+                body: None,
             }));
         }
     }
@@ -111,6 +142,7 @@ impl Context {
             descriptor,
             feed,
             blocks,
+            look: None,
         })));
     }
 

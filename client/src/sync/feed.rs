@@ -11,7 +11,7 @@ use bellwether_formats::signed::Signed;
 
 use super::read::{self, Contents, MAX_CAR_BYTES};
 use super::{Answer, Context, Outcome, Witnesses};
-use crate::trust::{self, Feed};
+use crate::trust::{self, Feed, Wanted};
 
 /// Cursors are shown rounded down to a multiple of this, so that a gateway cannot tell two clients
 /// that are close to each other apart. Source: spec §11.2.
@@ -32,6 +32,7 @@ const MAX_POOL_BYTES: usize = 32 * 1024 * 1024;
 const MAX_READY_BYTES: usize = limit::MAX_CAR_BYTES;
 
 mod lost;
+mod sealed;
 mod way;
 
 #[derive(Debug)]
@@ -55,6 +56,8 @@ pub(super) struct FeedSync {
     ready: Vec<Block>,
     /// Bodies that were kept and are lost.
     lost: BTreeSet<Cid>,
+    /// Sealed parts whose filter or index is not there.
+    wanted: VecDeque<Wanted>,
 }
 
 #[derive(Debug)]
@@ -72,6 +75,11 @@ enum Stage {
         asking: usize,
         others: VecDeque<usize>,
     },
+    Sealed {
+        asking: usize,
+        others: VecDeque<usize>,
+    },
+    More,
     Done,
 }
 
@@ -105,6 +113,7 @@ impl FeedSync {
             candidates: BTreeMap::new(),
             pool: BTreeMap::new(),
             ready: Vec::new(),
+            wanted: VecDeque::new(),
         }
     }
 
@@ -138,6 +147,8 @@ impl FeedSync {
                     None => self.give_up(context),
                 }
             }
+            Stage::Sealed { .. } => self.ask_sealed(context),
+            Stage::More => self.ask_more(context),
             Stage::Done => return false,
         }
         true
@@ -145,7 +156,7 @@ impl FeedSync {
 
     pub(super) fn answer(&mut self, context: &mut Context, answer: Answer) {
         match &self.stage {
-            Stage::Heads => self.heads_answer(context, answer),
+            Stage::Heads | Stage::More => self.heads_answer(context, answer),
             Stage::Page => self.page_answer(context, answer),
             Stage::Body { cid, asking, .. } => {
                 let (cid, asking) = (*cid, *asking);
@@ -154,6 +165,10 @@ impl FeedSync {
             Stage::Lost { asking, .. } => {
                 let asking = *asking;
                 self.lost_answer(context, asking, answer);
+            }
+            Stage::Sealed { asking, .. } => {
+                let asking = *asking;
+                self.sealed_answer(context, asking, answer);
             }
             Stage::Choose | Stage::Settle | Stage::Done => {}
         }
@@ -237,7 +252,7 @@ impl FeedSync {
         self.candidates.clear();
         self.pool.clear();
         let Some(target) = self.targets.pop() else {
-            return self.finish(context);
+            return self.begin_sealed(context);
         };
         let own = self.feed.head().map(|head| (head.seq, head.id));
         let newer = own.is_none_or(|(seq, _)| target.seq > seq);
@@ -356,6 +371,11 @@ impl FeedSync {
             let message = "no gateway answered for the feed".to_owned();
             context.blame(None, Some(&self.id), "unreachable", message);
         }
+        let heads = self
+            .heads
+            .iter()
+            .map(|(gateway, head)| (*gateway, head.seq));
+        context.list(&self.id, &heads.collect::<Vec<_>>());
         context.report.feeds.push(Outcome {
             provider: self.id.provider.to_string(),
             zone: self.id.zone.to_string(),

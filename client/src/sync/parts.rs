@@ -3,17 +3,21 @@
 use bellwether_formats::batch::{Batch, OpenPart, Part};
 use bellwether_formats::body::open::OpenBody;
 use bellwether_formats::cid::{Block, Cid, Codec};
+use bellwether_formats::filter::Filter;
+use bellwether_formats::sealed::{Index, Shape};
 use bellwether_formats::signed::Signed;
 
 use crate::observations::expired;
-use crate::trust::{Body, KnownPart};
+use crate::sealed::{MIN_FILTER_BITS, SealedPart, Stage, family};
+use crate::trust::{Body, KnownPart, Wanted};
 
 /// The bodies that `batch` commits to and that every client reads, now or never.
 pub(crate) fn wanted(batch: &Batch, now: u64) -> impl Iterator<Item = Cid> {
     batch
         .parts
         .iter()
-        .filter_map(move |part| match read_as(batch, part, now) {
+        .enumerate()
+        .filter_map(move |(at, part)| match read_as(batch, at, part, now) {
             Reading::Body(part) => Some(part.body.cid),
             Reading::Known(_) => None,
         })
@@ -26,8 +30,16 @@ pub(crate) fn judge<'a>(
     body: impl Fn(&Cid) -> Option<&'a Block>,
 ) -> (Vec<KnownPart>, Vec<(&'static str, String)>) {
     let mut problems = Vec::new();
-    let mut judge_one = |part: &Part| match read_as(batch, part, now) {
-        Reading::Known(known) => known,
+    let mut judge_one = |(at, part): (usize, &Part)| match read_as(batch, at, part, now) {
+        Reading::Known(known) => {
+            if let Body::Sealed(sealed) = &known.body
+                && sealed.stage == Stage::Broken
+            {
+                let message = format!("sealed part {at} of batch {} is malformed", batch.seq);
+                problems.push(("sealed-parts", message));
+            }
+            known
+        }
         Reading::Body(open) => {
             let cid = open.body.cid;
             let checked = match body(&cid) {
@@ -44,8 +56,49 @@ pub(crate) fn judge<'a>(
             known(open, body)
         }
     };
-    let parts = batch.parts.iter().map(&mut judge_one).collect();
+    let parts = batch.parts.iter().enumerate().map(&mut judge_one).collect();
     (parts, problems)
+}
+
+/// The sealed parts of a batch that an older version took in and could not read.
+pub(crate) fn read_again(batch: &Batch, known: &mut [KnownPart], now: u64) -> bool {
+    let mut any = false;
+    for ((at, part), known) in batch.parts.iter().enumerate().zip(known) {
+        if known.body == Body::Unread
+            && let Reading::Known(new) = read_as(batch, at, part, now)
+            && new.body != Body::Unread
+        {
+            *known = new;
+            any = true;
+        }
+    }
+    any
+}
+
+/// Whether filter and index are what the part says, and of use. Their CIDs were checked, so what is
+/// wrong is the provider's doing. Source: spec §5.4, §5.5.
+pub(crate) fn check_sealed(
+    part: &Wanted,
+    filter: &[u8],
+    index: &[u8],
+) -> Result<(), (&'static str, String)> {
+    let cid = part.filter;
+    let size = u64::try_from(filter.len()).unwrap_or(u64::MAX);
+    if size != part.filter_bytes {
+        let said = part.filter_bytes;
+        let message = format!("the filter {cid} has {size} bytes, its part says {said}");
+        return Err(("size", message));
+    }
+    Filter::decode(filter, part.ids, MIN_FILTER_BITS).map_err(|error| {
+        let message = format!("the filter {cid} is malformed: {error}");
+        (error.rule(), message)
+    })?;
+    let shape = Shape::of(part.ids).map_err(|error| (error.rule(), error.to_string()))?;
+    Index::decode(index, &shape).map_err(|error| {
+        let message = format!("the index {} is malformed: {error}", part.index);
+        (error.rule(), message)
+    })?;
+    Ok(())
 }
 
 enum Reading<'a> {
@@ -53,13 +106,7 @@ enum Reading<'a> {
     Known(KnownPart),
 }
 
-fn read_as<'a>(batch: &Batch, part: &'a Part, now: u64) -> Reading<'a> {
-    let unread = |scheme, from, to| KnownPart {
-        scheme,
-        from,
-        to,
-        body: Body::Unread,
-    };
+fn read_as<'a>(batch: &Batch, at: usize, part: &'a Part, now: u64) -> Reading<'a> {
     match part {
         Part::Open(open) if open.scheme.unit_len().is_none() || batch.covers.is_some() => {
             Reading::Known(known(open, Body::Unread))
@@ -67,11 +114,25 @@ fn read_as<'a>(batch: &Batch, part: &'a Part, now: u64) -> Reading<'a> {
         Part::Open(open) if expired(open.window.to, now) => Reading::Known(known(open, Body::Past)),
         Part::Open(open) => Reading::Body(open),
         Part::Sealed(sealed) => {
-            let window = sealed.window;
-            Reading::Known(unread(Some(sealed.scheme.0), window.from, window.to))
+            let body = match SealedPart::of(batch, at) {
+                Some(_) if expired(sealed.window.to, now) => Body::Past,
+                Some(part) if family(sealed.scheme).is_some() => Body::Sealed(Box::new(part)),
+                Some(_) | None => Body::Unread,
+            };
+            Reading::Known(KnownPart {
+                scheme: Some(sealed.scheme.0),
+                from: sealed.window.from,
+                to: sealed.window.to,
+                body,
+            })
         }
         // Of an unknown kind nothing is known, not even of which times it speaks.
-        Part::Unknown(_) => Reading::Known(unread(None, 0, batch.published_at)),
+        Part::Unknown(_) => Reading::Known(KnownPart {
+            scheme: None,
+            from: 0,
+            to: batch.published_at,
+            body: Body::Unread,
+        }),
     }
 }
 

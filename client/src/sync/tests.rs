@@ -61,6 +61,7 @@ impl Phone {
                     sync.answer(answer(mirrors, &request));
                 }
                 Step::Keep(keep) => self.keep(*keep),
+                Step::Draw => {}
                 Step::Done => {
                     self.report = sync.report().clone();
                     return self;
@@ -110,7 +111,7 @@ impl Sync {
     fn poll_request(&mut self) -> Option<Request> {
         match self.poll() {
             Step::Fetch(request) => Some(request),
-            Step::Keep(_) | Step::Done => None,
+            Step::Keep(_) | Step::Draw | Step::Done => None,
         }
     }
 }

@@ -37,6 +37,7 @@ impl Feed {
             self.batches.retain(|known| true_ones.contains(&known.id));
             self.batches.iter_mut().for_each(|known| known.side = false);
             self.head = Some(tip);
+            self.choose_again();
         } else if anchor.seq <= head.seq {
             // How far back the stories agree is not known: all is fetched again.
             self.batches.clear();
@@ -90,6 +91,7 @@ impl Feed {
             known.side = !main.contains(&known.id);
         }
         self.head = Some(tip);
+        self.choose_again();
     }
 
     /// A batch and its ancestors, across gaps.

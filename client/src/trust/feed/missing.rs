@@ -30,7 +30,7 @@ impl Feed {
                 any = true;
             }
         }
-        any
+        any | self.lose_sealed(|cid| blocks.contains(cid))
     }
 
     /// A lost body is there again.
