@@ -4,7 +4,10 @@
 //! [`Client`] is all that an app needs. Its API has no lifetimes, generics or async, so that
 //! bindings to other languages stay possible. Below it: what is believed ([`trust`]), what is
 //! fetched and what is not ([`sync`], [`policy`]), what is a match ([`matcher`]), how it is asked
-//! for ([`http`]). [`device`] plays the phone that broadcasts and reports.
+//! for ([`http`]). A sealed part is told by its filter and two looks at its body ([`sealed`]); how
+//! much that tells others is a [`Policy`](policy::Policy). An app that has an HTTP stack of its own
+//! drives a sync as [`Client::begin_sync`] shows. [`device`] plays the phone that broadcasts and
+//! reports.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
 
 pub mod answers;

@@ -29,7 +29,7 @@ impl Car {
         let mut bytes = Vec::new();
         section(&mut bytes, &[&header]);
         for block in &self.blocks {
-            section(&mut bytes, &[&block.cid().to_bytes(), block.bytes()]);
+            append(&mut bytes, block);
         }
         bytes
     }
@@ -65,9 +65,19 @@ impl Car {
 /// Longest length of a section, in bytes (28 bits, 256 MiB: more than any bundle). Source: spec §2.5.
 const MAX_VARINT_BYTES: usize = 4;
 
+/// Appends a block to a bundle that was written, for who does not hold all its blocks at once.
+pub fn append(bytes: &mut Vec<u8>, block: &Block) {
+    section(bytes, &[&block.cid().to_bytes(), block.bytes()]);
+}
+
 /// Size in bytes that `block` takes in a bundle.
 pub fn section_len(block: &Block) -> usize {
-    let content = Cid::LEN + block.bytes().len();
+    section_len_of(block.bytes().len())
+}
+
+/// Size in bytes that a block of `len` bytes takes in a bundle.
+pub fn section_len_of(len: usize) -> usize {
+    let content = Cid::LEN + len;
     let mut buffer = unsigned_varint::encode::usize_buffer();
     unsigned_varint::encode::usize(content, &mut buffer).len() + content
 }

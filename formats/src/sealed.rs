@@ -1,8 +1,8 @@
 //! Sealed parts: identifiers that only a device which observed them can open. Source: spec §5.
 //!
 //! [`IdHash`] is what both sides make of an identifier; [`Shape`] is what `ids` alone decides;
-//! [`Index`] and [`Chunk`] read a body's blocks. With feature `build`, [`Plan`] makes parts, and
-//! [`rebuild_filter`] lets a relay compare a filter with the body.
+//! [`Index`] and [`Chunk`] read a body's blocks. With feature `build`, `Plan` makes parts, and
+//! `rebuild_filter` lets a relay compare a filter with the body.
 
 mod chunk;
 mod hash;

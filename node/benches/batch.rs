@@ -8,7 +8,7 @@ use bellwether_formats::id::{Level, Scheme, Zone};
 use bellwether_formats::signed::Signed;
 use bellwether_node::batcher::{self, Place, Policy};
 use bellwether_node::keys;
-use bellwether_node::store::{NewCode, Store, SubmittedUnit};
+use bellwether_node::store::{Mode, NewCode, Store, SubmittedUnit};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use ed25519_dalek::SigningKey;
 use redb::backends::InMemoryBackend;
@@ -53,6 +53,7 @@ fn waiting(zone: &Zone) -> Store {
                     scheme: Scheme::CX1,
                     unit: seed,
                     key: [1; 32],
+                    mode: Mode::Open,
                 }
             })
             .collect();
@@ -69,6 +70,7 @@ fn publish(store: &Store, zone: &Zone) {
         max_notifications: 40_000,
         window_s: 14 * 86_400,
         retain_s: 14 * 86_400,
+        filter_bits: 18,
     };
     let descriptor = descriptor(zone);
     let place = Place {

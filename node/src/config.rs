@@ -3,15 +3,21 @@
 //! Durations are written `"90s"` or `"6h"`; integers carry their unit in the name. `init` writes
 //! the file; `node.example.toml` shows every key with its default.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bellwether_formats::id::{FeedId, ProviderId, Zone};
+use bellwether_formats::id::{FeedId, ProviderId};
 use serde::{Deserialize, Serialize};
 
 use crate::files;
+use crate::store::Mode;
+
+mod zone;
+
+pub use zone::{Privacy, ZonePolicy};
 
 /// The configuration of a node: provider if it has `[provider]`, relay if it has `[[carry]]`, both
 /// if it has both.
@@ -101,35 +107,6 @@ pub struct Intake {
     pub tls_key: Option<PathBuf>,
 }
 
-/// `[[provider.zone]]`
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct ZonePolicy {
-    /// The zone.
-    pub zone: String,
-    /// Whether whoever recorded several identifiers of a patient can link them.
-    pub privacy: Privacy,
-    /// How often a batch is published, with notifications or as a heartbeat.
-    #[serde(with = "humantime_serde")]
-    pub interval: Duration,
-    /// Notifications that a part which is not empty is padded up to.
-    pub k: u32,
-    /// Notifications that close a batch before its time.
-    #[serde(default = "max_notifications")]
-    pub max_notifications: u32,
-    /// Observation times that a batch speaks of, before its publication.
-    #[serde(default = "window", with = "humantime_serde")]
-    pub window: Duration,
-}
-
-/// How notifications are published.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum Privacy {
-    /// Open parts: lowest bytes; a patient's identifiers can be linked by who recorded several.
-    Linkable,
-}
-
 /// `[[carry]]`
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -168,14 +145,6 @@ impl Default for Retain {
             max_bytes: 2 * 1024 * 1024 * 1024,
         }
     }
-}
-
-const fn max_notifications() -> u32 {
-    40_000
-}
-
-const fn window() -> Duration {
-    Duration::from_hours(14 * 24)
 }
 
 impl Config {
@@ -300,6 +269,15 @@ impl Config {
             })
             .collect()
     }
+
+    /// How what is accepted for a zone is published, by the names of the zones that this node
+    /// publishes in.
+    pub fn modes(&self) -> BTreeMap<String, Mode> {
+        let zones = self.provider.iter().flat_map(|provider| &provider.zone);
+        zones
+            .map(|policy| (policy.zone.clone(), policy.privacy.mode()))
+            .collect()
+    }
 }
 
 impl Provider {
@@ -310,53 +288,6 @@ impl Provider {
     /// [`ConfigError::Value`]
     pub fn id(&self) -> Result<ProviderId, ConfigError> {
         parse("provider.id", &self.id)
-    }
-}
-
-impl ZonePolicy {
-    /// The policy that `init` writes for a zone.
-    pub fn new(zone: &Zone, privacy: Privacy, interval: Duration, k: u32) -> Self {
-        Self {
-            zone: zone.to_string(),
-            privacy,
-            interval,
-            k,
-            max_notifications: max_notifications(),
-            window: window(),
-        }
-    }
-
-    /// The zone.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError::Value`]
-    pub fn zone(&self) -> Result<Zone, ConfigError> {
-        parse("provider.zone.zone", &self.zone)
-    }
-
-    fn check(&self) -> Result<(), ConfigError> {
-        self.zone()?;
-        let (shortest, longest) = (Duration::from_secs(1), Duration::from_hours(24));
-        if !(shortest..=longest).contains(&self.interval) {
-            return bad("provider.zone.interval", "an interval lasts from 1s to 24h");
-        }
-        if self.window < shortest {
-            return bad("provider.zone.window", "a window lasts at least 1s");
-        }
-        if self.k > 10_000 {
-            return bad(
-                "provider.zone.k",
-                "parts are padded up to 10000 notifications at most",
-            );
-        }
-        if !(1..=40_000).contains(&self.max_notifications) {
-            return bad(
-                "provider.zone.max_notifications",
-                "a batch holds 1 to 40000",
-            );
-        }
-        Ok(())
     }
 }
 

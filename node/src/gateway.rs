@@ -1,7 +1,8 @@
-//! The node's public, read-only face over HTTP. Source: spec §8.1 to §8.6.
+//! The node's public, read-only face over HTTP. Source: spec §8.
 //!
 //! What is asked is read from the path alone (`path`, pure), found in one snapshot of the store on
-//! the blocking pool (`bundle`), and answered with what caches need (`conditional`, `range`, pure).
+//! the blocking pool (`bundle`, `sealed`), and answered with what caches need (`conditional`,
+//! `range`, pure). Private queries have a path and threads of their own (`pir`).
 
 use std::fmt;
 use std::sync::Arc;
@@ -29,13 +30,16 @@ mod bundle;
 mod conditional;
 mod health;
 mod path;
+mod pir;
 mod range;
+mod sealed;
 
 #[cfg(test)]
 mod tests;
 
 use budget::Budget;
 use path::{PathError, Target};
+use pir::Pir;
 use range::Range;
 
 /// Most reads of the store at once. More would wait for the same disk, on more threads.
@@ -85,16 +89,18 @@ struct Inner {
     disk: health::Disk,
     reads: Arc<Semaphore>,
     budget: Budget,
+    pir: Pir,
 }
 
 impl Gateway {
-    fn new(state: GatewayState) -> Self {
+    fn new(state: GatewayState, pir: pir::Limits) -> Self {
         Self(Arc::new(Inner {
             store: state.store,
             clock: state.clock,
             disk: health::Disk::new(state.max_bytes),
             reads: Arc::new(Semaphore::new(READS)),
             budget: Budget::new(ANSWER_BYTES),
+            pir: Pir::new(pir),
         }))
     }
 
@@ -134,20 +140,29 @@ enum Trouble {
 
 /// The gateway. It answers every path, those with 404 too that it does not know.
 pub fn router(state: GatewayState) -> Router {
-    Router::new()
-        .fallback(serve)
-        .with_state(Gateway::new(state))
+    routes(Gateway::new(state, pir::Limits::default()))
+}
+
+fn routes(gateway: Gateway) -> Router {
+    Router::new().fallback(serve).with_state(gateway)
 }
 
 async fn serve(State(gateway): State<Gateway>, request: Request) -> Response {
-    let (asked, _) = request.into_parts();
-    let mut answer = match asked.method {
-        Method::GET | Method::HEAD => look_up(&gateway, &asked).await,
-        Method::OPTIONS if asked.headers.contains_key(PREFLIGHT) => preflight(),
+    let (asked, body) = request.into_parts();
+    let query = path::query(&asked.uri);
+    let methods = if query.is_some() { "POST" } else { "GET, HEAD" };
+    let mut answer = match (&asked.method, query) {
+        (&Method::GET | &Method::HEAD, None) => look_up(&gateway, &asked).await,
+        (&Method::POST, Some(Ok(index))) => {
+            let answered = pir::query(&gateway, &asked, body, index).await;
+            answered.unwrap_or_else(trouble)
+        }
+        (&Method::POST, Some(Err(error))) => refuse(error.status(), error.rule(), error),
+        (&Method::OPTIONS, _) if asked.headers.contains_key(PREFLIGHT) => preflight(methods),
         _ => {
-            let message = "this resource is for GET and HEAD";
+            let message = format!("this resource is for {methods}");
             let mut answer = refuse(StatusCode::METHOD_NOT_ALLOWED, "method", message);
-            let allow = HeaderValue::from_static("GET, HEAD");
+            let allow = HeaderValue::from_static(methods);
             answer.headers_mut().insert(header::ALLOW, allow);
             answer
         }
@@ -170,15 +185,15 @@ async fn serve(State(gateway): State<Gateway>, request: Request) -> Response {
 
 const PREFLIGHT: header::HeaderName = header::ACCESS_CONTROL_REQUEST_METHOD;
 
-/// Tells a browser that its page may send validators and ranges.
-fn preflight() -> Response {
+/// Tells a browser that its page may send validators and ranges, or a mask.
+fn preflight(methods: &'static str) -> Response {
     let mut answer = Response::new(Body::empty());
     *answer.status_mut() = StatusCode::NO_CONTENT;
     let fields = [
-        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD"),
+        (header::ACCESS_CONTROL_ALLOW_METHODS, methods),
         (
             header::ACCESS_CONTROL_ALLOW_HEADERS,
-            "Accept, If-None-Match, If-Range, Range",
+            "Accept, Content-Type, If-None-Match, If-Range, Range",
         ),
         (header::ACCESS_CONTROL_MAX_AGE, "86400"),
     ];
@@ -196,6 +211,7 @@ async fn look_up(gateway: &Gateway, asked: &Parts) -> Response {
     };
     let found = match target {
         Target::Block(cid) => block(gateway, asked, cid).await,
+        Target::Sealed(index) => body(gateway, asked, index).await,
         Target::Heads(zone) => {
             let make = move |snapshot: &Snapshot| bundle::heads(snapshot, &zone).map(Some);
             made(gateway, asked, CAR, BUNDLE_BYTES, make).await
@@ -216,13 +232,17 @@ async fn look_up(gateway: &Gateway, asked: &Parts) -> Response {
             let error = PathError::NotFound;
             refuse(error.status(), error.rule(), error)
         }
-        Err(Trouble::Busy) => later(StatusCode::SERVICE_UNAVAILABLE, "busy", Trouble::Busy, 5),
-        Err(error) => {
-            tracing::error!(%error, "the gateway cannot read the store");
-            let message = "the store is not available";
-            later(StatusCode::SERVICE_UNAVAILABLE, "store", message, 30)
-        }
+        Err(error) => trouble(error),
     }
+}
+
+fn trouble(error: Trouble) -> Response {
+    if matches!(error, Trouble::Busy) {
+        return later(StatusCode::SERVICE_UNAVAILABLE, "busy", error, 5);
+    }
+    tracing::error!(%error, "the gateway cannot read the store");
+    let message = "the store is not available";
+    later(StatusCode::SERVICE_UNAVAILABLE, "store", message, 30)
 }
 
 /// A block never changes: it is kept for ever, and asked for in ranges.
@@ -239,12 +259,35 @@ async fn block(gateway: &Gateway, asked: &Parts, cid: Cid) -> Result<Option<Resp
     } else {
         ranged(asked, &etag, bytes)
     };
+    for_ever(&mut answer, &etag, "bytes");
+    Ok(Some(answer))
+}
+
+/// A sealed part's index and chunks in one answer; they never change either.
+async fn body(gateway: &Gateway, asked: &Parts, index: Cid) -> Result<Option<Response>, Trouble> {
+    let memory = gateway.0.budget.reserve(sealed::CAR_BYTES).await;
+    let memory = memory.ok_or(Trouble::Busy)?;
+    let made = gateway.read(move |snapshot| sealed::bundle(snapshot, &index));
+    let Some(bytes) = made.await?.map(|bytes| memory.hold(bytes)) else {
+        return Ok(None);
+    };
+    let etag = format!("\"{index}.car\"");
+    let mut answer = if conditional::is_known(&asked.headers, &etag) {
+        not_modified()
+    } else {
+        answer(StatusCode::OK, CAR, bytes)
+    };
+    for_ever(&mut answer, &etag, "none");
+    Ok(Some(answer))
+}
+
+/// Says that an answer never changes, and in what ranges it may be asked for.
+fn for_ever(answer: &mut Response, etag: &str, ranges: &'static str) {
     let fields = answer.headers_mut();
     let immutable = HeaderValue::from_static("public, max-age=29030400, immutable");
     fields.insert(header::CACHE_CONTROL, immutable);
-    fields.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    set_etag(fields, &etag);
-    Ok(Some(answer))
+    fields.insert(header::ACCEPT_RANGES, HeaderValue::from_static(ranges));
+    set_etag(fields, etag);
 }
 
 fn ranged(asked: &Parts, etag: &str, bytes: Bytes) -> Response {

@@ -200,7 +200,7 @@ fn is_of_peer(error: &io::Error) -> bool {
 }
 
 /// Who is taken for one peer: an IPv4 address, an IPv6 /64.
-fn network_of(address: IpAddr) -> IpAddr {
+pub(crate) fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) if !v6.is_loopback() => {
             let [a, b, c, d, ..] = v6.segments();

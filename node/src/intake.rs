@@ -15,6 +15,7 @@ mod refusal;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,7 +37,7 @@ use self::code::guesses::Guesses;
 use self::refusal::Refusal;
 use self::report::{Item, SeedReport};
 use crate::http::{Clock, answer};
-use crate::store::{Accepted, Store, SubmittedUnit};
+use crate::store::{Accepted, Mode, Store, SubmittedUnit};
 
 /// Reports that wait for a core, for each core; one more is `busy`. A core verifies the dearest
 /// report (64 RSA signatures) in some ten milliseconds, so that the last one waits a second.
@@ -53,6 +54,7 @@ struct Inner {
     accepted: Arc<Notify>,
     clock: Clock,
     guesses: Mutex<Guesses>,
+    modes: BTreeMap<String, Mode>,
     /// Reports in work or waiting for it.
     admitted: Arc<Semaphore>,
     /// Reports in work: as many as there are cores, so that a flood leaves the rest of the node
@@ -61,11 +63,12 @@ struct Inner {
 }
 
 impl IntakeState {
-    /// An intake for the provider `publisher` (its descriptor's `name`). `accepted` is notified
-    /// when there are new notifications to publish.
+    /// An intake for the provider `publisher` (its descriptor's `name`), which publishes zones as
+    /// `modes` says. `accepted` is notified when there are new notifications to publish.
     pub fn new(
         store: Store,
         publisher: String,
+        modes: BTreeMap<String, Mode>,
         code_key: CodeKey,
         accepted: Arc<Notify>,
         clock: Clock,
@@ -80,6 +83,7 @@ impl IntakeState {
             accepted,
             clock,
             guesses: Mutex::new(guesses),
+            modes,
             admitted: Arc::new(Semaphore::new(cores * (1 + WAITING_PER_CORE))),
             working: Arc::new(Semaphore::new(cores)),
         }))
@@ -195,30 +199,41 @@ impl IntakeState {
         // Only a well-signed report can be a guess: what is malformed costs nothing to send, and
         // would shut the intake for everybody behind the same address.
         let verified = SeedReport::parse(body)?.verify(&self.0.publisher)?;
-        let units = verified.items.iter().map(unit);
-        let units = units.collect::<Result<Vec<_>, _>>()?;
         let hash = self.0.code_key.hash(&verified.code);
-        {
+        let code = {
             // Under one lock, or a hundred guesses at once would count as one.
             let mut guesses = self.guesses();
             guesses.check(address, now())?;
-            if self.0.store.code(hash.as_bytes())?.is_none() {
+            let Some(code) = self.0.store.code(hash.as_bytes())? else {
                 guesses.failed(address, now());
                 return Err(Refusal::Accept(crate::store::AcceptError::UnknownCode));
-            }
-        }
+            };
+            code
+        };
+        let mode = self.mode(&code.zone);
+        let units = verified.items.iter().map(|item| unit(item, mode));
+        let units = units.collect::<Result<Vec<_>, _>>()?;
         let at = (self.0.clock)();
         Ok(self.0.store.accept(hash.as_bytes(), &units, at)?)
     }
 }
 
+impl IntakeState {
+    /// How what is new in a zone is to be published. In a zone that is no longer configured nothing
+    /// is; should the same seed come for another one, it is not opened because of that.
+    fn mode(&self, zone: &str) -> Mode {
+        self.0.modes.get(zone).copied().unwrap_or(Mode::Sealed)
+    }
+}
+
 /// The seed that a descriptor stands for.
-fn unit(item: &Item) -> Result<SubmittedUnit, Refusal> {
+fn unit(item: &Item, mode: Mode) -> Result<SubmittedUnit, Refusal> {
     let generator = Generator::from_code(item.generator.into()).ok_or(Refusal::Generator)?;
     let seed = calculate_seed(generator, &item.preseed, &item.spki)?;
     Ok(SubmittedUnit {
         scheme: Scheme(generator.code()),
         unit: seed.as_bytes().to_vec(),
         key: item.key_id(),
+        mode,
     })
 }

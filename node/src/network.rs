@@ -32,8 +32,8 @@ use tokio_util::sync::CancellationToken;
 pub use handle::{GossipToken, NetworkHandle, NetworkStatus, ReplyToken, Verdict};
 pub use key::{KeyError, load_or_create_peer_key};
 pub use message::{
-    MAX_BATCHES, MAX_HEADS, MAX_LIST_BYTES, MAX_REQUEST_BYTES, MAX_RESPONSE_BYTES, NoneReason,
-    SyncRequest, SyncResponse,
+    MAX_BATCHES, MAX_BLOCKS, MAX_HEADS, MAX_LIST_BYTES, MAX_REQUEST_BYTES, MAX_RESPONSE_BYTES,
+    NoneReason, SyncRequest, SyncResponse,
 };
 
 /// Most questions of one peer that are answered at a time.

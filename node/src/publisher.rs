@@ -4,41 +4,33 @@
 //! not published when the node starts is signed and published as it stands, so no number is ever
 //! used twice and none is blocked. Source: spec §4.7.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::Duration;
 
 use bellwether_formats::batch::Batch;
-use bellwether_formats::chain;
 use bellwether_formats::descriptor::Descriptor;
 use bellwether_formats::id::{FeedId, ProviderId, PublicKey, Zone};
 use bellwether_formats::signed::{OpenError, Signed, Unverified};
 
-use crate::batcher::{self, Place, Policy};
-use crate::clock;
+use crate::batcher::{self, Policy};
 use crate::config::{self, Config, ConfigError};
 use crate::signer::{End, Signer, SignerPlace};
 use crate::store::{BatchRow, PreparedRow, Store, StoreError};
 
+mod attempts;
+mod closing;
 mod error;
 mod task;
 
 pub use error::PublishZoneError;
 pub use task::{Command, PublisherHandle, Renewed, run};
 
-/// How far a batch's time may run ahead of the clock before the next one waits, in seconds.
-const MAX_AHEAD_S: u64 = 5;
-
-/// Most that is waited for, in seconds: more is a clock that was set back.
-const MAX_WAIT_S: u64 = 15;
-
-/// What came of closing the batches of all zones.
+/// What came of closing the batches of a zone, or of all.
 #[derive(Debug, Default)]
 pub struct Closed {
     /// The batches that were published.
     pub batches: Vec<Signed<Batch>>,
-    /// Why the first zone that has none has none.
+    /// Why the first zone whose batches were not all published has no more.
     pub failed: Option<PublishZoneError>,
 }
 
@@ -49,6 +41,8 @@ pub struct Publisher {
     signer: Signer,
     provider: ProviderId,
     zones: Vec<(Zone, Policy)>,
+    /// Zones whose last closing has batches left that would have run ahead of the clock.
+    unfinished: BTreeSet<Zone>,
 }
 
 /// Where the pieces of a provider's data directory lie.
@@ -121,6 +115,7 @@ impl Publisher {
             store,
             provider: id,
             zones: zones(provider, config)?,
+            unfinished: BTreeSet::new(),
         };
         for zone in publisher.zone_names() {
             publisher.resume(&zone)?;
@@ -146,83 +141,6 @@ impl Publisher {
         let renewed = head.as_ref().is_some_and(|head| head.head.epoch < epoch);
         let head = head.map(|head| head.head);
         Ok(batcher::due(policy, head.as_ref(), full || renewed))
-    }
-
-    /// Closes the batches of all zones now, as far as it goes: what one zone cannot publish does
-    /// not hold the others up. `allowed` may forbid a zone.
-    pub fn close_all(
-        &mut self,
-        allowed: impl Fn(&Self, &Zone) -> Result<(), PublishZoneError>,
-    ) -> Closed {
-        let mut closed = Closed::default();
-        for zone in self.zone_names() {
-            let done = allowed(self, &zone)
-                .and_then(|()| self.wait_for_clock(&zone))
-                .and_then(|()| self.close(&zone, clock::now()));
-            match done {
-                Ok(batch) => closed.batches.push(batch),
-                Err(error) => {
-                    tracing::error!(%zone, %error, hint = error.hint(), "batch not published");
-                    closed.failed.get_or_insert(error);
-                }
-            }
-        }
-        closed
-    }
-
-    /// Waits while the zone's newest batch stands seconds ahead of the clock, because batches were
-    /// closed by hand faster than one a second. A clock that was set back is not waited for.
-    fn wait_for_clock(&self, zone: &Zone) -> Result<(), PublishZoneError> {
-        let Some(head) = self.store.head(&self.feed(zone))? else {
-            return Ok(());
-        };
-        let ahead = head.head.published_at.saturating_sub(clock::now());
-        if (MAX_AHEAD_S..MAX_WAIT_S).contains(&ahead) {
-            thread::sleep(Duration::from_secs(ahead - MAX_AHEAD_S + 1));
-        }
-        Ok(())
-    }
-
-    /// Closes the batch of a zone now: with what is pending, or as a heartbeat.
-    ///
-    /// # Errors
-    ///
-    /// [`PublishZoneError`]; what was prepared stays prepared and is finished by the next call.
-    pub fn close(&mut self, zone: &Zone, now: u64) -> Result<Signed<Batch>, PublishZoneError> {
-        self.resume(zone)?;
-        let policy = self.policy(zone)?.clone();
-        let head = self.store.head(&self.feed(zone))?.map(|head| head.head);
-        let at = batcher::publication_time(head.as_ref(), now)?;
-        let descriptor = self.descriptor()?;
-        let key = self.key(&descriptor, at)?;
-        let mut salt = [0; 16];
-        getrandom::fill(&mut salt).map_err(|_| PublishZoneError::Random)?;
-        let place = Place {
-            provider: self.provider,
-            zone,
-            key,
-            desc: (descriptor.epoch, descriptor.cid()),
-            head: head.as_ref(),
-            at,
-            salt,
-        };
-        let pending = self.store.pending_notes(zone, policy.max_notifications)?;
-        let mut no_random = false;
-        let draft = batcher::draft(&policy, place, &pending, |bytes| {
-            no_random |= getrandom::fill(bytes).is_err();
-        })?;
-        if no_random {
-            return Err(PublishZoneError::Random);
-        }
-        chain::check_listed(&draft.batch, &descriptor)?;
-        let prepared = self.store.prepare(&draft)?;
-        let batch = self.sign_and_publish(zone, &prepared)?;
-        let dummies = draft.dummies.len();
-        tracing::info!(
-            %zone, seq = batch.seq, cid = %batch.cid(), parts = batch.parts.len(),
-            notifications = pending.len(), dummies, "batch published"
-        );
-        Ok(batch)
     }
 
     /// Takes a renewed descriptor of this provider. The next batches follow at once.
@@ -357,9 +275,10 @@ fn zones(provider: &config::Provider, config: &Config) -> Result<Vec<(Zone, Poli
     let policy = |zone: &config::ZonePolicy| Policy {
         interval_s: zone.interval.as_secs(),
         k: usize::try_from(zone.k).unwrap_or(usize::MAX),
-        max_notifications: usize::try_from(zone.max_notifications).unwrap_or(usize::MAX),
+        max_notifications: usize::try_from(zone.max_notifications()).unwrap_or(usize::MAX),
         window_s: zone.window.as_secs(),
         retain_s: config.retain.max_age.as_secs(),
+        filter_bits: zone.filter_bits,
     };
     provider
         .zone

@@ -4,9 +4,12 @@
 //! where blame is decided ([`RefuseError::verdict`]). Towards the network nothing here waits;
 //! towards the disk it does, for the network drops what it cannot hand over, and asks again.
 
+mod check;
 pub(crate) mod driver;
 pub(crate) mod perform;
 pub(crate) mod server;
+mod upkeep;
+pub(crate) mod verify;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -50,6 +53,10 @@ pub struct RelayStatus {
     pub dropped: u64,
     /// What the replicator did.
     pub stats: Stats,
+    /// Batches whose sealed parts were checked since the start.
+    pub checked: u64,
+    /// Kept batches whose sealed parts break rules: their providers are to blame.
+    pub faulty: u64,
 }
 
 /// Why a relay does not pass on a gossiped batch. Source: spec §9.4.
@@ -135,7 +142,7 @@ pub async fn run(
     status: watch::Sender<RelayStatus>,
     stop: CancellationToken,
 ) -> Result<(), StoreError> {
-    let driver = Driver::new(config, store, network, fence, status).await?;
+    let driver = Driver::new(config, store, network, fence, status, check::next).await?;
     driver.run(events, published, stop).await
 }
 

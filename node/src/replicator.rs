@@ -9,14 +9,16 @@
 //!   once (*judge*), whether or not its ancestors and blocks are here.
 //! * Ancestors that are missing are asked for with `after` (`chase`); what comes waits in a *run*
 //!   until a batch that is vouched for descends from it, and is believed then.
-//! * Believed batches wait in the feed's *queue*; the first one's blocks are fetched, then it is
-//!   committed with them (`queue`). So a feed in the store grows by whole batches, in order.
+//! * Believed batches wait in the feed's *queue*; the first one's blocks are fetched (`fetch`), the
+//!   chunks of its sealed parts too, then it is committed with them (`queue`). So a feed in the
+//!   store grows by whole batches, in order.
 //! * Peers are asked for the heads of all feeds when they come, and again every minute (`wire`).
 //!   That alone delivers everything; what is given up is found again by it.
 
 mod chase;
 mod descriptor;
 mod feed;
+mod fetch;
 mod io;
 mod judge;
 mod queue;
@@ -35,7 +37,7 @@ use self::feed::Feed;
 use self::wire::{What, Wire};
 use crate::network::PeerId;
 
-pub use io::{Answer, FeedStatus, Input, Job, KnownFeed, Moment, Note, Output, Stats};
+pub use io::{Answer, FeedStatus, Input, Job, KnownFeed, List, Moment, Note, Output, Stats};
 
 /// Feeds in one question for heads: the largest heads of so many fit the answer, which is cut at
 /// 512 KiB; what is cut would be taken for not known. Source: spec §9.3.
@@ -157,6 +159,16 @@ impl Replicator {
                     feed.lacks(batch, cids, now);
                 }
             }
+            Input::Chunks {
+                feed,
+                batch,
+                part,
+                cids,
+            } => {
+                if let Some(feed) = self.feeds.get_mut(&feed) {
+                    feed.lacks_chunks(batch, part, cids, now);
+                }
+            }
             Input::Forked { feed } => self.forked(&feed),
             Input::Tick => {
                 for (peer, what) in self.wire.overdue() {
@@ -176,15 +188,25 @@ impl Replicator {
     pub fn poll_timeout(&self) -> Option<Duration> {
         let chases = self.feeds.values().filter(|feed| feed.is_chasing());
         let room = chases.count() < MAX_CHASES;
-        let feeds = self.feeds.values();
-        let feeds = feeds.filter_map(|feed| feed.timeout(room, &self.wire));
+        let feeds = self.feeds.iter();
+        let feeds = feeds.filter_map(|(id, feed)| feed.timeout(id, room, &self.wire));
         let next = feeds.chain(self.wire.timeout()).min()?;
         Some(next.max(self.wire.now.at + PAUSE))
     }
 
-    /// The block that was asked for under `tag`.
-    pub fn asked_block(&self, tag: u64) -> Option<Cid> {
-        self.wire.asked_block(tag)
+    /// No batch is fetched that takes more bytes than these, its blocks included.
+    pub const fn limit(&mut self, max_batch_bytes: u64) {
+        self.wire.max_batch_bytes = max_batch_bytes;
+    }
+
+    /// The blocks that were asked for under `tag`.
+    pub fn asked_blocks(&self, tag: u64) -> Vec<Cid> {
+        self.wire.asked_blocks(tag)
+    }
+
+    /// When the oldest fetch of a batch's blocks began that is under way, in seconds of UTC.
+    pub fn fetching_since(&self) -> Option<u64> {
+        self.feeds.values().filter_map(|feed| feed.since).min()
     }
 
     /// Epoch of the descriptor held of a provider.
@@ -220,6 +242,11 @@ impl Replicator {
                     feed.got(block, peer, &mut self.wire);
                 }
             }
+            (What::Blocks { feed, cids }, Answer::Blocks(blocks)) => {
+                if let Some(feed) = self.feeds.get_mut(&feed) {
+                    feed.got_some(&cids, blocks, peer, &mut self.wire);
+                }
+            }
             (What::Descriptor { provider }, Answer::Descriptor(descriptor)) => {
                 self.descriptor(peer, provider, *descriptor);
             }
@@ -243,7 +270,12 @@ impl Replicator {
             What::Proof { .. } => {}
             What::Block { feed, cid } => {
                 if let Some(feed) = self.feeds.get_mut(&feed) {
-                    feed.block_failed(&cid, self.wire.now.at);
+                    feed.blocks_failed(&[cid], peer, self.wire.now.at);
+                }
+            }
+            What::Blocks { feed, cids } => {
+                if let Some(feed) = self.feeds.get_mut(&feed) {
+                    feed.blocks_failed(&cids, peer, self.wire.now.at);
                 }
             }
             What::Descriptor { provider } => self.descriptor_failed(peer, provider),

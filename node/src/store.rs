@@ -17,21 +17,28 @@ use serde::{Serialize, de::DeserializeOwned};
 mod accept;
 mod blocks;
 mod check;
+mod count;
 mod expire;
 mod feed;
+mod migrate;
 mod prune;
 mod publish;
+mod ranges;
 mod replicate;
 mod rows;
+mod sealed;
 mod settle;
 mod snapshot;
+mod staged;
 
 pub use accept::{AcceptError, Accepted, CodeStatus, NewCode, SubmittedUnit};
 pub use feed::FeedHead;
 pub use prune::{Pruned, RetainPolicy};
 pub use publish::{Draft, PublishError};
+pub use ranges::Range;
 pub use replicate::ReplicateError;
-pub use rows::{BatchRow, CodeRow, NoteRow, PreparedRow};
+pub use rows::{BatchRow, CodeRow, Mode, NoteRow, PreparedRow, RangeRow, SealedRow};
+pub use sealed::{FaultyBatch, PartFault};
 pub use snapshot::Snapshot;
 
 type Table = TableDefinition<'static, &'static [u8], &'static [u8]>;
@@ -42,8 +49,18 @@ const META: Table = TableDefinition::new("meta");
 const BLOCKS: Table = TableDefinition::new("blocks");
 /// `cid[36]` → size of that block, 8 bytes big-endian.
 const SIZES: Table = TableDefinition::new("sizes");
+/// `cid[36]` → how often it is named, 8 bytes big-endian; none at all is no row.
+const REFS: Table = TableDefinition::new("refs");
+/// `cid[36]` → since when nothing names that block, in seconds of UTC, 8 bytes big-endian.
+const LOOSE: Table = TableDefinition::new("loose");
+/// `bytes` → bytes of all blocks, 8 bytes big-endian.
+const TOTALS: Table = TableDefinition::new("totals");
 /// `provider[32] zone 0 seq[8 be]` → [`BatchRow`].
 const BATCHES: Table = TableDefinition::new("batches");
+/// A key of [`BATCHES`] → nothing: batches whose sealed parts are to be checked.
+const UNCHECKED: Table = TableDefinition::new("unchecked");
+/// A key of [`BATCHES`] → a list of [`PartFault`]s.
+const FAULTS: Table = TableDefinition::new("faults");
 /// `provider[32] zone` → seq of the head, 8 bytes big-endian. Outlives pruning.
 const HEADS: Table = TableDefinition::new("heads");
 /// `provider[32]` → `cid[36]` of the descriptor of the highest epoch known.
@@ -61,11 +78,25 @@ const PENDING: Table = TableDefinition::new("pending");
 /// `zone` → [`PreparedRow`].
 const PREPARED: Table = TableDefinition::new("prepared");
 
-const ALL: [Table; 12] = [
+/// `zone 0 cid[36]` → a block of what is prepared in the zone, or is being.
+const STAGED: Table = TableDefinition::new("staged");
+/// `record[16]` → 0 open, 1 sealed: the mode of its first acceptance. Outlives the notes.
+const MODES: Table = TableDefinition::new("modes");
+/// `zone 0 seq[8 be] record[16]` → nothing: the notes that a batch published first.
+const NOTES_OF_BATCH: Table = TableDefinition::new("notes_of_batch");
+/// `zone 0 first[8 be] last[8 be]` → [`RangeRow`]: ranges of sealed parts.
+const RANGES: Table = TableDefinition::new("ranges");
+
+const ALL: [Table; 21] = [
     META,
     BLOCKS,
     SIZES,
+    REFS,
+    LOOSE,
+    TOTALS,
     BATCHES,
+    UNCHECKED,
+    FAULTS,
     HEADS,
     DESCRIPTORS,
     FORKS,
@@ -74,10 +105,15 @@ const ALL: [Table; 12] = [
     NOTES_OF_CODE,
     PENDING,
     PREPARED,
+    STAGED,
+    MODES,
+    NOTES_OF_BATCH,
+    RANGES,
 ];
 
-/// Version of the tables above.
-const FORMAT: u8 = 1;
+/// Version of the tables above. Version 1 did not count what names a block, and knew no modes: a
+/// program of then would publish sealed notifications openly.
+const FORMAT: u8 = 2;
 
 /// Most memory that redb keeps pages in, in bytes: a small server has little.
 const CACHE_BYTES: usize = 32 * 1024 * 1024;
@@ -115,7 +151,8 @@ impl Store {
         Ok(store)
     }
 
-    /// Opens a store that [`create`](Self::create) made; repairs it after a crash.
+    /// Opens a store that [`create`](Self::create) made; repairs it after a crash. One of the
+    /// version before gets what this one has more, in one transaction.
     ///
     /// # Errors
     ///
@@ -126,6 +163,7 @@ impl Store {
         let store = Self { db: Arc::new(db) };
         match store.format()? {
             Some(FORMAT) => Ok(store),
+            Some(1) => store.migrate(),
             // `create` leaves no store without a format: this is somebody else's file.
             found => Err(StoreError::Format {
                 found: found.unwrap_or_default(),
@@ -150,6 +188,7 @@ impl Store {
         let store = Self { db: Arc::new(db) };
         match store.format()? {
             Some(FORMAT) => return Ok(store),
+            Some(1) => return store.migrate(),
             Some(found) => return Err(StoreError::Format { found }),
             None => {}
         }

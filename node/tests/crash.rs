@@ -15,13 +15,14 @@ mod disk;
 mod script;
 
 use disk::{Disk, Loss};
-use script::{Provider, SCRIPT};
+use script::{Provider, SCRIPT, SEALED, Step};
 
 /// Every row of every table.
 type State = BTreeMap<(String, Vec<u8>), Vec<u8>>;
 
 /// The states that the model allows: `[i]` after the first `i` steps.
 struct Model {
+    script: &'static [Step],
     states: Vec<State>,
     signed: usize,
     operations: u64,
@@ -47,29 +48,52 @@ fn half_of_what_came_since_the_last_sync_is_lost() {
     every_write_may_fail(Loss::UnsyncedTorn);
 }
 
-fn every_write_may_fail(loss: Loss) {
-    let model = model();
-    let mut n = 1;
-    while survives(&model, n, loss) {
-        n += 1;
+/// A sealed batch has hundreds of writes, most of them blocks: every one in so many fails, in each
+/// way another one.
+#[test]
+fn some_writes_of_sealed_batches_fail() {
+    let model = model(&SEALED);
+    let losses = [
+        Loss::FailingKept,
+        Loss::FailingLost,
+        Loss::UnsyncedLost,
+        Loss::UnsyncedTorn,
+    ];
+    for (first, loss) in (1..).zip(losses) {
+        writes_fail(&model, first, SEALED_STRIDE, loss);
     }
-    eprintln!("{loss:?}: {} write operations", n - 1);
-    assert_eq!(
-        n - 1,
-        model.operations,
+}
+
+/// How many writes lie between two that fail, in the script of sealed batches.
+const SEALED_STRIDE: u64 = 40;
+
+fn every_write_may_fail(loss: Loss) {
+    writes_fail(&model(&SCRIPT), 1, 1, loss);
+}
+
+/// Lets every `stride`-th write fail, from the `first` on.
+fn writes_fail(model: &Model, first: u64, stride: u64, loss: Loss) {
+    let mut n = first;
+    while survives(model, n, loss) {
+        n += stride;
+    }
+    let operations = model.operations;
+    eprintln!("{loss:?}: {operations} write operations, every {stride}. failed");
+    assert!(
+        (operations + 1..=operations + stride).contains(&n),
         "the failures reach every write of the script"
     );
 }
 
-/// Runs the script without a failure.
-fn model() -> Model {
+/// Runs a script without a failure.
+fn model(script: &'static [Step]) -> Model {
     let dir = scratch();
     let mut provider = Provider::new(dir.path());
     let disk = Disk::default();
     let store = Store::with_backend(disk.clone()).unwrap();
     let mut states = vec![read(&disk.survivors())];
-    for step in SCRIPT {
-        provider.run(step, &store).unwrap();
+    for step in script {
+        provider.run(*step, &store).unwrap();
         states.push(read(&disk.survivors()));
         assert_eq!(store.faults().unwrap(), Vec::<String>::new(), "{step:?}");
     }
@@ -78,6 +102,7 @@ fn model() -> Model {
     }
     drop(store);
     Model {
+        script,
         states,
         signed: provider.signed.len(),
         operations: disk.operations(),
@@ -94,7 +119,7 @@ fn survives(model: &Model, n: u64, loss: Loss) -> bool {
     let acknowledged = match Store::with_backend(disk.clone()) {
         Ok(store) => {
             let mut acknowledged = 0;
-            while let Some(step) = SCRIPT.get(acknowledged) {
+            while let Some(step) = model.script.get(acknowledged) {
                 match provider.run(*step, &store) {
                     Ok(()) => acknowledged += 1,
                     Err(error) => {
@@ -148,7 +173,7 @@ fn finish(
     let disk = Disk::with_bytes(bytes);
     let store = Store::with_backend(disk.clone()).unwrap();
     assert_eq!(store.faults().unwrap(), Vec::<String>::new(), "{what}");
-    for (i, step) in SCRIPT.iter().enumerate().skip(acknowledged) {
+    for (i, step) in model.script.iter().enumerate().skip(acknowledged) {
         if i < acknowledged + done && !step.is_repeatable() {
             continue;
         }

@@ -6,6 +6,7 @@ nothing of canonical order, ranges between fields, signatures or chains: those v
 Needs pycddl (`pip install pycddl==0.6.4`). Exit status 1 with a line for each vector that disagrees.
 """
 
+import json
 import pathlib
 import sys
 
@@ -38,6 +39,15 @@ def read(path):
     return header, bytes.fromhex("".join(digits.split()))
 
 
+def index_pieces():
+    """Name, verdict and bytes of the index blocks in sealed.json."""
+    vectors = json.loads((SPEC / "vectors" / "sealed.json").read_text())
+    yield "sealed.json: the part's index", "valid", bytes.fromhex(vectors["part"]["index"])
+    for piece in vectors["pieces"]:
+        if piece["as"] == "index":
+            yield f"sealed.json: {piece['about']}", piece["expect"], bytes.fromhex(piece["bytes"])
+
+
 def fits(schema, data):
     try:
         schema.validate_cbor(data)
@@ -63,6 +73,12 @@ def main():
             if fits(schemas[name], data) == refused:
                 verb = "fits, but is refused" if refused else "does not fit, but is valid"
                 failures.append(f"{path.relative_to(SPEC)}: {verb}")
+    index = Schema(f"start = sealed-index\n{CDDL}")
+    for name, expect, data in index_pieces():
+        if expect in {"valid", "type"}:
+            checked += 1
+            if fits(index, data) != (expect == "valid"):
+                failures.append(f"{name}: expected {expect}")
     print(f"wire.cddl: {checked} vectors checked, {len(failures)} disagree")
     for failure in failures:
         print(f"  {failure}")

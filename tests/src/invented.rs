@@ -139,10 +139,10 @@ fn car<'a>(
     car.encode()
 }
 
-/// A sealed part, whose blocks nobody has.
-pub fn sealed(at: u64) -> Part {
+/// A sealed part of a scheme that this version does not read, whose blocks nobody has.
+pub fn unread(at: u64) -> Part {
     Part::Sealed(SealedPart {
-        scheme: Scheme::CX1,
+        scheme: Scheme(3),
         window: Window {
             from: at - WINDOW_S,
             to: at,

@@ -18,6 +18,7 @@ pub struct Init {
     dir: PathBuf,
     name: String,
     zone: String,
+    privacy: String,
     interval: String,
     k: String,
     more: Vec<String>,
@@ -30,6 +31,7 @@ impl Init {
             dir: world.path(name),
             name: format!("{name} of the test"),
             zone: "gb/sct".to_owned(),
+            privacy: "linkable".to_owned(),
             interval: "1h".to_owned(),
             k: "4".to_owned(),
             more: Vec::new(),
@@ -39,6 +41,12 @@ impl Init {
     /// The name that reports are addressed to.
     pub fn named(mut self, name: &str) -> Self {
         name.clone_into(&mut self.name);
+        self
+    }
+
+    /// That it publishes sealed parts.
+    pub fn unlinkable(mut self) -> Self {
+        "unlinkable".clone_into(&mut self.privacy);
         self
     }
 
@@ -63,6 +71,7 @@ impl Init {
             .args(LISTEN);
         command.args(["--listen-intake", "127.0.0.1:0"]);
         command
+            .args(["--privacy", &self.privacy])
             .args(["--interval", &self.interval, "--k", &self.k])
             .args(&self.more);
         command.arg("--signer-dir").arg(signer_dir(&self.dir));

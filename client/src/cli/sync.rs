@@ -42,14 +42,13 @@ pub(crate) fn run(sync: &Sync, out: &mut impl Write) -> Result<ExitCode, CliErro
             requests,
             matches,
             candidates,
-            chunks,
             report,
             ..
         } = &synced;
         writeln!(
             out,
-            "{} new batches, {} new bodies, {} new filters, {chunks} chunks looked at: {bytes_down} bytes in {requests} requests",
-            report.batches, report.bodies, report.filters
+            "{} new batches, {} new bodies, {} new filters, {} chunks looked at: {bytes_down} bytes in {requests} requests",
+            report.batches, report.bodies, report.filters, report.chunks
         )
         .and_then(|()| writeln!(out, "{matches} matches known, {candidates} possible and not confirmed"))
         .map_err(CliError::Print)?;

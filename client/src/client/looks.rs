@@ -47,6 +47,7 @@ impl Client {
         sync: &mut Sync,
         mut source: impl FnMut(&mut [u8]) -> bool,
     ) -> Result<(), ClientError> {
+        self.troubles.clear();
         let mut state = self.state.clone();
         let mut changed = self.catch_up(&mut state);
         let mut failed = false;
@@ -81,7 +82,7 @@ impl Client {
         Ok(())
     }
 
-    /// What filters call possible and no look confirmed.
+    /// What filters call possible and no look confirmed, as of the last sync or answer.
     pub fn candidates(&self) -> Vec<Candidate> {
         let feeds = self
             .state

@@ -5,7 +5,7 @@ use bellwether_formats::id::Level;
 use bellwether_formats::signed::Signed;
 
 use super::*;
-use crate::answers::Answer as Doubted;
+use crate::answers::{Alerts, Answer as Doubted};
 use crate::fixture::{Mirror, Provider, identifier, part, zone};
 use crate::observations::{ContactId, Family, RETENTION_S};
 use crate::sync::Answer;

@@ -5,12 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bellwether_formats::cid::{Block, Cid};
 use bellwether_formats::filter::Filter;
-use bellwether_formats::id::Level;
+use bellwether_formats::id::Scheme;
 
-use super::Match;
+use super::{Match, Statement};
 use crate::observations::{Observation, Observations};
 use crate::sealed::{MIN_FILTER_BITS, SealedPart, Stage, family};
 use crate::trust::Feed;
+
+/// Observations, by time.
+type Seen = BTreeSet<(u64, Observation)>;
 
 /// Tests every filter that is kept against the observations that it was not tested against yet, and
 /// lets new versions take the place of those before. Gives whether the feed's state is worth
@@ -52,12 +55,11 @@ pub(crate) fn resolve(feed: &Feed) -> Vec<Match> {
     let disputed = !feed.forks().is_empty();
     let mut matches = Vec::new();
     for batch in feed.batches() {
-        let mut found: BTreeMap<(u8, Level, Option<u8>), BTreeSet<(u64, Observation)>> =
-            BTreeMap::new();
+        let mut found: BTreeMap<(u8, Statement), Seen> = BTreeMap::new();
         let counts = |sealed: &&SealedPart| matches!(sealed.stage, Stage::Held | Stage::Wanted);
         for sealed in batch.sealed().filter(counts) {
             for (observation, told) in sealed.shown() {
-                let key = (sealed.scheme, told.level(), told.grade());
+                let key = (sealed.scheme, (told.level(), told.grade()));
                 let seen = found.entry(key).or_default();
                 seen.insert((observation.at, observation));
             }
@@ -65,9 +67,9 @@ pub(crate) fn resolve(feed: &Feed) -> Vec<Match> {
         matches.extend(
             found
                 .into_iter()
-                .map(|((scheme, level, grade), seen)| Match {
+                .map(|((scheme, (level, grade)), seen)| Match {
                     feed: feed.id(),
-                    scheme: bellwether_formats::id::Scheme(scheme),
+                    scheme: Scheme(scheme),
                     level,
                     grade,
                     batch: batch.cid,

@@ -436,7 +436,7 @@ fn a_part_is_what_its_batch_says_and_its_siblings_bear_out() {
 
     let mut apart = two.clone();
     let mut other = apart.parts[0].clone();
-    if let batch::Part::Sealed(other) = &mut other {
+    if let Part::Sealed(other) = &mut other {
         other.scheme = Scheme::CX2;
     }
     apart.parts.insert(1, other);
@@ -451,12 +451,12 @@ fn a_part_is_what_its_batch_says_and_its_siblings_bear_out() {
     );
 
     let mut unequal = two;
-    if let batch::Part::Sealed(part) = &mut unequal.parts[1] {
+    if let Part::Sealed(part) = &mut unequal.parts[1] {
         part.ids = 10_240;
     }
     assert_eq!(stages(&unequal), [Stage::Broken, Stage::Broken]);
     let mut no_rung = sound.clone();
-    if let batch::Part::Sealed(part) = &mut no_rung.parts[0] {
+    if let Part::Sealed(part) = &mut no_rung.parts[0] {
         part.ids = 8193;
     }
     assert_eq!(stages(&no_rung), [Stage::Broken]);

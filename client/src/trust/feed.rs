@@ -3,22 +3,22 @@
 
 use std::collections::BTreeMap;
 
-use bellwether_formats::batch::{Batch, Window};
-use bellwether_formats::chain::{ChainError, Head};
-use bellwether_formats::cid::Cid;
+use bellwether_formats::batch::Batch;
+use bellwether_formats::chain::ChainError;
 use bellwether_formats::id::{FeedId, ObjectId, ProviderId, Zone};
 use bellwether_formats::signed::Signed;
 use serde::{Deserialize, Serialize};
 
 use crate::observations::expired;
-use crate::sealed::{SealedPart, Stage};
 use crate::serial;
 
 mod branches;
+mod known;
 mod missing;
 mod ranges;
 mod sealed;
 
+pub use known::{Body, KnownBatch, KnownPart};
 pub use ranges::Choice;
 pub(crate) use sealed::Wanted;
 
@@ -54,73 +54,6 @@ pub struct Seen {
     pub id: ObjectId,
     /// When it was published, in seconds of UTC.
     pub at: u64,
-}
-
-/// A batch that was believed and processed.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the fields are those of the batch, spec §4.2")]
-pub struct KnownBatch {
-    pub seq: u64,
-    #[serde(with = "serial::object")]
-    pub id: ObjectId,
-    #[serde(with = "serial::maybe_object")]
-    pub prev: Option<ObjectId>,
-    pub epoch: u64,
-    pub published_at: u64,
-    pub next_by: u64,
-    /// The envelope's block.
-    #[serde(with = "serial::text")]
-    pub cid: Cid,
-    /// It is on another branch than the head.
-    pub side: bool,
-    /// What is done with its sealed parts, once that is chosen.
-    #[serde(default)]
-    pub choice: Option<Choice>,
-    pub parts: Vec<KnownPart>,
-}
-
-/// A part of a known batch.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct KnownPart {
-    /// The scheme's code; of a part of an unknown kind, none.
-    pub scheme: Option<u8>,
-    /// First second of the window.
-    pub from: u64,
-    /// First second after the window.
-    pub to: u64,
-    /// What became of it.
-    pub body: Body,
-}
-
-/// What became of a part.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub enum Body {
-    /// Its body is kept, and was tested against all observations below a number.
-    Kept {
-        /// The body's block.
-        #[serde(with = "serial::text")]
-        cid: Cid,
-        /// The number of the first observation that it was not tested against.
-        tested: u64,
-    },
-    /// It was kept, and its block is gone or damaged. The next sync fetches it again.
-    Lost {
-        /// The body's block.
-        #[serde(with = "serial::text")]
-        cid: Cid,
-        /// The number of the first observation that it was not tested against.
-        tested: u64,
-    },
-    /// Past the retention when it came; nothing can match it any more.
-    Past,
-    /// The provider published a body that breaks a rule. What it says is not known.
-    Broken,
-    /// It is sealed: its filter says what is possible, and looks at its body what is true.
-    Sealed(Box<SealedPart>),
-    /// Of a kind, scheme or fold that this version does not read.
-    Unread,
 }
 
 /// Batches that no gateway had any more.
@@ -382,44 +315,5 @@ impl Feed {
         });
         let new = fork.filter(|fork| !self.forks.iter().any(|noted| noted.side == fork.side));
         self.forks.extend(new);
-    }
-}
-
-impl KnownBatch {
-    /// What the rules of the chain need to know of it.
-    pub const fn as_head(&self) -> Head {
-        Head {
-            seq: self.seq,
-            id: self.id,
-            epoch: self.epoch,
-            published_at: self.published_at,
-            next_by: self.next_by,
-        }
-    }
-}
-
-impl Body {
-    /// The blocks that are kept of it.
-    pub(crate) fn blocks(&self) -> impl Iterator<Item = Cid> + use<> {
-        let blocks = match self {
-            Self::Kept { cid, .. } => [Some(*cid), None],
-            Self::Sealed(sealed) if sealed.stage == Stage::Held => {
-                [Some(sealed.filter), Some(sealed.index)]
-            }
-            Self::Lost { .. } | Self::Past | Self::Broken | Self::Sealed(_) | Self::Unread => {
-                [None, None]
-            }
-        };
-        blocks.into_iter().flatten()
-    }
-}
-
-impl KnownPart {
-    /// The observation times that it speaks of.
-    pub const fn window(&self) -> Window {
-        Window {
-            from: self.from,
-            to: self.to,
-        }
     }
 }

@@ -1,4 +1,4 @@
-//! From a plan to blocks; and from blocks back to the filter. Source: spec §5.5, §5.6.
+//! From a plan to blocks; and from blocks back to the filter. Source: spec §5.5, §5.9.
 
 use alloc::vec::Vec;
 

@@ -152,6 +152,7 @@ impl Payload {
 
     /// The bytes on the wire, before they are sealed. A step or a time that is too high is written
     /// as the highest.
+    #[cfg(feature = "build")]
     pub(super) fn encode(&self) -> [u8; Self::LEN] {
         let time = self.observed_before.min(Self::MAX_TIME);
         let [_, _, _, a, b, c, d, e] = time.to_be_bytes();

@@ -1,4 +1,4 @@
-//! Which entries lie in which part. Source: spec §5.3, §5.6.
+//! Which entries lie in which part. Source: spec §5.3, §5.9.
 
 use alloc::vec::Vec;
 use core::cmp::Reverse;

@@ -13,10 +13,14 @@ mod chain;
 mod descriptor;
 mod encoding;
 mod filter;
+mod folds;
 mod ids;
 mod json;
 mod parts;
+mod pieces;
+mod pir;
 mod sample;
+mod sealed;
 mod signatures;
 mod story;
 mod tree;
@@ -44,6 +48,9 @@ pub(crate) fn all() -> Vec<File> {
         ids::vectors(),
         signatures::vectors(),
         filter::files(),
+        folds::files(),
+        pir::files(),
+        sealed::files(),
         story::files(),
     ]
     .into_iter()

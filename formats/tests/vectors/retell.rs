@@ -7,6 +7,8 @@ use bellwether_formats::chain::{Head, check_listed};
 use bellwether_formats::cid::{Block, Codec};
 use bellwether_formats::descriptor::Descriptor;
 use bellwether_formats::id::{Level, PublicKey, Scheme};
+use bellwether_formats::scheme::cx::{Generator, Seed};
+use bellwether_formats::sealed::{Entry, IdHash, Payload, Plan};
 use bellwether_formats::signed::{Content, Signed, inner_bytes, to_be_signed};
 use data_encoding::HEXLOWER;
 use ed25519_dalek::{Signer, SigningKey};
@@ -90,7 +92,7 @@ fn the_chain_follows_from_its_keys() {
         .iter()
         .map(|object| rebuild(object, &signing))
         .collect();
-    assert_eq!(batches.len(), 3);
+    assert_eq!(batches.len(), 6);
     for pair in batches.windows(2) {
         Head::from(&pair[0]).check_next(&pair[1]).expect("a chain");
     }
@@ -100,6 +102,64 @@ fn the_chain_follows_from_its_keys() {
     assert!(batches[1].parts.is_empty(), "a heartbeat");
     let unknown = |part: &Part| matches!(part, Part::Unknown(part) if part.kind() == 9);
     assert!(batches[2].parts.iter().any(unknown));
+    let ranges: Vec<_> = batches[3..].iter().map(|batch| batch.range()).collect();
+    assert_eq!(
+        ranges,
+        [(4, 4), (5, 5), (4, 5)],
+        "two sealed batches and their fold"
+    );
+}
+
+/// The random bytes of which the vectors' dummies are made.
+fn dummies(text: &str) -> impl FnMut(&mut [u8]) {
+    let mut next = 0_u32;
+    move |bytes| {
+        for entry in bytes.chunks_mut(24) {
+            let hash = Sha256::digest([text.as_bytes(), &next.to_be_bytes()].concat());
+            entry.copy_from_slice(&hash[..24]);
+            next += 1;
+        }
+    }
+}
+
+#[test]
+fn the_sealed_parts_follow_from_their_seeds() {
+    let story = story();
+    let mut read = 0;
+    for object in story["batches"].as_array().expect("a list") {
+        let batch = Signed::<Batch>::open(&bytes(object, "envelope")).expect("a perfect batch");
+        let Some(Part::Sealed(part)) = batch.parts.first() else {
+            continue;
+        };
+        let mut entries = Vec::new();
+        for seed in object["seeds"].as_array().expect("a list") {
+            let number = |key: &str| seed[key].as_u64().expect("a number");
+            let payload = Payload {
+                level: Level(u8::try_from(number("level")).expect("a level")),
+                grade_step: u8::try_from(number("grade_step")).expect("a step"),
+                observed_before: number("observed_before"),
+            };
+            let seed = Seed::new(Generator::Aes128, &bytes(seed, "seed")).expect("24 bytes");
+            entries.extend(seed.identifiers().map(|identifier| {
+                let hash = IdHash::of(part.scheme, &batch.salt, identifier.as_bytes());
+                Entry::seal(&hash, payload)
+            }));
+        }
+        let plan = Plan::new(entries).expect("distinct keys");
+        let random = &mut dummies(object["dummies"].as_str().expect("a text"));
+        let built = plan.part(0, 18, random).expect("no overflow");
+        assert_eq!((plan.parts(), built.ids), (1, part.ids));
+        assert_eq!(built.filter.cid(), part.filter.cid);
+        assert_eq!(
+            u64::try_from(built.filter.bytes().len()),
+            Ok(part.filter.size)
+        );
+        assert_eq!(built.index.cid(), part.index);
+        assert_eq!(built.index.bytes(), bytes(object, "index"));
+        assert_eq!(object["index_cid"], part.index.to_string());
+        read += 1;
+    }
+    assert_eq!(read, 3);
 }
 
 #[test]

@@ -1,9 +1,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use bellwether_formats::id::ObjectId;
+use bellwether_formats::body::open::{OpenBody, Terms};
+use bellwether_formats::id::{Level, ObjectId};
 use bellwether_formats::signed::Signed;
 
 use super::*;
+use crate::store::Mode;
 use crate::store::tests::fixture::{DAY, NOW, gb, key, policy, public, signed_descriptor};
 
 fn head(published_at: u64) -> Head {
@@ -39,6 +41,8 @@ fn note(scheme: Scheme, which: u32, level: Level, published: Option<u64>) -> (Re
         published_level: published.map(|_| 5),
         observed_before: published.unwrap_or_default(),
         dummy: false,
+        mode: Mode::Open,
+        batch: None,
         unit,
     };
     (RecordId::of(scheme, &row.unit), row)

@@ -29,12 +29,17 @@ pub(super) struct Args {
     #[arg(long, required_unless_present = "relay")]
     zone: Vec<Zone>,
     /// Whether a patient's identifiers can be linked by who recorded several.
-    #[arg(long, value_enum, default_value = "linkable", conflicts_with = "relay")]
+    #[arg(
+        long,
+        value_enum,
+        default_value = "unlinkable",
+        conflicts_with = "relay"
+    )]
     privacy: Privacy,
-    /// How often a batch is published.
-    #[arg(long, default_value = "1h", value_parser = humantime::parse_duration, conflicts_with = "relay")]
-    interval: Duration,
-    /// Notifications that a part which is not empty is padded up to.
+    /// How often a batch is published; by default 6h if unlinkable, 1h if linkable.
+    #[arg(long, value_parser = humantime::parse_duration, conflicts_with = "relay")]
+    interval: Option<Duration>,
+    /// Notifications that an open part which is not empty is padded up to.
     #[arg(long, default_value_t = 150, conflicts_with = "relay")]
     k: u32,
     /// A relay: a share string to follow; may be repeated.
@@ -95,7 +100,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode, CliError> {
         name: args.name.unwrap_or_default(),
         zones: args.zone,
         privacy: args.privacy,
-        interval: args.interval,
+        interval: args.interval.unwrap_or(args.privacy.interval()),
         k: args.k,
         listen,
         tls: args.tls_cert.zip(args.tls_key),

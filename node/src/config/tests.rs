@@ -16,7 +16,8 @@ fn the_example_has_the_defaults_and_every_key() {
     assert_eq!(example.network, default.network);
     assert_eq!(example.retain, default.retain);
     let zone = "gb/sct".parse().unwrap();
-    let policy = ZonePolicy::new(&zone, Privacy::Linkable, Duration::from_secs(3600), 150);
+    let interval = Privacy::Unlinkable.interval();
+    let policy = ZonePolicy::new(&zone, Privacy::Unlinkable, interval, 150);
     assert_eq!(example.provider.as_ref().unwrap().zone, [policy]);
 
     let keys = |value: &toml::Value| {
@@ -54,10 +55,36 @@ fn a_misspelt_key_is_named() {
     assert!(error.message().contains("`gosip`"), "{error}");
 }
 
+/// What `init` of the last version wrote, and what a person might have left out of it.
+#[test]
+fn a_configuration_of_the_last_version_keeps_what_it_says() {
+    let zone = |more: &str| {
+        let text =
+            format!("zone = \"gb\"\nprivacy = \"linkable\"\ninterval = \"2h\"\nk = 7\n{more}");
+        let zone: ZonePolicy = toml::from_str(&text).unwrap();
+        zone.check().unwrap();
+        zone
+    };
+    let written = zone("max_notifications = 40000\nwindow = \"14days\"");
+    assert_eq!(written.privacy.mode(), Mode::Open);
+    assert_eq!((written.max_notifications(), written.k), (40_000, 7));
+    assert_eq!(written.interval, Duration::from_hours(2));
+    assert_eq!(written.filter_bits, 18);
+    let short = zone("");
+    assert_eq!(short.max_notifications(), 40_000);
+    // Who changes such a file to `unlinkable` is told that its number no longer fits.
+    let privacy = Privacy::Unlinkable;
+    let changed = ZonePolicy { privacy, ..written };
+    assert!(changed.check().is_err());
+    let changed = ZonePolicy { privacy, ..short };
+    changed.check().unwrap();
+    assert_eq!(changed.max_notifications(), 1000);
+}
+
 #[test]
 fn what_types_cannot_say_is_checked() {
     type Break = fn(&mut Config);
-    let cases: [(&str, Break); 8] = [
+    let cases: [(&str, Break); 11] = [
         ("carry", |c| {
             c.provider = None;
             c.carry.clear();
@@ -73,6 +100,15 @@ fn what_types_cannot_say_is_checked() {
         }),
         ("provider.zone.interval", |c| {
             c.provider.as_mut().unwrap().zone[0].interval = Duration::ZERO;
+        }),
+        ("provider.zone.filter_bits", |c| {
+            c.provider.as_mut().unwrap().zone[0].filter_bits = 31;
+        }),
+        ("provider.zone.filter_bits", |c| {
+            c.provider.as_mut().unwrap().zone[0].filter_bits = 7;
+        }),
+        ("provider.zone.max_notifications", |c| {
+            c.provider.as_mut().unwrap().zone[0].max_notifications = Some(4001);
         }),
         ("provider.zone.zone", |c| {
             c.provider.as_mut().unwrap().zone[0].zone = "GB".into()

@@ -10,6 +10,8 @@ use bellwether_formats::limit::MAX_NUMBER;
 pub(super) enum Target {
     /// `/ipfs/{cid}?format=raw`
     Block(Cid),
+    /// `/ipfs/{index cid}?format=car`
+    Sealed(Cid),
     /// `/v1/zones/{zone…}/heads`
     Heads(Zone),
     /// `/v1/feeds/{provider}/{zone…}/after/{seq}`
@@ -27,8 +29,10 @@ pub(super) enum PathError {
     NotFound,
     #[error("not a CID of version 1 with sha2-256, codec dag-cbor or raw, in base32 lower case")]
     Cid,
-    #[error("blocks are served raw: say `?format=raw` or `Accept: application/vnd.ipld.raw`")]
+    #[error("say `?format=raw` for a block, `?format=car` for a sealed part's index and chunks")]
     Format,
+    #[error("an index comes with all its chunks: `dag-scope` is `all`")]
+    Scope,
     #[error("not a zone: 1 to 4 labels of 1 to 16 of `a-z`, `0-9` and `-`")]
     Zone,
     #[error("not a provider id: 48 characters from `z6Mk`")]
@@ -51,6 +55,7 @@ impl PathError {
             Self::NotFound => "not-found",
             Self::Cid => "cid",
             Self::Format => "format",
+            Self::Scope => "dag-scope",
             Self::Zone => "zone",
             Self::Provider => "provider-id",
             Self::Seq => "value",
@@ -66,7 +71,7 @@ pub(super) fn parse(uri: &Uri, fields: &HeaderMap) -> Result<Target, PathError> 
         return Ok(Target::Health);
     }
     if let Some(cid) = path.strip_prefix("/ipfs/") {
-        return block(cid, uri.query(), fields);
+        return content(cid, uri.query().unwrap_or_default(), fields);
     }
     if let Some(rest) = path.strip_prefix("/v1/zones/") {
         let zone = rest.strip_suffix("/heads").ok_or(PathError::NotFound)?;
@@ -88,33 +93,42 @@ pub(super) fn parse(uri: &Uri, fields: &HeaderMap) -> Result<Target, PathError> 
     Ok(Target::After(feed, parse_seq(seq)?))
 }
 
-fn block(cid: &str, query: Option<&str>, fields: &HeaderMap) -> Result<Target, PathError> {
+/// Reads `/v1/pir/{index cid}`; `None` if the path is another.
+pub(super) fn query(uri: &Uri) -> Option<Result<Cid, PathError>> {
+    let index = uri.path().strip_prefix("/v1/pir/")?;
+    Some(index.parse().map_err(|_| PathError::Cid))
+}
+
+fn content(cid: &str, query: &str, fields: &HeaderMap) -> Result<Target, PathError> {
     let cid = cid.parse().map_err(|_| PathError::Cid)?;
-    let format = query
-        .unwrap_or_default()
-        .split('&')
-        .find_map(|pair| pair.strip_prefix("format="));
-    let raw = match format {
-        Some(format) => format == "raw",
-        None => accepts_raw(fields),
+    let parameter = |name: &str| {
+        let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+        pairs.find_map(|(key, value)| (key == name).then_some(value))
     };
-    if raw {
-        Ok(Target::Block(cid))
-    } else {
-        Err(PathError::Format)
+    match parameter("format").or_else(|| accepted(fields)) {
+        Some("raw") => Ok(Target::Block(cid)),
+        Some("car") if parameter("dag-scope").is_none_or(|scope| scope == "all") => {
+            Ok(Target::Sealed(cid))
+        }
+        Some("car") => Err(PathError::Scope),
+        _ => Err(PathError::Format),
     }
 }
 
-/// Whether the type of raw blocks is asked for by name; `*/*` is not enough, as other gateways
+/// The first format that is asked for by its type's name; `*/*` is not enough, as other gateways
 /// answer that with a page.
-fn accepts_raw(fields: &HeaderMap) -> bool {
+fn accepted(fields: &HeaderMap) -> Option<&'static str> {
     fields
         .get_all(header::ACCEPT)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .filter_map(|kind| kind.split(';').next())
-        .any(|kind| kind.trim().eq_ignore_ascii_case(super::RAW))
+        .find_map(|kind| match kind.trim().to_ascii_lowercase().as_str() {
+            "application/vnd.ipld.raw" => Some("raw"),
+            "application/vnd.ipld.car" => Some("car"),
+            _ => None,
+        })
 }
 
 fn parse_zone(text: &str) -> Result<Zone, PathError> {
@@ -197,18 +211,52 @@ mod tests {
     }
 
     #[test]
-    fn raw_is_asked_for_by_query_or_by_name() {
+    fn a_format_is_asked_for_by_query_or_by_name() {
         let cid = Cid::of(bellwether_formats::cid::Codec::Raw, b"x");
         let ask = |query: &str, accept: &str| {
             let uri = format!("/ipfs/{cid}{query}").parse().unwrap();
             let mut fields = HeaderMap::new();
             fields.insert(header::ACCEPT, accept.parse().unwrap());
-            parse(&uri, &fields).is_ok()
+            match parse(&uri, &fields) {
+                Ok(Target::Block(found)) if found == cid => "raw",
+                Ok(Target::Sealed(found)) if found == cid => "car",
+                other => other.unwrap_err().rule(),
+            }
         };
-        assert!(ask("?format=raw", "text/html"));
-        assert!(ask("?filename=x&format=raw", "*/*"));
-        assert!(ask("", "text/html, application/vnd.ipld.RAW;q=0.5"));
-        assert!(!ask("", "*/*"));
-        assert!(!ask("?format=car", "application/vnd.ipld.raw"));
+        let (raw, car) = ("application/vnd.ipld.raw", "application/vnd.ipld.car");
+        for (query, accept, expect) in [
+            ("?format=raw", "text/html", "raw"),
+            ("?filename=x&format=raw", "*/*", "raw"),
+            ("", "text/html, application/vnd.ipld.RAW;q=0.5", "raw"),
+            ("", "*/*", "format"),
+            ("?format", raw, "raw"),
+            ("?format=", raw, "format"),
+            ("?format=tar", raw, "format"),
+            ("?format=car", raw, "car"),
+            ("?format=raw", car, "raw"),
+            ("", "application/vnd.ipld.car; version=1", "car"),
+            ("?dag-scope=all&format=car", "*/*", "car"),
+            ("?format=car&dag-scope=block", "*/*", "dag-scope"),
+            ("?format=car&dag-scope=", "*/*", "dag-scope"),
+            ("?dag-scope=entity", car, "dag-scope"),
+            ("?format=raw&dag-scope=block", "*/*", "raw"),
+        ] {
+            assert_eq!(ask(query, accept), expect, "{query} {accept}");
+        }
+    }
+
+    #[test]
+    fn a_query_names_an_index() {
+        let cid = Cid::of(bellwether_formats::cid::Codec::DagCbor, b"x");
+        let query = |path: String| query(&path.parse().unwrap());
+        assert_eq!(query(format!("/v1/pir/{cid}")), Some(Ok(cid)));
+        assert_eq!(query(format!("/v1/pir/{cid}?x")), Some(Ok(cid)));
+        for path in ["/v1/pir/", "/v1/pir/x", "/v1/pir//"] {
+            assert_eq!(query(path.to_owned()), Some(Err(PathError::Cid)), "{path}");
+        }
+        assert_eq!(query(format!("/v1/pir/{cid}/")), Some(Err(PathError::Cid)));
+        for path in [format!("/v1/pir{cid}"), format!("/V1/pir/{cid}")] {
+            assert_eq!(query(path), None);
+        }
     }
 }

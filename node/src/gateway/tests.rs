@@ -1,176 +1,16 @@
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
-use bellwether_formats::batch::{Batch, BlockRef, OpenPart, Part, Window};
 use bellwether_formats::car::Car;
 use bellwether_formats::cid::{Block, Codec};
-use bellwether_formats::descriptor::{Descriptor, KeyWindow};
-use bellwether_formats::id::{PublicKey, Scheme, Zone};
-use bellwether_formats::signed::Signed;
 use ed25519_dalek::SigningKey;
-use tempfile::TempDir;
 
 use super::*;
-use crate::http::client::{Reply, Served};
+use crate::http::client::Reply;
 
-const START: u64 = 1_800_000_000;
-const CAP: u64 = 64 * 1024 * 1024;
-const LIMIT: usize = MAX_CAR_BYTES + MAX_BLOCK_BYTES;
+pub(super) mod sealed;
+pub(super) mod world;
 
-/// A gateway on loopback, its store and its clock.
-struct World {
-    store: Store,
-    now: Arc<AtomicU64>,
-    served: Served,
-    _dir: TempDir,
-}
-
-/// A provider that signs with its root key, and where its feed stands.
-struct Provider {
-    key: SigningKey,
-    zone: Zone,
-    desc: Signed<Descriptor>,
-    head: Option<Signed<Batch>>,
-}
-
-impl World {
-    fn new() -> Self {
-        Self::with_cap(CAP)
-    }
-
-    fn with_cap(cap: u64) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::create(&dir.path().join("store.redb")).unwrap();
-        let now = Arc::new(AtomicU64::new(START));
-        let time = Arc::clone(&now);
-        let clock: Clock = Arc::new(move || time.load(Ordering::Relaxed));
-        let state = GatewayState {
-            store: store.clone(),
-            clock,
-            max_bytes: cap,
-        };
-        Self {
-            served: Served::new(router(state)),
-            store,
-            now,
-            _dir: dir,
-        }
-    }
-
-    fn ask(&self, method: &str, path: &str, fields: &[(&str, &str)]) -> Reply {
-        self.served.connect().ask(method, path, fields, b"")
-    }
-
-    fn get(&self, path: &str, fields: &[(&str, &str)]) -> Reply {
-        self.ask("GET", path, fields)
-    }
-
-    fn car(&self, path: &str) -> Car {
-        let reply = self.get(path, &[]);
-        assert_eq!((reply.status, reply.field("content-type")), (200, CAR));
-        Car::decode(&reply.body, LIMIT).unwrap()
-    }
-
-    fn provider(&self, seed: u8, zone: &str) -> Provider {
-        let key = SigningKey::from_bytes(&[seed; 32]);
-        let desc = descriptor(&key, zone, 1);
-        assert!(self.store.put_descriptor(&desc).unwrap());
-        Provider {
-            key,
-            zone: zone.parse().unwrap(),
-            desc,
-            head: None,
-        }
-    }
-
-    /// The provider's next batch, with bodies of these bytes.
-    fn publish(&self, provider: &mut Provider, bodies: &[Block]) -> Signed<Batch> {
-        let batch = provider.next(bodies);
-        self.store.replicate(&batch, bodies).unwrap();
-        provider.head = Some(batch.clone());
-        batch
-    }
-
-    fn heartbeats(&self, provider: &mut Provider, count: usize) -> Vec<Cid> {
-        (0..count)
-            .map(|_| self.publish(provider, &[]).cid())
-            .collect()
-    }
-}
-
-impl Provider {
-    fn id(&self) -> PublicKey {
-        PublicKey::from_bytes(self.key.verifying_key().to_bytes())
-    }
-
-    fn renew(&mut self, world: &World) {
-        self.desc = descriptor(&self.key, self.zone.as_str(), self.desc.epoch + 1);
-        assert!(world.store.put_descriptor(&self.desc).unwrap());
-    }
-
-    fn next(&self, bodies: &[Block]) -> Signed<Batch> {
-        let seq = self.head.as_ref().map_or(0, |head| head.seq) + 1;
-        let published_at = START + seq;
-        let part = |body: &Block| {
-            Part::Open(OpenPart {
-                scheme: Scheme::CX1,
-                window: Window {
-                    from: START - 86_400,
-                    to: published_at,
-                },
-                body: BlockRef {
-                    cid: body.cid(),
-                    size: body.bytes().len().try_into().unwrap(),
-                },
-                count: 1,
-            })
-        };
-        let batch = Batch {
-            provider: self.id(),
-            zone: self.zone.clone(),
-            key: self.id(),
-            epoch: self.desc.epoch,
-            seq,
-            prev: self.head.as_ref().map(Signed::id),
-            published_at,
-            next_after: published_at,
-            next_by: published_at + 3600,
-            retain_from: START - 86_400,
-            desc: self.desc.cid(),
-            salt: [0; 16],
-            covers: None,
-            parts: bodies.iter().map(part).collect(),
-        };
-        Signed::sign(&batch, &self.key).unwrap()
-    }
-
-    fn after(&self, seq: u64) -> String {
-        format!("/v1/feeds/{}/{}/after/{seq}", self.id(), self.zone)
-    }
-}
-
-fn descriptor(key: &SigningKey, zone: &str, epoch: u64) -> Signed<Descriptor> {
-    let id = PublicKey::from_bytes(key.verifying_key().to_bytes());
-    let descriptor = Descriptor {
-        provider: id,
-        epoch,
-        issued_at: START,
-        expires_at: START + 86_400,
-        name: "Test".to_owned(),
-        keys: vec![KeyWindow {
-            key: id,
-            not_before: START,
-            not_after: START + 86_400,
-        }],
-        zones: vec![zone.parse().unwrap()],
-        gateways: vec![],
-        anchors: vec![],
-        next_root: [0; 32],
-        upstream: None,
-        peers: vec![],
-        successor: None,
-    };
-    Signed::sign(&descriptor, key).unwrap()
-}
+use world::{CAP, LIMIT, Provider, START, World};
 
 /// A body that no reader here decodes.
 fn body(fill: u8, len: usize) -> Block {
@@ -307,6 +147,7 @@ fn a_page_may_ask_with_validators() {
     assert_eq!(reply.field("access-control-allow-methods"), "GET, HEAD");
     let allowed = reply.field("access-control-allow-headers");
     assert!(allowed.contains("If-None-Match") && allowed.contains("Range"));
+    assert_eq!(reply.field("access-control-max-age"), "86400");
 }
 
 #[test]

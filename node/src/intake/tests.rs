@@ -39,6 +39,7 @@ impl World {
         let state = IntakeState::new(
             Store::with_backend(backend).unwrap(),
             PUBLISHER.to_owned(),
+            [(ZONE.to_owned(), Mode::Open)].into(),
             CodeKey::new(&KEY),
             Arc::new(Notify::new()),
             Arc::new(move || time.load(Ordering::Relaxed)),

@@ -27,6 +27,9 @@ pub const MAX_LIST_BYTES: usize = 512 * 1024;
 /// Most batches in one answer: more than [`MAX_LIST_BYTES`] holds of the smallest.
 pub const MAX_BATCHES: u64 = 4096;
 
+/// Most blocks in one question: as many chunks of the smaller size as an answer holds.
+pub const MAX_BLOCKS: u64 = 128;
+
 /// A question to a peer.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum SyncRequest {
@@ -39,6 +42,8 @@ pub enum SyncRequest {
     },
     /// A block.
     Block(Cid),
+    /// Several blocks, which should be small.
+    Blocks(Vec<Cid>),
     /// The newest descriptor of a provider.
     Descriptor(ProviderId),
     /// The newest batch of each of these feeds.
@@ -52,6 +57,9 @@ pub enum SyncResponse {
     Batches(Vec<Vec<u8>>),
     /// The block's bytes.
     Block(Vec<u8>),
+    /// The bytes of those blocks that the peer has, in the order asked, cut at
+    /// [`MAX_LIST_BYTES`].
+    Blocks(Vec<Vec<u8>>),
     /// The descriptor's envelope.
     Descriptor(Vec<u8>),
     /// Envelopes of newest batches. Feeds that the peer does not know are left out, and so are
@@ -84,6 +92,12 @@ impl SyncRequest {
             }
             Self::Block(cid) => {
                 writer.text("block").link(cid);
+            }
+            Self::Blocks(cids) => {
+                writer.text("blocks").array(cids.len());
+                for cid in cids {
+                    writer.link(cid);
+                }
             }
             Self::Descriptor(provider) => {
                 writer.text("descriptor").bytes(provider.as_bytes());
@@ -124,11 +138,16 @@ impl SyncRequest {
         let heads = map.optional("heads", |value| {
             value.list("feeds", MAX_HEADS, feed).map(Self::Heads)
         })?;
+        let blocks = map.optional("blocks", |value| {
+            value
+                .list("blocks", MAX_BLOCKS, Reader::link)
+                .map(Self::Blocks)
+        })?;
         let descriptor =
             map.optional("descriptor", |value| provider(value).map(Self::Descriptor))?;
         map.end()?;
         reader.finish()?;
-        the_one([after, block, heads, descriptor])
+        the_one([after, block, heads, blocks, descriptor])
     }
 
     /// What kind of answer this asks for.
@@ -136,6 +155,7 @@ impl SyncRequest {
         match self {
             Self::After { .. } => Kind::Batches,
             Self::Block(_) => Kind::Block,
+            Self::Blocks(_) => Kind::Blocks,
             Self::Descriptor(_) => Kind::Descriptor,
             Self::Heads(_) => Kind::Heads,
         }
@@ -147,6 +167,7 @@ impl SyncRequest {
 pub(super) enum Kind {
     Batches,
     Block,
+    Blocks,
     Descriptor,
     Heads,
 }
@@ -157,10 +178,11 @@ impl SyncResponse {
         let mut writer = Writer::new();
         writer.map(1);
         match self {
-            Self::Batches(batches) => envelopes(writer.text("batches"), batches),
+            Self::Batches(batches) => byte_strings(writer.text("batches"), batches),
             Self::Block(bytes) => writer.text("block").bytes(bytes),
+            Self::Blocks(blocks) => byte_strings(writer.text("blocks"), blocks),
             Self::Descriptor(envelope) => writer.text("descriptor").bytes(envelope),
-            Self::Heads(batches) => envelopes(writer.text("heads"), batches),
+            Self::Heads(batches) => byte_strings(writer.text("heads"), batches),
             Self::None(reason) => writer.text("none").uint(reason.code()),
         };
         writer.finish()
@@ -193,6 +215,13 @@ impl SyncResponse {
         let heads = map.optional("heads", |value| {
             value.list("heads", MAX_HEADS, envelope).map(Self::Heads)
         })?;
+        let blocks = map.optional("blocks", |value| {
+            value
+                .list("blocks", MAX_BLOCKS, |value| {
+                    Ok(value.bytes("a block", MAX_BLOCK_BYTES)?.to_vec())
+                })
+                .map(Self::Blocks)
+        })?;
         let batches = map.optional("batches", |value| {
             value
                 .list("batches", MAX_BATCHES, envelope)
@@ -205,7 +234,7 @@ impl SyncResponse {
         })?;
         map.end()?;
         reader.finish()?;
-        the_one([none, block, heads, batches, descriptor])
+        the_one([none, block, heads, blocks, batches, descriptor])
     }
 }
 
@@ -215,6 +244,7 @@ impl SyncResponse {
         match self {
             Self::Batches(_) => asked == Kind::Batches,
             Self::Block(_) => asked == Kind::Block,
+            Self::Blocks(_) => asked == Kind::Blocks,
             Self::Descriptor(_) => asked == Kind::Descriptor,
             Self::Heads(_) => asked == Kind::Heads,
             Self::None(_) => true,
@@ -228,6 +258,7 @@ impl std::fmt::Debug for SyncResponse {
         match self {
             Self::Batches(batches) => write!(f, "Batches({})", batches.len()),
             Self::Block(bytes) => write!(f, "Block({} bytes)", bytes.len()),
+            Self::Blocks(blocks) => write!(f, "Blocks({})", blocks.len()),
             Self::Descriptor(envelope) => write!(f, "Descriptor({} bytes)", envelope.len()),
             Self::Heads(batches) => write!(f, "Heads({})", batches.len()),
             Self::None(reason) => write!(f, "None({reason:?})"),
@@ -275,10 +306,10 @@ fn envelope(value: &mut Reader<'_>) -> Result<Vec<u8>, DecodeError> {
     Ok(value.bytes("a batch", MAX_BATCH_BYTES)?.to_vec())
 }
 
-fn envelopes<'w>(writer: &'w mut Writer, batches: &[Vec<u8>]) -> &'w mut Writer {
-    writer.array(batches.len());
-    for batch in batches {
-        writer.bytes(batch);
+fn byte_strings<'w>(writer: &'w mut Writer, list: &[Vec<u8>]) -> &'w mut Writer {
+    writer.array(list.len());
+    for bytes in list {
+        writer.bytes(bytes);
     }
     writer
 }

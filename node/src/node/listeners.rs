@@ -83,6 +83,7 @@ pub(super) fn start_intake(
     let state = IntakeState::new(
         store.clone(),
         name.cloned().unwrap_or_default(),
+        config.modes(),
         admin::code_key(dir)?,
         Arc::clone(&publisher.accepted),
         Arc::new(clock::now),

@@ -2,6 +2,7 @@
 
 use bellwether_formats::chain::ChainError;
 use bellwether_formats::id::Zone;
+use bellwether_formats::sealed::Again;
 use bellwether_formats::signed::OpenError;
 
 use crate::batcher::DraftError;
@@ -39,6 +40,8 @@ pub enum PublishZoneError {
     Signer(#[from] SignerError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("{attempts} salts failed in turn; with the last one, {last}")]
+    Unlucky { attempts: usize, last: Again },
     #[error("this provider does not publish in `{zone}`")]
     Zone { zone: Zone },
 }

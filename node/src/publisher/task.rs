@@ -146,21 +146,25 @@ fn publish_due(
     let mut wait = LOOK;
     for zone in publisher.zone_names() {
         let now = clock::now();
-        let outcome = match publisher.due(&zone) {
-            Ok(due) if due > now => {
+        let outcome = match next(publisher, &zone) {
+            Ok((due, _)) if due > now => {
                 wait = wait.min(Duration::from_secs(due - now));
                 continue;
             }
-            Ok(_) => close(publisher, &zone, fence),
-            Err(error) => Err(error),
+            Ok((_, what)) => run_zone(publisher, &zone, what, fence),
+            Err(error) => Closed {
+                failed: Some(error),
+                ..Closed::default()
+            },
         };
-        match outcome {
-            Ok(batch) => {
-                published.push(batch);
-                wait = Duration::ZERO;
-            }
-            Err(error) if error.is_fatal() => return Err(error),
-            Err(error) => {
+        if !outcome.batches.is_empty() {
+            published.extend(outcome.batches);
+            wait = Duration::ZERO;
+        }
+        match outcome.failed {
+            None => {}
+            Some(error) if error.is_fatal() => return Err(error),
+            Some(error) => {
                 tracing::error!(%zone, %error, hint = error.hint(), "batch not published");
                 wait = wait.min(RETRY);
             }
@@ -196,13 +200,37 @@ fn obey(
     }
 }
 
-fn close(
+/// What is to be done in a zone.
+enum What {
+    Close,
+    GoOn,
+}
+
+/// What is to be done next in a zone, and when, in seconds of UTC.
+fn next(publisher: &Publisher, zone: &Zone) -> Result<(u64, What), PublishZoneError> {
+    let due = publisher.due(zone)?;
+    Ok(match publisher.goes_on_at(zone)? {
+        Some(at) if at < due => (at, What::GoOn),
+        _ => (due, What::Close),
+    })
+}
+
+fn run_zone(
     publisher: &mut Publisher,
     zone: &Zone,
+    what: What,
     fence: &BTreeMap<Zone, u64>,
-) -> Result<Signed<Batch>, PublishZoneError> {
-    check_fence(publisher, zone, fence)?;
-    publisher.close(zone, clock::now())
+) -> Closed {
+    if let Err(error) = check_fence(publisher, zone, fence) {
+        return Closed {
+            failed: Some(error),
+            ..Closed::default()
+        };
+    }
+    match what {
+        What::Close => publisher.close(zone, clock::now()),
+        What::GoOn => publisher.go_on(zone, clock::now()),
+    }
 }
 
 /// Whether no relay is ahead of the store.

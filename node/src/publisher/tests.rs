@@ -2,7 +2,7 @@ use std::fs;
 use std::time::Duration;
 
 use bellwether_formats::body::open::OpenBody;
-use bellwether_formats::chain::ChainError;
+use bellwether_formats::chain::{self, ChainError};
 use bellwether_formats::cid::Cid;
 use bellwether_formats::id::Level;
 use redb::backends::InMemoryBackend;
@@ -10,11 +10,14 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::batcher::DraftError;
+use crate::clock;
 use crate::config::{Intake, Privacy, ZonePolicy};
 use crate::signer::SignerError;
 use crate::store::tests::fixture::{
     DAY, NOW, descriptor, draft, gb, issue, key, public, signed_descriptor, unit, zone,
 };
+
+mod sealed;
 
 /// A provider's directory. The store is in memory and outlives the publisher, as a file would.
 struct Home {
@@ -25,12 +28,16 @@ struct Home {
 
 impl Home {
     fn new() -> Self {
+        Self::of(Privacy::Linkable)
+    }
+
+    fn of(privacy: Privacy) -> Self {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("keys")).unwrap();
         fs::write(dir.path().join("keys/a.key"), "03".repeat(32)).unwrap();
         fs::write(dir.path().join("store.redb"), b"").unwrap();
         let zones = [gb(), zone("fr")];
-        let policy = |zone| ZonePolicy::new(zone, Privacy::Linkable, Duration::from_mins(60), 4);
+        let policy = |zone| ZonePolicy::new(zone, privacy, Duration::from_mins(60), 4);
         let config = Config {
             provider: Some(config::Provider {
                 id: public(1).to_string(),
@@ -92,6 +99,20 @@ fn feed() -> FeedId {
     }
 }
 
+/// Closes a zone that needs one batch.
+fn close(
+    publisher: &mut Publisher,
+    zone: &Zone,
+    now: u64,
+) -> Result<Signed<Batch>, PublishZoneError> {
+    let mut closed = publisher.close(zone, now);
+    if let Some(error) = closed.failed {
+        return Err(error);
+    }
+    assert_eq!(closed.batches.len(), 1);
+    Ok(closed.batches.remove(0))
+}
+
 /// The level and time that a batch says of a unit.
 fn said(store: &Store, batch: &Signed<Batch>, which: u32) -> Option<(u8, u64)> {
     let bodies: Vec<Cid> = batch.open_bodies().map(|body| body.cid).collect();
@@ -113,7 +134,7 @@ fn what_waits_is_published_then_heartbeats() {
     home.store
         .accept(&[1; 32], &[unit(1), unit(2)], NOW)
         .unwrap();
-    let batch = publisher.close(&gb(), NOW).unwrap();
+    let batch = close(&mut publisher, &gb(), NOW).unwrap();
     assert_eq!(
         (batch.seq, batch.published_at, batch.parts.len()),
         (1, NOW, 1)
@@ -122,20 +143,20 @@ fn what_waits_is_published_then_heartbeats() {
     assert_eq!(publisher.due(&gb()).unwrap(), NOW + 3600);
     assert_eq!(publisher.due(&zone("fr")).unwrap(), 0);
 
-    let heartbeat = publisher.close(&gb(), NOW + 3600).unwrap();
+    let heartbeat = close(&mut publisher, &gb(), NOW + 3600).unwrap();
     assert_eq!((heartbeat.seq, heartbeat.parts.len()), (2, 0));
     assert_eq!(heartbeat.prev, Some(batch.id()));
     assert_ne!(heartbeat.salt, batch.salt);
     // By hand, faster than one a second; then the clock goes back.
-    let third = publisher.close(&gb(), NOW + 3600).unwrap();
+    let third = close(&mut publisher, &gb(), NOW + 3600).unwrap();
     assert_eq!(third.published_at, NOW + 3601);
-    let back = publisher.close(&gb(), NOW);
+    let back = close(&mut publisher, &gb(), NOW);
     assert!(matches!(
         back,
         Err(PublishZoneError::Draft(DraftError::ClockBack { .. }))
     ));
     assert!(matches!(
-        publisher.close(&zone("us"), NOW),
+        close(&mut publisher, &zone("us"), NOW),
         Err(PublishZoneError::Zone { .. })
     ));
     assert_eq!(home.store.faults().unwrap(), Vec::<String>::new());
@@ -145,9 +166,9 @@ fn what_waits_is_published_then_heartbeats() {
 fn enough_that_waits_is_published_at_once() {
     let mut home = Home::new();
     let provider = home.config.provider.as_mut().unwrap();
-    provider.zone[0].max_notifications = 3;
+    provider.zone[0].max_notifications = Some(3);
     let mut publisher = home.publisher();
-    publisher.close(&gb(), NOW).unwrap();
+    close(&mut publisher, &gb(), NOW).unwrap();
     home.store
         .accept(&[1; 32], &[unit(1), unit(2)], NOW)
         .unwrap();
@@ -156,7 +177,7 @@ fn enough_that_waits_is_published_at_once() {
         .accept(&[1; 32], &[unit(3), unit(4), unit(1)], NOW)
         .unwrap();
     assert_eq!(publisher.due(&gb()).unwrap(), 0);
-    publisher.close(&gb(), NOW + 1).unwrap();
+    close(&mut publisher, &gb(), NOW + 1).unwrap();
     assert_eq!(home.store.pending(&gb()).unwrap(), 1, "three fit");
     assert_eq!(publisher.due(&gb()).unwrap(), NOW + 1 + 3600);
 }
@@ -167,22 +188,27 @@ fn a_revocation_before_publication_is_silence_and_after_it_a_statement() {
     let mut publisher = home.publisher();
     home.store.accept(&[1; 32], &[unit(1)], NOW).unwrap();
     home.store.set_level(&[1; 32], Level::NO_ALERT).unwrap();
-    let batch = publisher.close(&gb(), NOW).unwrap();
+    let batch = close(&mut publisher, &gb(), NOW).unwrap();
     assert!(batch.parts.is_empty());
     home.store.set_level(&[1; 32], Level::DIAGNOSED).unwrap();
-    let batch = publisher.close(&gb(), NOW + 10).unwrap();
+    let batch = close(&mut publisher, &gb(), NOW + 10).unwrap();
     assert_eq!(said(&home.store, &batch, 1), Some((5, NOW + 10)));
     home.store.set_level(&[1; 32], Level::NO_ALERT).unwrap();
-    let batch = publisher.close(&gb(), NOW + 20).unwrap();
+    let batch = close(&mut publisher, &gb(), NOW + 20).unwrap();
     assert_eq!(
         said(&home.store, &batch, 1),
         Some((0, NOW + 10)),
         "its time stays"
     );
     home.store.set_level(&[1; 32], Level::SYMPTOMATIC).unwrap();
-    let batch = publisher.close(&gb(), NOW + 30).unwrap();
+    let batch = close(&mut publisher, &gb(), NOW + 30).unwrap();
     assert_eq!(said(&home.store, &batch, 1), Some((4, NOW + 10)));
-    assert!(publisher.close(&gb(), NOW + 40).unwrap().parts.is_empty());
+    assert!(
+        close(&mut publisher, &gb(), NOW + 40)
+            .unwrap()
+            .parts
+            .is_empty()
+    );
 }
 
 #[test]
@@ -200,7 +226,7 @@ fn what_was_prepared_is_published_as_it_stands_after_a_stop() {
         let mut publisher = home.publisher();
         assert_eq!(home.head().map(|head| head.id), Some(prepared.id()));
         assert_eq!(home.store.prepared(&gb()).unwrap(), None);
-        let batch = publisher.close(&gb(), NOW + 5).unwrap();
+        let batch = close(&mut publisher, &gb(), NOW + 5).unwrap();
         assert_eq!(batch.seq, 2);
         assert_eq!(said(&home.store, &batch, 1), Some((1, NOW)));
         assert_eq!(said(&home.store, &batch, 2), Some((1, NOW + 5)));
@@ -215,7 +241,7 @@ fn a_running_publisher_finishes_what_is_prepared_first() {
     let mut publisher = home.publisher();
     home.store.accept(&[1; 32], &[unit(1)], NOW).unwrap();
     home.store.prepare(&draft(&home.store, &gb(), NOW)).unwrap();
-    let batch = publisher.close(&gb(), NOW + 5).unwrap();
+    let batch = close(&mut publisher, &gb(), NOW + 5).unwrap();
     assert_eq!((batch.seq, batch.parts.len()), (2, 0));
     let rows = home.store.rows_after(&feed(), 0, 10).unwrap();
     assert_eq!(rows.len(), 2);
@@ -235,7 +261,7 @@ fn a_prepared_batch_of_an_older_descriptor_is_published_only_if_it_may_be_signed
         let head = home.head().map(|head| (head.id, head.epoch));
         assert_eq!(head, signed.then_some((prepared.id(), 1)));
         assert_eq!(publisher.due(&gb()).unwrap(), 0);
-        let batch = publisher.close(&gb(), NOW + 5).unwrap();
+        let batch = close(&mut publisher, &gb(), NOW + 5).unwrap();
         assert_eq!((batch.seq, batch.epoch), (if signed { 2 } else { 1 }, 2));
         assert_eq!(said(&home.store, &batch, 1).is_some(), !signed);
         assert_eq!(home.store.pending(&gb()).unwrap(), 0);
@@ -249,7 +275,7 @@ fn a_prepared_batch_whose_key_was_taken_away_is_drawn_up_again() {
     home.store.accept(&[1; 32], &[unit(1)], NOW).unwrap();
     home.store.prepare(&draft(&home.store, &gb(), NOW)).unwrap();
     home.change_key();
-    let batch = home.publisher().close(&gb(), NOW + 5).unwrap();
+    let batch = close(&mut home.publisher(), &gb(), NOW + 5).unwrap();
     assert_eq!((batch.seq, batch.key), (1, public(4)));
     assert_eq!(said(&home.store, &batch, 1), Some((5, NOW + 5)));
 
@@ -277,13 +303,13 @@ fn a_prepared_batch_that_a_relay_gave_back_is_settled_even_without_its_key() {
     home.change_key();
     let mut publisher = home.publisher();
     assert_eq!(home.store.pending(&gb()).unwrap(), 0);
-    assert_eq!(publisher.close(&gb(), NOW + 5).unwrap().seq, 2);
+    assert_eq!(close(&mut publisher, &gb(), NOW + 5).unwrap().seq, 2);
 }
 
 #[test]
 fn a_store_that_published_needs_the_signers_memory() {
     let home = Home::new();
-    home.publisher().close(&gb(), NOW).unwrap();
+    close(&mut home.publisher(), &gb(), NOW).unwrap();
     fs::remove_dir_all(home.dir.path().join("signer")).unwrap();
     let refused = home.open();
     assert!(
@@ -301,12 +327,12 @@ fn a_store_that_published_needs_the_signers_memory() {
 fn a_renewed_descriptor_is_followed_by_a_batch_at_once() {
     let home = Home::new();
     let mut publisher = home.publisher();
-    publisher.close(&gb(), NOW).unwrap();
+    close(&mut publisher, &gb(), NOW).unwrap();
     assert_eq!(publisher.due(&gb()).unwrap(), NOW + 3600);
     let renewed = signed_descriptor(1, 2);
     publisher.renew(renewed.envelope()).unwrap();
     assert_eq!(publisher.due(&gb()).unwrap(), 0);
-    let batch = publisher.close(&gb(), NOW + 1).unwrap();
+    let batch = close(&mut publisher, &gb(), NOW + 1).unwrap();
     assert_eq!((batch.epoch, batch.desc), (2, renewed.cid()));
     assert_eq!(publisher.due(&gb()).unwrap(), NOW + 3601);
     assert_eq!(home.store.faults().unwrap(), Vec::<String>::new());
@@ -353,8 +379,8 @@ fn what_readers_would_refuse_is_not_prepared() {
     short.expires_at = NOW + 10;
     let renewed = Signed::sign(&short, &key(1)).unwrap();
     publisher.renew(renewed.envelope()).unwrap();
-    publisher.close(&gb(), NOW + 9).unwrap();
-    let refused = publisher.close(&gb(), NOW + 10);
+    close(&mut publisher, &gb(), NOW + 9).unwrap();
+    let refused = close(&mut publisher, &gb(), NOW + 10);
     assert!(
         matches!(
             refused,
@@ -369,10 +395,10 @@ fn what_readers_would_refuse_is_not_prepared() {
     early.issued_at = NOW + 20;
     let renewed = Signed::sign(&early, &key(1)).unwrap();
     publisher.renew(renewed.envelope()).unwrap();
-    let refused = publisher.close(&gb(), NOW + 19);
+    let refused = close(&mut publisher, &gb(), NOW + 19);
     assert!(matches!(refused, Err(PublishZoneError::NoKey { .. })));
     assert!(refused.unwrap_err().hint().is_some());
-    assert_eq!(publisher.close(&gb(), NOW + 20).unwrap().seq, 2);
+    assert_eq!(close(&mut publisher, &gb(), NOW + 20).unwrap().seq, 2);
 }
 
 #[test]
@@ -384,13 +410,13 @@ fn a_setting_that_readers_refuse_blocks_nothing_once_it_is_right() {
     window(&mut home, Duration::ZERO);
     assert!(home.config.check().is_err());
     home.store.accept(&[1; 32], &[unit(1)], NOW).unwrap();
-    let refused = home.publisher().close(&gb(), NOW);
+    let refused = close(&mut home.publisher(), &gb(), NOW);
     assert!(matches!(
         refused,
         Err(PublishZoneError::Draft(DraftError::Decode(_)))
     ));
     window(&mut home, Duration::from_secs(14 * DAY));
-    let batch = home.publisher().close(&gb(), NOW).unwrap();
+    let batch = close(&mut home.publisher(), &gb(), NOW).unwrap();
     assert_eq!((batch.seq, batch.parts.len()), (1, 1));
 }
 
@@ -407,10 +433,10 @@ fn a_restored_store_that_caught_up_publishes_nothing_twice() {
         home.store.accept(&[3; 32], &[unit(4)], NOW).unwrap();
     }
     let mut publisher = lived.publisher();
-    publisher.close(&gb(), NOW).unwrap();
+    close(&mut publisher, &gb(), NOW).unwrap();
     lived.store.accept(&[4; 32], &[unit(5)], NOW + 5).unwrap();
     lived.store.set_level(&[1; 32], Level::NO_ALERT).unwrap();
-    publisher.close(&gb(), NOW + 10).unwrap();
+    close(&mut publisher, &gb(), NOW + 10).unwrap();
 
     // Somebody revoked in the restored one, before it had caught up.
     restored.store.set_level(&[3; 32], Level::NO_ALERT).unwrap();
@@ -427,7 +453,7 @@ fn a_restored_store_that_caught_up_publishes_nothing_twice() {
             .collect();
         restored.store.replicate(&batch, &blocks).unwrap();
     }
-    let next = publisher.close(&gb(), NOW + 20).unwrap();
+    let next = close(&mut publisher, &gb(), NOW + 20).unwrap();
     assert_eq!(next.seq, 3);
     assert_eq!(
         said(&restored.store, &next, 4),
@@ -442,7 +468,12 @@ fn a_restored_store_that_caught_up_publishes_nothing_twice() {
         .store
         .accept(&[4; 32], &[unit(5)], NOW + 30)
         .unwrap();
-    assert!(publisher.close(&gb(), NOW + 40).unwrap().parts.is_empty());
+    assert!(
+        close(&mut publisher, &gb(), NOW + 40)
+            .unwrap()
+            .parts
+            .is_empty()
+    );
     assert_eq!(restored.store.faults().unwrap(), Vec::<String>::new());
     assert_eq!(restored.store.pending(&zone("fr")).unwrap(), 2);
 }
@@ -459,7 +490,7 @@ fn forty_thousand_go_into_one_batch() {
         issue(&home.store, &gb(), &[code]);
         home.store.accept(&[code; 32], &units, NOW).unwrap();
     }
-    let batch = publisher.close(&gb(), NOW).unwrap();
+    let batch = close(&mut publisher, &gb(), NOW).unwrap();
     let Some(bellwether_formats::batch::Part::Open(part)) = batch.parts.first() else {
         panic!("{:?}", batch.parts)
     };

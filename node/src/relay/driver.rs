@@ -5,23 +5,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_formats::batch::Batch;
-use bellwether_formats::cid::{Block, Cid};
 use bellwether_formats::id::{FeedId, Zone};
-use bellwether_formats::signed::{OpenError, Signed};
+use bellwether_formats::signed::Signed;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
+use super::check::{Check, Checked};
+use super::verify::{open, verify};
 use super::{RefuseError, RelayConfig, RelayStatus, Replicator, perform, server};
 use crate::clock;
 use crate::config::Retain;
 use crate::network::{
-    GossipToken, NetworkEvent, NetworkHandle, NoneReason, PeerId, ReplyToken, RequestError,
-    SyncRequest, SyncResponse, Verdict,
+    GossipToken, NetworkEvent, NetworkHandle, NoneReason, PeerId, ReplyToken, SyncRequest,
+    SyncResponse, Verdict,
 };
 use crate::replicator::{Answer, Input, Job, Moment, Note, Output};
-use crate::store::{RetainPolicy, Store, StoreError};
+use crate::store::{Store, StoreError};
 
 /// Questions of peers that are answered at a time: as many as a disk is quick for, and each answer
 /// may hold a megabyte.
@@ -35,18 +36,26 @@ const REPORT: Duration = Duration::from_millis(200);
 
 /// Owns the replicator.
 pub(super) struct Driver {
-    replicator: Replicator,
-    store: Store,
+    pub(super) replicator: Replicator,
+    pub(super) store: Store,
     network: NetworkHandle,
     feeds: Arc<BTreeSet<FeedId>>,
-    retain: Retain,
+    pub(super) retain: Retain,
     fence: watch::Sender<BTreeMap<Zone, u64>>,
     status: watch::Sender<RelayStatus>,
     /// Gossip messages that wait for their verdict. The replicator bounds them.
     tokens: BTreeMap<u64, GossipToken>,
     next_token: u64,
     served: JoinSet<()>,
-    pruning: JoinSet<Result<(), StoreError>>,
+    pub(super) pruning: JoinSet<Result<(), StoreError>>,
+    /// When the next pruning may begin, if there is no place left.
+    pub(super) prune_at: Instant,
+    pub(super) check: Check,
+    /// One batch at a time.
+    pub(super) checking: JoinSet<Result<Option<Checked>, StoreError>>,
+    pub(super) checked: u64,
+    /// Kept batches whose sealed parts break rules.
+    pub(super) faulty: u64,
     start: Instant,
     peers: u64,
     rejected: u64,
@@ -61,6 +70,7 @@ impl Driver {
         network: NetworkHandle,
         fence: watch::Sender<BTreeMap<Zone, u64>>,
         status: watch::Sender<RelayStatus>,
+        check: Check,
     ) -> Result<Self, StoreError> {
         let RelayConfig {
             feeds: carried,
@@ -71,8 +81,10 @@ impl Driver {
         let all = carried.iter().chain(&own).cloned().collect();
         let known = on_pool(&store, move |store| perform::known(store, &carried, &own));
         let (feeds, descriptors) = known.await?;
+        let faulty = on_pool(&store, Store::faulty).await?;
         let start = Instant::now();
-        let replicator = Replicator::new(feeds, descriptors, anti_entropy, moment(start));
+        let mut replicator = Replicator::new(feeds, descriptors, anti_entropy, moment(start));
+        replicator.limit(retain.max_bytes);
         Ok(Self {
             replicator,
             store,
@@ -85,6 +97,11 @@ impl Driver {
             next_token: 0,
             served: JoinSet::new(),
             pruning: JoinSet::new(),
+            prune_at: start,
+            check,
+            checking: JoinSet::new(),
+            checked: 0,
+            faulty,
             start,
             peers: 0,
             rejected: 0,
@@ -100,13 +117,18 @@ impl Driver {
     ) -> Result<(), StoreError> {
         let mut prune = tokio::time::interval(PRUNE);
         prune.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // What was kept before the last stop and not checked.
+        self.check(&stop);
         loop {
-            self.settle().await?;
+            self.settle(&stop).await?;
             self.report();
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),
-                Some(batch) = published.recv() => self.publish(batch).await?,
+                Some(batch) = published.recv() => {
+                    self.publish(batch).await?;
+                    self.check(&stop);
+                }
                 () = tokio::time::sleep_until(self.wake_at()) => self.tick(),
                 event = events.recv() => match event {
                     Some(event) => self.happened(event).await,
@@ -114,18 +136,25 @@ impl Driver {
                 },
                 Some(_) = self.served.join_next() => {}
                 Some(pruned) = self.pruning.join_next() => pruned.unwrap_or(Ok(()))?,
+                Some(checked) = self.checking.join_next() => {
+                    // Should it panic, which it must not, it is left until the next batch comes.
+                    if let Some(checked) = checked.unwrap_or(Ok(None))? {
+                        self.was_checked(&checked).await?;
+                        self.check(&stop);
+                    }
+                }
                 _ = prune.tick() => self.prune(),
             }
         }
     }
 
     /// Does everything that the replicator says.
-    async fn settle(&mut self) -> Result<(), StoreError> {
+    async fn settle(&mut self, stop: &CancellationToken) -> Result<(), StoreError> {
         while let Some(output) = self.replicator.poll_output() {
             match output {
                 Output::Ask { peer, tag, request } => self.ask(peer, tag, request),
                 Output::Judged { token, result } => self.judged(token, result),
-                Output::Store(job) => self.store(job).await?,
+                Output::Store(job) => self.store(job, stop).await?,
                 Output::Fence { zone, seq } => self.fence(zone, seq),
                 Output::Note(note) => log(&note),
             }
@@ -155,10 +184,22 @@ impl Driver {
         self.network.verdict(token, verdict);
     }
 
-    async fn store(&mut self, job: Job) -> Result<(), StoreError> {
-        let done = on_pool(&self.store, move |store| perform::perform(store, job)).await?;
+    async fn store(&mut self, job: Job, stop: &CancellationToken) -> Result<(), StoreError> {
+        let commits = matches!(job, Job::Commit { .. });
+        let grows = commits || matches!(job, Job::Keep(_));
+        let done = on_pool(&self.store, move |store| {
+            let done = perform::perform(store, job)?;
+            Ok((done, if grows { store.used_bytes()? } else { 0 }))
+        });
+        let (done, used) = done.await?;
         if let Some(input) = done {
             self.hand_in(input);
+        }
+        if used > self.retain.max_bytes && self.prune_at <= Instant::now() {
+            self.prune();
+        }
+        if commits {
+            self.check(stop);
         }
         Ok(())
     }
@@ -207,8 +248,8 @@ impl Driver {
             } => self.gossiped(peer, zone, &data, token),
             NetworkEvent::Request { request, reply, .. } => self.serve(request, reply),
             NetworkEvent::Response { tag, result, .. } => {
-                let wanted = self.replicator.asked_block(tag);
-                let verified = tokio::task::spawn_blocking(move || verify(wanted, result)).await;
+                let wanted = self.replicator.asked_blocks(tag);
+                let verified = tokio::task::spawn_blocking(move || verify(&wanted, result)).await;
                 let answer = verified.unwrap_or(Answer::Bad);
                 self.hand_in(Input::Answer { tag, answer });
             }
@@ -252,31 +293,12 @@ impl Driver {
             });
     }
 
-    fn prune(&mut self) {
-        if !self.pruning.is_empty() {
-            return;
-        }
-        let policy = RetainPolicy {
-            before: clock::now().saturating_sub(self.retain.max_age.as_secs()),
-            max_bytes: self.retain.max_bytes,
-        };
-        let store = self.store.clone();
-        self.pruning.spawn_blocking(move || {
-            let pruned = store.prune(policy)?;
-            if pruned.batches > 0 {
-                let (batches, blocks) = (pruned.batches, pruned.blocks);
-                tracing::info!(batches, blocks, "pruned");
-            }
-            Ok(())
-        });
-    }
-
     fn hand_in(&mut self, input: Input) {
         self.replicator.handle(input, moment(self.start));
         self.report_soon();
     }
 
-    fn report_soon(&mut self) {
+    pub(super) fn report_soon(&mut self) {
         self.report_at
             .get_or_insert_with(|| Instant::now() + REPORT);
     }
@@ -306,40 +328,9 @@ impl Driver {
             rejected: self.rejected,
             dropped: self.network.status().gossip_dropped,
             stats: self.replicator.stats(),
+            checked: self.checked,
+            faulty: self.faulty,
         });
-    }
-}
-
-/// Believes a gossiped message that is a batch of its topic's zone.
-pub(crate) fn open(topic: Zone, data: &[u8]) -> Result<Signed<Batch>, RefuseError> {
-    let batch = Signed::<Batch>::open(data)?;
-    if batch.zone != topic {
-        let found = batch.zone.clone();
-        return Err(RefuseError::Zone { found, topic });
-    }
-    Ok(batch)
-}
-
-/// Verifies an answer; `wanted` is the block that was asked for, if one was.
-pub(crate) fn verify(wanted: Option<Cid>, result: Result<SyncResponse, RequestError>) -> Answer {
-    let batches = |envelopes: Vec<Vec<u8>>| -> Result<Vec<Signed<Batch>>, OpenError> {
-        envelopes.iter().map(|bytes| Signed::open(bytes)).collect()
-    };
-    match result {
-        Ok(SyncResponse::Heads(heads)) => batches(heads).map_or(Answer::Bad, Answer::Heads),
-        Ok(SyncResponse::Batches(list)) => batches(list).map_or(Answer::Bad, Answer::Batches),
-        Ok(SyncResponse::Block(bytes)) => {
-            let block = wanted.map(|cid| Block::verify(cid, bytes));
-            block
-                .and_then(Result::ok)
-                .map_or(Answer::Bad, Answer::Block)
-        }
-        Ok(SyncResponse::Descriptor(bytes)) => match Signed::open(&bytes) {
-            Ok(descriptor) => Answer::Descriptor(Box::new(descriptor)),
-            Err(_) => Answer::Bad,
-        },
-        Ok(SyncResponse::None(reason)) => Answer::None(reason),
-        Err(_) => Answer::Failed,
     }
 }
 
@@ -357,6 +348,9 @@ fn log(note: &Note) {
         Note::GaveUp { feed, what } => {
             tracing::info!(%feed, what, "not found, the next round tries again");
         }
+        Note::TooLarge { feed, seq, bytes } => {
+            tracing::error!(%feed, seq, bytes, "a batch is larger than the disk cap, not fetched");
+        }
         Note::Blamed { peer, what } => tracing::warn!(%peer, what, "peer not asked for a while"),
     }
 }
@@ -370,7 +364,7 @@ fn moment(start: Instant) -> Moment {
 }
 
 /// Lends the store to the blocking pool.
-async fn on_pool<T: Send + 'static>(
+pub(super) async fn on_pool<T: Send + 'static>(
     store: &Store,
     work: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use bellwether_formats::descriptor::Descriptor;
 use bellwether_formats::id::{FeedId, ProviderId};
+use bellwether_formats::sealed::Index;
 use bellwether_formats::signed::Signed;
 
-use crate::replicator::{Input, Job, KnownFeed};
+use crate::replicator::{Input, Job, KnownFeed, List};
 use crate::store::{ReplicateError, Store, StoreError};
 
 /// What the store knows when the relay starts: carried feeds, own feeds, and their descriptors.
@@ -46,12 +47,38 @@ pub(crate) fn perform(store: &Store, job: Job) -> Result<Option<Input>, StoreErr
             store.put_descriptor(&descriptor)?;
         }
         Job::Lookup { feed, batch, cids } => {
-            let cids = store.lacking(&cids)?;
+            let cids = store.look_up(&cids)?;
             return Ok(Some(Input::Lacks { feed, batch, cids }));
         }
+        Job::Chunks(list) => {
+            let List {
+                feed,
+                batch,
+                part,
+                index,
+                block,
+                shape,
+            } = *list;
+            let bytes = match block {
+                Some(block) => Some(block.into_bytes()),
+                None => store.block(&index)?,
+            };
+            let index = bytes.and_then(|bytes| Index::decode(&bytes, &shape).ok());
+            let cids = index.map(|index| store.look_up(index.cids())).transpose()?;
+            return Ok(Some(Input::Chunks {
+                feed,
+                batch,
+                part,
+                cids,
+            }));
+        }
         Job::Keep(blocks) => store.put_blocks(&blocks)?,
-        Job::Commit { batch, blocks } => {
-            match store.replicate(&batch, &blocks) {
+        Job::Commit {
+            batch,
+            blocks,
+            broken,
+        } => {
+            match store.replicate_without(&batch, &blocks, &broken) {
                 Ok(_) => {}
                 Err(ReplicateError::Store(error)) => return Err(error),
                 Err(error) => tracing::debug!(feed = %batch.feed(), %error, "batch not kept"),

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use bellwether_formats::cid::Cid;
 use bellwether_formats::id::FeedId;
 
 use crate::network::{
-    MAX_BATCHES, MAX_HEADS, MAX_LIST_BYTES, NoneReason, SyncRequest, SyncResponse,
+    MAX_BATCHES, MAX_BLOCKS, MAX_HEADS, MAX_LIST_BYTES, NoneReason, SyncRequest, SyncResponse,
 };
 use crate::store::{Store, StoreError};
 
@@ -29,6 +30,7 @@ pub(crate) fn answer(
         SyncRequest::After { feed, seq } if feeds.contains(feed) => after(store, feed, *seq),
         SyncRequest::After { .. } => Ok(not_found),
         SyncRequest::Block(cid) => Ok(store.block(cid)?.map_or(not_found, SyncResponse::Block)),
+        SyncRequest::Blocks(cids) => blocks(store, cids),
         SyncRequest::Descriptor(provider) => {
             if !feeds.iter().any(|feed| feed.provider == *provider) {
                 return Ok(not_found);
@@ -39,6 +41,20 @@ pub(crate) fn answer(
             }))
         }
     }
+}
+
+fn blocks(store: &Store, cids: &[Cid]) -> Result<SyncResponse, StoreError> {
+    let snapshot = store.snapshot()?;
+    let mut list = List::default();
+    let most = usize::try_from(MAX_BLOCKS).unwrap_or(usize::MAX);
+    for cid in cids.iter().take(most) {
+        if let Some(bytes) = snapshot.bytes(cid)?
+            && !list.add(bytes)
+        {
+            break;
+        }
+    }
+    Ok(SyncResponse::Blocks(list.items))
 }
 
 fn heads(
@@ -56,7 +72,7 @@ fn heads(
             break;
         }
     }
-    Ok(SyncResponse::Heads(list.envelopes))
+    Ok(SyncResponse::Heads(list.items))
 }
 
 fn after(store: &Store, feed: &FeedId, seq: u64) -> Result<SyncResponse, StoreError> {
@@ -66,7 +82,7 @@ fn after(store: &Store, feed: &FeedId, seq: u64) -> Result<SyncResponse, StoreEr
         let rows = store.rows_after(feed, last, ROWS)?;
         let read = rows.len();
         for row in rows {
-            let follows = list.envelopes.is_empty() || row.seq == last.saturating_add(1);
+            let follows = list.items.is_empty() || row.seq == last.saturating_add(1);
             // What was deleted since the row was read ends the answer.
             let Some(envelope) = store.block(&row.cid()?)?.filter(|_| follows) else {
                 break 'all;
@@ -80,25 +96,25 @@ fn after(store: &Store, feed: &FeedId, seq: u64) -> Result<SyncResponse, StoreEr
             break;
         }
     }
-    Ok(SyncResponse::Batches(list.envelopes))
+    Ok(SyncResponse::Batches(list.items))
 }
 
-/// Envelopes up to the cut.
+/// Envelopes, or blocks, up to the cut.
 #[derive(Default)]
 struct List {
-    envelopes: Vec<Vec<u8>>,
+    items: Vec<Vec<u8>>,
     bytes: usize,
 }
 
 impl List {
-    /// Adds an envelope if it fits, or is the first; says whether more may.
-    fn add(&mut self, envelope: Vec<u8>) -> bool {
+    /// Adds an item if it fits, or is the first; says whether more may.
+    fn add(&mut self, item: Vec<u8>) -> bool {
         let most = usize::try_from(MAX_BATCHES).unwrap_or(usize::MAX);
-        self.bytes += envelope.len();
-        if !self.envelopes.is_empty() && self.bytes > MAX_LIST_BYTES {
+        self.bytes += item.len();
+        if !self.items.is_empty() && self.bytes > MAX_LIST_BYTES {
             return false;
         }
-        self.envelopes.push(envelope);
-        self.envelopes.len() < most
+        self.items.push(item);
+        self.items.len() < most
     }
 }

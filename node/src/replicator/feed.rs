@@ -11,7 +11,7 @@ use bellwether_formats::signed::Signed;
 use super::chase::Chase;
 use super::queue::Front;
 use super::wire::Wire;
-use super::{FeedStatus, Job, KnownFeed, MAX_OFFERS, MAX_QUEUE, Moment, Note};
+use super::{FeedStatus, Job, KnownFeed, MAX_FETCHES_OF_FEED, MAX_OFFERS, MAX_QUEUE, Moment, Note};
 use crate::network::PeerId;
 use crate::relay::RefuseError;
 
@@ -36,6 +36,10 @@ pub(super) struct Feed {
     pub(super) gap_rounds: u8,
     /// The store is asked to move the head back: nothing is certain before it has answered.
     pub(super) on_hold: bool,
+    /// When the fetch of the first batch's blocks began, in seconds of UTC, if it has.
+    pub(super) since: Option<u64>,
+    /// The batch after the head, if it is larger than the disk cap.
+    pub(super) too_large: Option<u64>,
 }
 
 /// Where a batch stands that is vouched for.
@@ -63,6 +67,8 @@ impl Feed {
             chase: None,
             gap_rounds: 0,
             on_hold: false,
+            since: None,
+            too_large: None,
         }
     }
 
@@ -172,6 +178,7 @@ impl Feed {
     pub(super) fn forget(&mut self) {
         self.queue.clear();
         self.front = Front::Idle;
+        self.since = None;
         self.chase = None;
         self.commits_failed = 0;
     }
@@ -186,14 +193,21 @@ impl Feed {
     }
 
     /// When something is due here, if it need not wait for an answer.
-    pub(super) fn timeout(&self, room_to_chase: bool, wire: &Wire) -> Option<Duration> {
+    pub(super) fn timeout(
+        &self,
+        id: &FeedId,
+        room_to_chase: bool,
+        wire: &Wire,
+    ) -> Option<Duration> {
         if !self.is_busy() || self.on_hold || !wire.may_fetch() {
             return None;
         }
         let chase = self.chase.as_ref();
         let may_ask = self.queue.len() < MAX_QUEUE && (room_to_chase || self.is_chasing());
         let chase = chase.filter(|_| may_ask).and_then(Chase::timeout);
-        self.front.timeout().into_iter().chain(chase).min()
+        let room_to_fetch = wire.fetches_of(id) < MAX_FETCHES_OF_FEED;
+        let fetch = self.front.timeout().filter(|_| room_to_fetch);
+        fetch.into_iter().chain(chase).min()
     }
 
     pub(super) fn status(&self) -> FeedStatus {
@@ -204,6 +218,7 @@ impl Feed {
             behind: target.max(queued),
             seen_at: self.seen_at,
             forked: self.forked,
+            too_large: self.too_large,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What goes into the replicator, and what comes out.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bellwether_formats::batch::Batch;
@@ -7,6 +8,7 @@ use bellwether_formats::chain::Head;
 use bellwether_formats::cid::{Block, Cid};
 use bellwether_formats::descriptor::Descriptor;
 use bellwether_formats::id::{FeedId, ObjectId, Zone};
+use bellwether_formats::sealed::Shape;
 use bellwether_formats::signed::Signed;
 
 use crate::network::{NoneReason, PeerId, SyncRequest};
@@ -62,6 +64,14 @@ pub enum Input {
         batch: ObjectId,
         cids: Vec<Cid>,
     },
+    /// The chunks of [`Job::Chunks`] that the store does not have; none if the index block lists no
+    /// chunks of such a part.
+    Chunks {
+        feed: FeedId,
+        batch: ObjectId,
+        part: usize,
+        cids: Option<Vec<Cid>>,
+    },
     /// A proof of equivocation is kept.
     Forked { feed: FeedId },
     /// Time has passed.
@@ -77,6 +87,8 @@ pub enum Answer {
     Batches(Vec<Signed<Batch>>),
     /// The block that was asked for.
     Block(Block),
+    /// Some of the blocks that were asked for, one at least.
+    Blocks(Vec<Block>),
     /// A descriptor.
     Descriptor(Box<Signed<Descriptor>>),
     /// The peer has nothing to give.
@@ -122,12 +134,16 @@ pub enum Job {
         batch: ObjectId,
         cids: Vec<Cid>,
     },
+    /// Say which chunks of a sealed part are missing: [`Input::Chunks`].
+    Chunks(Box<List>),
     /// Keep blocks ahead of their batch.
     Keep(Vec<Block>),
-    /// Keep a batch with the blocks that were missing: [`Input::Stored`].
+    /// Keep a batch with the blocks that were missing: [`Input::Stored`]. The chunks of sealed parts
+    /// at the positions in `broken` are not kept, but the one that shows why.
     Commit {
         batch: Box<Signed<Batch>>,
         blocks: Vec<Block>,
+        broken: BTreeMap<usize, Cid>,
     },
     /// Drop all batches of a feed.
     Forget(FeedId),
@@ -147,6 +163,23 @@ pub enum Job {
     Compare(Box<Signed<Batch>>),
 }
 
+/// A sealed part of which the chunks are to be listed.
+#[derive(Debug)]
+pub struct List {
+    /// The feed of the batch.
+    pub feed: FeedId,
+    /// The batch.
+    pub batch: ObjectId,
+    /// The part's position in it.
+    pub part: usize,
+    /// The part's index block.
+    pub index: Cid,
+    /// The same with its bytes, if the store does not have it yet.
+    pub block: Option<Block>,
+    /// What the part's `ids` decide.
+    pub shape: Shape,
+}
+
 /// What an operator should read.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[expect(missing_docs, reason = "the fields are explained with their variants")]
@@ -159,6 +192,8 @@ pub enum Note {
     Restarted { feed: FeedId, seq: u64 },
     /// Batches or blocks were not found; the next round tries again.
     GaveUp { feed: FeedId, what: &'static str },
+    /// A batch is larger than all blocks together may be: the feed stays where it is.
+    TooLarge { feed: FeedId, seq: u64, bytes: u64 },
     /// A peer broke the rules of the exchange.
     Blamed { peer: PeerId, what: &'static str },
 }
@@ -195,4 +230,6 @@ pub struct FeedStatus {
     pub seen_at: Option<u64>,
     /// Whether a proof of equivocation is kept.
     pub forked: bool,
+    /// Number of the batch after the head, if that is larger than the disk cap.
+    pub too_large: Option<u64>,
 }

@@ -11,6 +11,7 @@ use crate::network::{NoneReason, SyncRequest, SyncResponse, Verdict};
 use crate::relay::RefuseError;
 use crate::store::{RetainPolicy, Store};
 
+mod sealed;
 mod sim;
 
 /// A provider, the batches it has published, and a peer that has them all.
@@ -331,7 +332,7 @@ fn a_feed_is_first_seen_from_the_oldest_batch_that_is_kept() {
     let mut world = World::new(0, 50);
     let policy = RetainPolicy {
         before: world.chain[29].published_at,
-        max_bytes: u64::MAX,
+        ..RetainPolicy::KEEP_ALL
     };
     world.store.prune(policy).unwrap();
     world.node.connect(world.p);
@@ -436,7 +437,7 @@ fn what_all_peers_have_deleted_is_given_up_at_last() {
     let mut world = World::new(3, 40);
     let policy = RetainPolicy {
         before: world.chain[19].published_at,
-        max_bytes: u64::MAX,
+        ..RetainPolicy::KEEP_ALL
     };
     world.store.prune(policy).unwrap();
     world.node.connect(world.p);

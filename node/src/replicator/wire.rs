@@ -37,6 +37,8 @@ pub(super) enum What {
     Proof { feed: FeedId, from: u64 },
     /// A block of the first batch in the feed's queue.
     Block { feed: FeedId, cid: Cid },
+    /// Chunks of a sealed part of that batch.
+    Blocks { feed: FeedId, cids: Vec<Cid> },
     /// A newer descriptor.
     Descriptor { provider: ProviderId },
 }
@@ -80,6 +82,8 @@ pub(super) struct Wire {
     next_tag: u64,
     feeds: Vec<FeedId>,
     anti_entropy: Duration,
+    /// Most bytes that a batch and all its blocks may have.
+    pub(super) max_batch_bytes: u64,
 }
 
 impl Wire {
@@ -94,6 +98,7 @@ impl Wire {
             next_tag: 0,
             feeds,
             anti_entropy,
+            max_batch_bytes: u64::MAX,
         }
     }
 
@@ -133,6 +138,7 @@ impl Wire {
                 seq: *from,
             },
             What::Block { cid, .. } => SyncRequest::Block(*cid),
+            What::Blocks { cids, .. } => SyncRequest::Blocks(cids.clone()),
             What::Descriptor { provider } => SyncRequest::Descriptor(*provider),
         };
         self.next_tag += 1;
@@ -154,11 +160,21 @@ impl Wire {
         late.map(|(_, asked)| (asked.peer, asked.what)).collect()
     }
 
-    pub(super) fn asked_block(&self, tag: u64) -> Option<Cid> {
-        match self.asked.get(&tag)?.what {
-            What::Block { cid, .. } => Some(cid),
-            _ => None,
+    pub(super) fn asked_blocks(&self, tag: u64) -> Vec<Cid> {
+        match self.asked.get(&tag).map(|asked| &asked.what) {
+            Some(What::Block { cid, .. }) => vec![*cid],
+            Some(What::Blocks { cids, .. }) => cids.clone(),
+            _ => Vec::new(),
         }
+    }
+
+    /// Open questions for blocks of a feed.
+    pub(super) fn fetches_of(&self, id: &FeedId) -> usize {
+        let of_feed = |asked: &&Asked| match &asked.what {
+            What::Block { feed, .. } | What::Blocks { feed, .. } => feed == id,
+            _ => false,
+        };
+        self.asked.values().filter(of_feed).count()
     }
 
     /// Open questions for batches and blocks.
@@ -166,7 +182,7 @@ impl Wire {
         let fetch = |what: &What| {
             matches!(
                 what,
-                What::After { .. } | What::Proof { .. } | What::Block { .. }
+                What::After { .. } | What::Proof { .. } | What::Block { .. } | What::Blocks { .. }
             )
         };
         self.asked

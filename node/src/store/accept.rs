@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use bellwether_formats::id::{Level, RecordId, Scheme, Zone};
 use redb::{ReadableTable, ReadableTableMetadata, WriteTransaction};
 
-use super::rows::{CodeRow, NoteRow, note_key, pending_key};
+use super::rows::{CodeRow, Mode, NoteRow, first_key, note_key, pending_key};
 use super::{
-    CODES, META, NOTES, NOTES_OF_CODE, PENDING, Store, StoreError, feed, prefix_end, row, to_row,
+    CODES, META, MODES, NOTES, NOTES_OF_BATCH, NOTES_OF_CODE, PENDING, Store, StoreError, feed,
+    prefix_end, row, to_row,
 };
 
 /// Most notifications that one code admits: it is a person's, and a person has few seeds.
@@ -35,6 +36,8 @@ pub struct SubmittedUnit {
     pub unit: Vec<u8>,
     /// Hash of the key that signed for it.
     pub key: [u8; 32],
+    /// How it is to be published, if no zone of this provider ever accepted it: as its zone says.
+    pub mode: Mode,
 }
 
 /// What became of a report.
@@ -250,7 +253,7 @@ impl Store {
     /// [`StoreError`]
     pub fn pending(&self, zone: &Zone) -> Result<usize, StoreError> {
         let tx = self.read()?;
-        let prefix = super::rows::pending_of(zone);
+        let prefix = super::rows::zone_prefix(zone);
         let end = prefix_end(&prefix);
         let table = tx.open_table(PENDING)?;
         Ok(table.range(prefix.as_slice()..end.as_slice())?.count())
@@ -310,11 +313,61 @@ fn add_note(
             published_level: None,
             observed_before: 0,
             dummy: false,
+            mode: mode_of(tx, &record, unit.mode)?,
+            batch: None,
         };
         put_note(tx, &key, &note)?;
     }
     relevel(tx, &record, code.issue, code.level())?;
     Ok(new)
+}
+
+/// The mode of a seed: that of its first acceptance in any zone, which is now if there was none.
+/// An open copy would unmask a sealed one, whichever came first. Source: spec §5.7.
+fn mode_of(tx: &WriteTransaction, record: &RecordId, new: Mode) -> Result<Mode, StoreError> {
+    let mut modes = tx.open_table(MODES)?;
+    let record = record.as_bytes().as_slice();
+    let known = modes.get(record)?.map(|mode| Mode::from_code(mode.value()));
+    match known {
+        Some(mode) => mode,
+        None => {
+            modes.insert(record, new.code().as_slice())?;
+            Ok(new)
+        }
+    }
+}
+
+/// Notes that all that was ever accepted is open, as it was before there were modes.
+pub(super) fn all_open(tx: &WriteTransaction) -> Result<(), StoreError> {
+    let mut modes = tx.open_table(MODES)?;
+    for entry in tx.open_table(NOTES)?.iter()? {
+        let (key, _) = entry?;
+        let (record, _) = split_note_key(key.value())?;
+        let record = record.as_bytes().as_slice();
+        modes.insert(record, Mode::Open.code().as_slice())?;
+    }
+    Ok(())
+}
+
+/// Notes how a batch of this provider that came back from a relay published a seed. That was before
+/// this store accepted it: what it has not yet published itself follows.
+pub(super) fn was_mode(
+    tx: &WriteTransaction,
+    record: &RecordId,
+    mode: Mode,
+) -> Result<(), StoreError> {
+    let notes = notes_of(tx, record)?;
+    if mode_of(tx, record, mode)? == mode
+        || notes.iter().any(|(_, note)| note.published_level.is_some())
+    {
+        return Ok(());
+    }
+    tx.open_table(MODES)?
+        .insert(record.as_bytes().as_slice(), mode.code().as_slice())?;
+    for (key, note) in notes {
+        put_note(tx, &key, &NoteRow { mode, ..note })?;
+    }
+    Ok(())
 }
 
 /// Gives a seed, in every zone that it is known in, the level of code number `issue`, unless a
@@ -354,7 +407,7 @@ fn notes_of(
         .collect()
 }
 
-/// Writes a note, and whether its zone's next batch must speak of it.
+/// Writes a note, whether its zone's next batch must speak of it, and which batch was the first.
 pub(super) fn put_note(
     tx: &WriteTransaction,
     key: &[u8],
@@ -368,6 +421,10 @@ pub(super) fn put_note(
         table.insert(pending.as_slice(), [].as_slice())?;
     } else {
         table.remove(pending.as_slice())?;
+    }
+    if let Some(batch) = note.batch.filter(|_| !note.dummy) {
+        tx.open_table(NOTES_OF_BATCH)?
+            .insert(first_key(zone, batch, &record).as_slice(), [].as_slice())?;
     }
     Ok(())
 }

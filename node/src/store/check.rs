@@ -10,7 +10,7 @@ use super::accept::split_note_key;
 use super::rows::{BatchRow, NoteRow, PreparedRow, batches_of, note_key, parse_feed, pending_key};
 use super::{
     BATCHES, BLOCKS, CODES, DESCRIPTORS, FORKS, HEADS, NOTES, NOTES_OF_CODE, PENDING, PREPARED,
-    Store, StoreError, feed, get, prefix_end, row,
+    Store, StoreError, count, feed, get, prefix_end, ranges, row, sealed, staged,
 };
 
 impl Store {
@@ -33,6 +33,11 @@ impl Store {
             pending,
             codes,
             prepared,
+            count::names,
+            count::blocks,
+            count::checks,
+            ranges::check,
+            staged::check,
         ] {
             match check(&tx, &mut faults) {
                 Err(error @ (StoreError::Row { .. } | StoreError::Object(_))) => {
@@ -92,7 +97,7 @@ fn batch_faults(
         Err(error) => return Ok(vec![format!("{name}: {error}")]),
     };
     let mut faults = Vec::new();
-    if BatchRow::of(&batch) != *row || batch.feed() != *feed {
+    if !row.tells(&batch) || batch.feed() != *feed {
         faults.push(format!(
             "{name}: the row does not say what the envelope says"
         ));
@@ -103,6 +108,23 @@ fn batch_faults(
     }
     for cid in batch.links().into_iter().chain([batch.desc]) {
         faults.extend(block_fault(tx, &name, &cid)?);
+    }
+    for part in row.sealed() {
+        if let Some(cid) = part.proof()? {
+            faults.extend(block_fault(tx, &name, &cid)?);
+        }
+        if !part.chunks {
+            continue;
+        }
+        let index = get(tx, BLOCKS, &part.index()?.to_bytes())?;
+        match index.and_then(|index| sealed::chunks(part.ids, &index)) {
+            Some(chunks) => {
+                for cid in chunks {
+                    faults.extend(block_fault(tx, &name, &cid)?);
+                }
+            }
+            None => faults.push(format!("{name}: an index block is no longer one")),
+        }
     }
     Ok(faults)
 }

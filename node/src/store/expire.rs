@@ -5,8 +5,16 @@ use std::collections::BTreeSet;
 
 use redb::ReadableTable;
 
-use super::rows::{CodeRow, NoteRow};
-use super::{CODES, NOTES, NOTES_OF_CODE, Store, StoreError, prefix_end, row};
+use super::accept::split_note_key;
+use super::ranges;
+use super::rows::{CodeRow, Mode, NoteRow, RangeRow, first_key};
+use super::{
+    CODES, NOTES, NOTES_OF_BATCH, NOTES_OF_CODE, RANGES, Store, StoreError, prefix_end, row,
+};
+
+/// Batches of one day of UTC may be in one fold: sealed notifications of a day go together, or a
+/// fold that is published again would lack some.
+const DAY_S: u64 = 86_400;
 
 impl Store {
     /// Deletes notifications whose window closed before `before` (seconds of UTC) and of which
@@ -14,6 +22,8 @@ impl Store {
     /// Gives how many notifications went.
     ///
     /// One that was revoked before it was ever published has no window; it goes by its acceptance.
+    /// Sealed ones go with all of their zone and day of publication, for a revision or a fold holds
+    /// the live content of its batches whole. How a notification was published is never forgotten.
     /// A code remembers what it admitted until it goes itself: otherwise a phone that reports once
     /// more would have an old seed published as a new one.
     ///
@@ -28,9 +38,18 @@ impl Store {
         let mut gone = 0;
         {
             let mut notes = tx.open_table(NOTES)?;
-            for key in old_notes(&notes, before)? {
+            let mut of_batch = tx.open_table(NOTES_OF_BATCH)?;
+            for (key, batch) in old_notes(&notes, before)? {
                 notes.remove(key.as_slice())?;
+                let (record, zone) = split_note_key(&key)?;
+                if let Some(batch) = batch {
+                    of_batch.remove(first_key(zone, batch, &record).as_slice())?;
+                }
                 gone += 1;
+            }
+            let mut ranges = tx.open_table(RANGES)?;
+            for key in old_ranges(&ranges, &of_batch, before)? {
+                ranges.remove(key.as_slice())?;
             }
             let mut codes = tx.open_table(CODES)?;
             let mut of_code = tx.open_table(NOTES_OF_CODE)?;
@@ -59,20 +78,65 @@ impl Store {
 
 type Bytes<'a> = &'a [u8];
 
-/// The keys of notes that are over.
+/// The keys of notes that are over, with the batches that published them first.
 fn old_notes(
     notes: &impl ReadableTable<Bytes<'static>, Bytes<'static>>,
     before: u64,
-) -> Result<Vec<Vec<u8>>, StoreError> {
+) -> Result<Vec<(Vec<u8>, Option<u64>)>, StoreError> {
     let mut old = Vec::new();
+    let mut days_in_use = BTreeSet::new();
     for entry in notes.iter()? {
         let (key, value) = entry?;
         let note: NoteRow = row(value.value())?;
-        let closed_at = match note.published_level {
-            Some(_) => note.observed_before,
-            None => note.accepted_at,
+        let (_, zone) = split_note_key(key.value())?;
+        let day = (note.mode == Mode::Sealed && note.published_level.is_some())
+            .then(|| (zone.to_owned(), note.observed_before / DAY_S));
+        let closed_at = match (note.published_level, &day) {
+            (Some(_), Some((_, day))) => end_of(*day),
+            (Some(_), None) => note.observed_before,
+            (None, _) => note.accepted_at,
         };
-        if closed_at < before && !note.is_pending() {
+        if note.is_pending() {
+            days_in_use.extend(day);
+        } else if closed_at < before {
+            old.push((key.value().to_vec(), note.batch, day));
+        }
+    }
+    let unused = |day: &Option<_>| day.as_ref().is_none_or(|day| !days_in_use.contains(day));
+    old.retain(|(_, _, day)| unused(day));
+    Ok(old
+        .into_iter()
+        .map(|(key, batch, _)| (key, batch))
+        .collect())
+}
+
+/// The last second of a day of UTC.
+const fn end_of(day: u64) -> u64 {
+    day.saturating_mul(DAY_S).saturating_add(DAY_S - 1)
+}
+
+/// The keys of ranges that are over: no notification is left that they published.
+fn old_ranges(
+    ranges: &impl ReadableTable<Bytes<'static>, Bytes<'static>>,
+    of_batch: &impl ReadableTable<Bytes<'static>, Bytes<'static>>,
+    before: u64,
+) -> Result<Vec<Vec<u8>>, StoreError> {
+    let mut old = Vec::new();
+    for entry in ranges.iter()? {
+        let (key, value) = entry?;
+        let range: RangeRow = row(value.value())?;
+        let (first, last) = ranges::numbers(key.value())?;
+        let (zone, _) = key
+            .value()
+            .split_at_checked(key.value().len() - 16)
+            .unwrap_or_default();
+        let start = [zone, &first.to_be_bytes()].concat();
+        let end = prefix_end(&[zone, &last.to_be_bytes()].concat());
+        let in_use = of_batch
+            .range(start.as_slice()..end.as_slice())?
+            .next()
+            .is_some();
+        if end_of(range.published_at / DAY_S) < before && !in_use {
             old.push(key.value().to_vec());
         }
     }

@@ -1,12 +1,20 @@
-//! What is deleted, and when: batches by age and by disk, blocks when no kept batch names them.
+//! What is deleted, and when: batches by age and by disk, blocks when nothing names them.
+//!
+//! Many short transactions, each of which leaves the store whole: reports and batches that arrive
+//! meanwhile wait for one of them at most. What is held in memory are the ages and keys of the
+//! batches, never their blocks.
 
-use std::collections::{BTreeMap, BTreeSet};
+use redb::{ReadableTable, WriteTransaction};
 
-use bellwether_formats::cid::Cid;
-use redb::{ReadableTable, Table, WriteTransaction};
+use super::blocks::{Shelf, total};
+use super::rows::BatchRow;
+use super::{BATCHES, HEADS, LOOSE, Store, StoreError, TOTALS, feed, row, sealed};
 
-use super::rows::{BatchRow, PreparedRow};
-use super::{BATCHES, DESCRIPTORS, FORKS, PREPARED, SIZES, Store, StoreError, blocks, row};
+/// Batches deleted in one transaction.
+const BATCHES_AT_ONCE: usize = 64;
+
+/// Blocks after which a transaction deletes no further batch.
+const BLOCKS_AT_ONCE: usize = 1024;
 
 /// How much a node keeps.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -15,6 +23,21 @@ pub struct RetainPolicy {
     pub before: u64,
     /// Most bytes of blocks; above it the oldest batches of all feeds go.
     pub max_bytes: u64,
+    /// Blocks that nothing names since before this time go, in seconds of UTC.
+    pub loose_before: u64,
+    /// When the oldest fetch began that is under way, in seconds of UTC; now, if none is. What came
+    /// since then is about to be named. What came before goes if there is no place.
+    pub fetching_since: u64,
+}
+
+impl RetainPolicy {
+    /// Nothing goes.
+    pub const KEEP_ALL: Self = Self {
+        before: 0,
+        max_bytes: u64::MAX,
+        loose_before: 0,
+        fetching_since: 0,
+    };
 }
 
 /// What a pruning removed.
@@ -33,123 +56,135 @@ impl Store {
     ///
     /// [`StoreError`]
     pub fn used_bytes(&self) -> Result<u64, StoreError> {
-        self.snapshot()?.used_bytes()
+        total(&self.read()?.open_table(TOTALS)?)
     }
 
     /// Deletes batches by time and disk cap only, and blocks that nothing names any more. A feed's
-    /// head stays, whatever its age: it is what tells a client that the feed is stale, and what
-    /// the next batch is judged by.
+    /// head stays, whatever its age and size: it is what tells a client that the feed is stale, and
+    /// what the next batch is judged by. So does what is being fetched.
     ///
     /// # Errors
     ///
-    /// [`StoreError`]; then nothing was deleted.
+    /// [`StoreError`]; what was deleted before stays deleted, and the store is whole.
     pub fn prune(&self, policy: RetainPolicy) -> Result<Pruned, StoreError> {
-        let tx = self.write()?;
         let mut pruned = Pruned::default();
-        {
-            let mut batches = tx.open_table(BATCHES)?;
-            let sizes = blocks::sizes(&tx.open_table(SIZES)?)?;
-            let kept = kept(&batches)?;
-            let mut names = names(&tx, &kept)?;
-            // What nothing names goes first: it must not cost a batch its place.
-            let size = |cid: &Vec<u8>| sizes.get(cid).copied().unwrap_or_default();
-            let mut used: u64 = names.keys().map(size).sum();
-            for (at, old) in kept {
-                if at.0 >= policy.before && used <= policy.max_bytes {
-                    break;
-                }
-                if old.is_head {
-                    continue;
-                }
-                batches.remove(at.1.as_slice())?;
-                pruned.batches += 1;
-                for cid in named_by(&old.row)? {
-                    if let Some(count) = names.get_mut(&cid) {
-                        *count -= 1;
-                        if *count == 0 {
-                            names.remove(&cid);
-                            used = used.saturating_sub(size(&cid));
-                        }
-                    }
+        let old = policy.loose_before.min(policy.fetching_since);
+        pruned.blocks += self.remove_loose(old)?;
+        if self.used_bytes()? > policy.max_bytes {
+            // What nothing names must not cost a batch its place.
+            pruned.blocks += self.remove_loose(policy.fetching_since)?;
+        }
+        let ages = self.ages()?;
+        let mut rest = ages.as_slice();
+        while !rest.is_empty() {
+            let (done, more) = self.delete_oldest(rest, policy)?;
+            pruned.batches += done.batches;
+            pruned.blocks += done.blocks;
+            rest = more;
+        }
+        Ok(pruned)
+    }
+
+    /// Removes the blocks that are loose since before `before`. Gives how many went.
+    fn remove_loose(&self, before: u64) -> Result<usize, StoreError> {
+        let mut gone = 0;
+        let mut after: Vec<u8> = Vec::new();
+        loop {
+            let cids = self.loose(&after, before)?;
+            let Some(last) = cids.last() else {
+                return Ok(gone);
+            };
+            after.clone_from(last);
+            after.push(0);
+            let tx = self.write()?;
+            {
+                let mut shelf = Shelf::open(&tx)?;
+                for cid in cids {
+                    gone += usize::from(shelf.remove_loose(&cid, before)?);
                 }
             }
-            for cid in sizes.keys().filter(|cid| !names.contains_key(*cid)) {
-                blocks::remove(&tx, cid)?;
-                pruned.blocks += 1;
+            tx.commit()?;
+        }
+    }
+
+    /// The next blocks from a key on that are loose since before `before`.
+    fn loose(&self, from: &[u8], before: u64) -> Result<Vec<Vec<u8>>, StoreError> {
+        let loose = self.read()?.open_table(LOOSE)?;
+        let mut cids = Vec::new();
+        for entry in loose.range(from..)? {
+            let (cid, since) = entry?;
+            if feed::u64_of(since.value())? < before {
+                cids.push(cid.value().to_vec());
+            }
+            if cids.len() >= BLOCKS_AT_ONCE {
+                break;
+            }
+        }
+        Ok(cids)
+    }
+
+    /// All batches, oldest first over all feeds.
+    fn ages(&self) -> Result<Vec<Age>, StoreError> {
+        let mut ages = Vec::new();
+        for entry in self.read()?.open_table(BATCHES)?.iter()? {
+            let (key, value) = entry?;
+            let row: BatchRow = row(value.value())?;
+            ages.push((row.published_at, key.value().to_vec()));
+        }
+        ages.sort_unstable();
+        Ok(ages)
+    }
+
+    /// Deletes the first of `ages` as far as the policy says: one transaction. Gives what went, and
+    /// what is left to be looked at.
+    fn delete_oldest<'a>(
+        &self,
+        ages: &'a [Age],
+        policy: RetainPolicy,
+    ) -> Result<(Pruned, &'a [Age]), StoreError> {
+        let mut pruned = Pruned::default();
+        let mut rest = ages;
+        let tx = self.write()?;
+        while let Some(((published_at, key), more)) = rest.split_first() {
+            if pruned.batches >= BATCHES_AT_ONCE || pruned.blocks >= BLOCKS_AT_ONCE {
+                break;
+            }
+            let full = || Ok::<_, StoreError>(Shelf::open(&tx)?.bytes()? > policy.max_bytes);
+            if *published_at >= policy.before && !full()? {
+                rest = &[];
+                break;
+            }
+            rest = more;
+            if let Some(row) = take(&tx, key)? {
+                pruned.blocks += Shelf::open(&tx)?.delete_batch(&row)?;
+                sealed::forget(&tx, key)?;
+                pruned.batches += 1;
             }
         }
         if pruned != Pruned::default() {
             tx.commit()?;
         }
-        Ok(pruned)
+        Ok((pruned, rest))
     }
 }
 
 /// Order of deletion: time of publication, then the key.
 type Age = (u64, Vec<u8>);
 
-struct Kept {
-    row: BatchRow,
-    is_head: bool,
-}
-
-/// All batches, oldest first over all feeds. Those of a feed stand together in the table, and the
-/// last of them is its head.
-fn kept(batches: &Table<'_, &[u8], &[u8]>) -> Result<BTreeMap<Age, Kept>, StoreError> {
-    let mut kept: BTreeMap<Age, Kept> = BTreeMap::new();
-    let mut last: Option<Age> = None;
-    for entry in batches.iter()? {
-        let (key, value) = entry?;
-        let row: BatchRow = row(value.value())?;
-        let key = key.value().to_vec();
-        let same_feed = |before: &Age| feed_part(&before.1) == feed_part(&key);
-        if let Some(before) = last.take_if(|before| same_feed(before))
-            && let Some(before) = kept.get_mut(&before)
-        {
-            before.is_head = false;
-        }
-        let age = (row.published_at, key);
-        last = Some(age.clone());
-        let is_head = true;
-        kept.insert(age, Kept { row, is_head });
+/// Takes a batch out of its table, unless it is its feed's head.
+fn take(tx: &WriteTransaction, key: &[u8]) -> Result<Option<BatchRow>, StoreError> {
+    let mut batches = tx.open_table(BATCHES)?;
+    let feed_and_seq = key.split_last_chunk::<8>();
+    let head = match feed_and_seq.and_then(|(feed, seq)| Some((feed.strip_suffix(&[0])?, seq))) {
+        Some((feed, seq)) => tx
+            .open_table(HEADS)?
+            .get(feed)?
+            .is_some_and(|head| head.value() == seq),
+        None => false,
+    };
+    if head {
+        return Ok(None);
     }
-    Ok(kept)
-}
-
-/// A batch's key without its number.
-fn feed_part(key: &[u8]) -> &[u8] {
-    key.split_last_chunk::<8>().map_or(key, |(feed, _)| feed)
-}
-
-/// How often each block is named: by batches, by what is prepared, as a current descriptor, as a
-/// proof of a fork.
-fn names(
-    tx: &WriteTransaction,
-    kept: &BTreeMap<Age, Kept>,
-) -> Result<BTreeMap<Vec<u8>, usize>, StoreError> {
-    let mut all = Vec::new();
-    for batch in kept.values() {
-        all.extend(named_by(&batch.row)?);
-    }
-    for table in [DESCRIPTORS, FORKS] {
-        for entry in tx.open_table(table)?.iter()? {
-            let (_, cids) = entry?;
-            all.extend(cids.value().chunks(Cid::LEN).map(<[u8]>::to_vec));
-        }
-    }
-    for entry in tx.open_table(PREPARED)?.iter()? {
-        let prepared: PreparedRow = row(entry?.1.value())?;
-        all.push(prepared.batch()?.desc.to_bytes().to_vec());
-    }
-    let mut names = BTreeMap::new();
-    for cid in all {
-        *names.entry(cid).or_default() += 1;
-    }
-    Ok(names)
-}
-
-/// The blocks of a batch: its envelope, its descriptor, its parts' blocks; each once.
-fn named_by(row: &BatchRow) -> Result<BTreeSet<Vec<u8>>, StoreError> {
-    let cids = row.links()?.into_iter().chain([row.cid()?, row.desc()?]);
-    Ok(cids.map(|cid| cid.to_bytes().to_vec()).collect())
+    let taken = batches.remove(key)?;
+    taken.map(|value| row(value.value())).transpose()
 }

@@ -1,15 +1,17 @@
 //! The provider's two commits: a batch is prepared, then it is the head. Source: spec §4.7.
 
+use std::collections::BTreeMap;
+
 use bellwether_formats::batch::Batch;
-use bellwether_formats::cid::{Block, Codec};
+use bellwether_formats::cid::{Block, Cid, Codec};
 use bellwether_formats::id::{FeedId, RecordId, Zone};
 use bellwether_formats::signed::Signed;
 use redb::{ReadableTable, WriteTransaction};
 
-use super::rows::{BatchRow, NoteRow, PreparedRow, note_key, pending_of};
+use super::rows::{BatchRow, Mode, NoteRow, PreparedRow, note_key, zone_prefix};
 use super::{
-    NOTES, PENDING, PREPARED, Store, StoreError, accept, blocks, feed, prefix_end, replicate, row,
-    rows, settle, to_row,
+    NOTES, PENDING, PREPARED, Store, StoreError, accept, blocks, feed, prefix_end, ranges,
+    replicate, row, settle, staged, to_row,
 };
 
 /// A batch as the batcher draws it up from what is pending.
@@ -17,7 +19,7 @@ use super::{
 pub struct Draft {
     /// The batch.
     pub batch: Batch,
-    /// Its blocks.
+    /// Its blocks, those aside that are [staged](Store::stage).
     pub blocks: Vec<Block>,
     /// What it says: record, and level said.
     pub says: Vec<(RecordId, u8)>,
@@ -33,6 +35,10 @@ pub enum PublishError {
     Prepared,
     #[error("nothing is prepared in the zone, or something else than was signed")]
     NotPrepared,
+    #[error("the index {cid} of the batch cannot be read")]
+    Index { cid: Cid },
+    #[error("the block {cid} of the batch is missing")]
+    Missing { cid: Cid },
     #[error("batch {seq} does not follow the head: {rule}")]
     NotNext { seq: u64, rule: &'static str },
     #[error(transparent)]
@@ -52,6 +58,7 @@ through_store!(CommitError, StorageError, TableError);
 
 impl Store {
     /// What a zone's next batch must speak of, `max` at most, in the order of their record ids.
+    /// Of what is said in revisions of earlier batches [`to_revise`](Self::to_revise) tells.
     ///
     /// # Errors
     ///
@@ -62,15 +69,17 @@ impl Store {
         max: usize,
     ) -> Result<Vec<(RecordId, NoteRow)>, StoreError> {
         let tx = self.read()?;
-        let prefix = pending_of(zone);
+        let prefix = zone_prefix(zone);
         let end = prefix_end(&prefix);
         let notes = tx.open_table(NOTES)?;
         let mut pending = Vec::new();
         for entry in tx
             .open_table(PENDING)?
             .range(prefix.as_slice()..end.as_slice())?
-            .take(max)
         {
+            if pending.len() >= max {
+                break;
+            }
             let (key, _) = entry?;
             let record = key
                 .value()
@@ -80,7 +89,10 @@ impl Store {
                 error: "a pending key".to_owned(),
             })?);
             if let Some(note) = notes.get(note_key(&record, zone.as_str()).as_slice())? {
-                pending.push((record, row(note.value())?));
+                let note: NoteRow = row(note.value())?;
+                if note.revises().is_none() {
+                    pending.push((record, note));
+                }
             }
         }
         Ok(pending)
@@ -100,6 +112,7 @@ impl Store {
     ///
     /// # Errors
     ///
+    /// [`PublishError::Missing`] if a block is neither in the draft nor staged.
     /// [`PublishError::Prepared`] if the zone has one: its bytes may be signed already.
     /// [`PublishError::NotNext`] if it does not follow the head: it could never be published.
     pub fn prepare(&self, draft: &Draft) -> Result<PreparedRow, PublishError> {
@@ -107,11 +120,7 @@ impl Store {
             seq: draft.batch.seq,
             published_at: draft.batch.published_at,
             inner: bellwether_formats::signed::inner_bytes(&draft.batch),
-            blocks: draft
-                .blocks
-                .iter()
-                .map(|b| rows::Block(b.bytes().to_vec()))
-                .collect(),
+            blocks: Vec::new(),
             says: draft
                 .says
                 .iter()
@@ -129,6 +138,9 @@ impl Store {
             }
             table.insert(zone, to_row(&prepared).as_slice())?;
         }
+        staged::put(&tx, &draft.batch.zone, &draft.blocks)?;
+        staged::check_whole(&tx, &draft.batch)?;
+        blocks::Shelf::open(&tx)?.name(&draft.batch.desc.to_bytes())?;
         tx.commit()?;
         Ok(prepared)
     }
@@ -148,7 +160,9 @@ impl Store {
             if found.seq != seq {
                 return Err(PublishError::NotPrepared);
             }
+            blocks::Shelf::open(&tx)?.unname(&found.batch()?.desc.to_bytes())?;
         }
+        staged::clear(&tx, zone)?;
         Ok(tx.commit()?)
     }
 
@@ -170,10 +184,12 @@ impl Store {
         if prepared.inner != bellwether_formats::signed::inner_bytes::<Batch>(batch) {
             return Err(PublishError::NotPrepared);
         }
+        blocks::Shelf::open(&tx)?.unname(&batch.desc.to_bytes())?;
         if let Some(kept) = replicate::row_in(&tx, &batch.feed(), batch.seq)?
             && kept.id() == batch.id()
         {
             say(&tx, batch, prepared.says, prepared.dummies)?;
+            staged::clear(&tx, &batch.zone)?;
             tx.commit()?;
             return Ok(kept);
         }
@@ -184,6 +200,7 @@ impl Store {
             })?;
             blocks::put(&tx, &block.cid().to_bytes(), block.bytes())?;
         }
+        staged::publish(&tx, &batch.zone)?;
         let row = replicate::insert_batch(&tx, batch)?;
         say(&tx, batch, prepared.says, prepared.dummies)?;
         tx.commit()?;
@@ -224,9 +241,13 @@ fn say(
     dummies: Vec<NoteRow>,
 ) -> Result<(), StoreError> {
     settle::mark_settled(tx, &batch.feed(), batch.seq)?;
+    let mut new = BTreeMap::<u8, u32>::new();
     for (record, level) in says {
-        said(tx, batch, RecordId::from_bytes(record), level)?;
+        if let Some(scheme) = said(tx, batch, RecordId::from_bytes(record), level)? {
+            *new.entry(scheme).or_default() += 1;
+        }
     }
+    ranges::put_range(tx, batch, new)?;
     for dummy in dummies {
         let record = RecordId::of(dummy.scheme(), &dummy.unit);
         accept::put_note(tx, &note_key(&record, batch.zone.as_str()), &dummy)?;
@@ -234,25 +255,28 @@ fn say(
     Ok(())
 }
 
-/// Notes what the batch said of a record. If its level changed since the batch was drawn up, it
-/// stays pending.
+/// Notes what the batch said of a record; gives its scheme if it is sealed and new. If its level
+/// changed since the batch was drawn up, it stays pending.
 fn said(
     tx: &WriteTransaction,
     batch: &Batch,
     record: RecordId,
     level: u8,
-) -> Result<(), StoreError> {
+) -> Result<Option<u8>, StoreError> {
     let key = note_key(&record, batch.zone.as_str());
     let found = tx
         .open_table(NOTES)?
         .get(key.as_slice())?
         .map(|value| row(value.value()));
     let Some(mut note): Option<NoteRow> = found.transpose()? else {
-        return Ok(());
+        return Ok(None);
     };
-    if note.published_level.is_none() {
+    let new = note.published_level.is_none();
+    if new {
         note.observed_before = batch.published_at;
+        note.batch = Some(batch.seq);
     }
     note.published_level = Some(level);
-    accept::put_note(tx, &key, &note)
+    accept::put_note(tx, &key, &note)?;
+    Ok((new && note.mode == Mode::Sealed).then_some(note.scheme))
 }

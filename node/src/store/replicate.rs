@@ -1,5 +1,7 @@
 //! Foreign batches and descriptors: all of a batch's blocks with it, or nothing.
 
+use std::collections::BTreeMap;
+
 use bellwether_formats::batch::Batch;
 use bellwether_formats::chain::ChainError;
 use bellwether_formats::cid::{Block, Cid};
@@ -8,10 +10,11 @@ use bellwether_formats::id::{FeedId, ProviderId};
 use bellwether_formats::signed::Signed;
 use redb::{ReadableTable, WriteTransaction};
 
+use super::blocks::Shelf;
 use super::rows::{BatchRow, batch_key, batches_of, feed_key};
 use super::{
-    BATCHES, BLOCKS, DESCRIPTORS, FORKS, HEADS, Store, StoreError, blocks, feed, prefix_end, row,
-    to_row,
+    BATCHES, BLOCKS, DESCRIPTORS, FORKS, HEADS, LOOSE, SIZES, Store, StoreError, feed, prefix_end,
+    row, sealed, to_row,
 };
 
 /// Why a batch was not kept.
@@ -50,11 +53,17 @@ impl Store {
         let known = descriptor_in(&tx, &descriptor.provider)?;
         let newest = known.is_none_or(|known| descriptor.replaces(&known));
         let cid = descriptor.cid().to_bytes();
-        blocks::put(&tx, &cid, descriptor.envelope())?;
-        if newest {
-            let provider = descriptor.provider.as_bytes().as_slice();
-            tx.open_table(DESCRIPTORS)?
-                .insert(provider, cid.as_slice())?;
+        {
+            let mut shelf = Shelf::open(&tx)?;
+            shelf.put(&cid, descriptor.envelope())?;
+            if newest {
+                let provider = descriptor.provider.as_bytes().as_slice();
+                let mut descriptors = tx.open_table(DESCRIPTORS)?;
+                shelf.name(&cid)?;
+                if let Some(before) = descriptors.insert(provider, cid.as_slice())? {
+                    shelf.unname(before.value())?;
+                }
+            }
         }
         tx.commit()?;
         Ok(newest)
@@ -66,26 +75,54 @@ impl Store {
     ///
     /// [`StoreError`]
     pub fn lacking(&self, cids: &[Cid]) -> Result<Vec<Cid>, StoreError> {
-        let blocks = self.read()?.open_table(BLOCKS)?;
+        let sizes = self.read()?.open_table(SIZES)?;
         let mut lacking = Vec::new();
         for cid in cids {
-            if blocks.get(cid.to_bytes().as_slice())?.is_none() {
+            if sizes.get(cid.to_bytes().as_slice())?.is_none() {
                 lacking.push(*cid);
             }
         }
         Ok(lacking)
     }
 
-    /// Keeps blocks ahead of the batch that links to them, when they are too many to hold. Should
-    /// it never come, pruning removes them.
+    /// The same, and those of `cids` that are kept though nothing names them do not get old: their
+    /// batch is being fetched.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]
+    pub fn look_up(&self, cids: &[Cid]) -> Result<Vec<Cid>, StoreError> {
+        let loose = self.read()?.open_table(LOOSE)?;
+        let mut any = false;
+        for cid in cids {
+            any |= loose.get(cid.to_bytes().as_slice())?.is_some();
+        }
+        if any {
+            let tx = self.write()?;
+            {
+                let mut shelf = Shelf::open(&tx)?;
+                for cid in cids {
+                    shelf.touch(&cid.to_bytes())?;
+                }
+            }
+            tx.commit()?;
+        }
+        self.lacking(cids)
+    }
+
+    /// Keeps blocks ahead of the batch that leads to them, when they are too many to hold. Should
+    /// it never come, pruning removes them once they are old.
     ///
     /// # Errors
     ///
     /// [`StoreError`]
     pub fn put_blocks(&self, blocks: &[Block]) -> Result<(), StoreError> {
         let tx = self.write()?;
-        for block in blocks {
-            blocks::put(&tx, &block.cid().to_bytes(), block.bytes())?;
+        {
+            let mut shelf = Shelf::open(&tx)?;
+            for block in blocks {
+                shelf.put(&block.cid().to_bytes(), block.bytes())?;
+            }
         }
         Ok(tx.commit()?)
     }
@@ -101,23 +138,53 @@ impl Store {
         batch: &Signed<Batch>,
         blocks: &[Block],
     ) -> Result<BatchRow, ReplicateError> {
+        self.replicate_without(batch, blocks, &BTreeMap::new())
+    }
+
+    /// The same without the chunks of some sealed parts, by position in the batch: they are not what
+    /// chunks must be, and not worth the place. One that shows it is kept of each.
+    ///
+    /// # Errors
+    ///
+    /// [`ReplicateError`]; then nothing has changed.
+    pub fn replicate_without(
+        &self,
+        batch: &Signed<Batch>,
+        blocks: &[Block],
+        broken: &BTreeMap<usize, Cid>,
+    ) -> Result<BatchRow, ReplicateError> {
         let tx = self.write()?;
         if let Some(head) = head_in(&tx, &batch.feed())? {
             feed::head_of(&head).check_next(batch)?;
         }
-        let named: Vec<Cid> = batch.links().into_iter().chain([batch.desc]).collect();
-        for block in blocks.iter().filter(|block| named.contains(&block.cid())) {
-            blocks::put(&tx, &block.cid().to_bytes(), block.bytes())?;
-        }
+        let mut new = Vec::new();
         {
-            let table = tx.open_table(BLOCKS)?;
-            for cid in named {
-                if table.get(cid.to_bytes().as_slice())?.is_none() {
+            let mut shelf = Shelf::open(&tx)?;
+            for block in blocks {
+                let cid = block.cid().to_bytes();
+                if shelf.put(&cid, block.bytes())? {
+                    new.push(cid);
+                }
+            }
+            for cid in batch.links().into_iter().chain([batch.desc]) {
+                if !shelf.has(&cid.to_bytes())? {
                     return Err(ReplicateError::Missing { cid });
                 }
             }
         }
-        let row = insert_batch(&tx, batch)?;
+        let row = insert_batch_without(&tx, batch, broken)?;
+        {
+            let mut shelf = Shelf::open(&tx)?;
+            if let Some(cid) = sealed::missing_block(&shelf, &row)? {
+                return Err(ReplicateError::Missing { cid });
+            }
+            // What the batch does not lead to came by mistake.
+            for cid in new {
+                if !shelf.is_named(&cid)? {
+                    shelf.remove(&cid)?;
+                }
+            }
+        }
         tx.commit()?;
         Ok(row)
     }
@@ -130,17 +197,16 @@ impl Store {
     /// [`StoreError`]
     pub fn truncate(&self, feed: &FeedId, seq: u64) -> Result<(), StoreError> {
         let tx = self.write()?;
+        let first = batch_key(feed, seq.saturating_add(1));
+        let end = prefix_end(&batches_of(feed));
+        while let Some(row) = last_in(&tx, &first, &end)? {
+            let key = batch_key(feed, row.seq);
+            tx.open_table(BATCHES)?.remove(key.as_slice())?;
+            Shelf::open(&tx)?.unname_batch(&row)?;
+            sealed::forget(&tx, &key)?;
+        }
         {
-            let mut batches = tx.open_table(BATCHES)?;
-            let first = batch_key(feed, seq.saturating_add(1));
-            let end = prefix_end(&batches_of(feed));
-            batches.retain_in(first.as_slice()..end.as_slice(), |_, _| false)?;
-            let start = batches_of(feed);
-            let last = batches
-                .range(start.as_slice()..end.as_slice())?
-                .next_back()
-                .transpose()?;
-            let last: Option<BatchRow> = last.map(|(_, value)| row(value.value())).transpose()?;
+            let last = last_in(&tx, &batches_of(feed), &end)?;
             let mut heads = tx.open_table(HEADS)?;
             match last {
                 Some(row) => {
@@ -151,7 +217,10 @@ impl Store {
                     heads.remove(feed_key(feed).as_slice())?;
                 }
             }
-            tx.open_table(FORKS)?.remove(feed_key(feed).as_slice())?;
+            let mut forks = tx.open_table(FORKS)?;
+            if let Some(proof) = forks.remove(feed_key(feed).as_slice())? {
+                unname_proof(&tx, proof.value())?;
+            }
         }
         Ok(tx.commit()?)
     }
@@ -164,24 +233,79 @@ impl Store {
     pub fn put_fork(&self, one: &Signed<Batch>, other: &Signed<Batch>) -> Result<(), StoreError> {
         let tx = self.write()?;
         let proof = [one.cid().to_bytes(), other.cid().to_bytes()].concat();
-        for batch in [one, other] {
-            blocks::put(&tx, &batch.cid().to_bytes(), batch.envelope())?;
+        {
+            let mut shelf = Shelf::open(&tx)?;
+            for batch in [one, other] {
+                let cid = batch.cid().to_bytes();
+                shelf.put(&cid, batch.envelope())?;
+                shelf.name(&cid)?;
+            }
         }
-        tx.open_table(FORKS)?
-            .insert(feed_key(&one.feed()).as_slice(), proof.as_slice())?;
+        {
+            let mut forks = tx.open_table(FORKS)?;
+            let before = forks.insert(feed_key(&one.feed()).as_slice(), proof.as_slice())?;
+            if let Some(before) = before {
+                unname_proof(&tx, before.value())?;
+            }
+        }
         Ok(tx.commit()?)
     }
 }
 
-/// Writes a batch and moves the head.
+/// The blocks of a proof are no longer needed for it.
+fn unname_proof(tx: &WriteTransaction, proof: &[u8]) -> Result<(), StoreError> {
+    let mut shelf = Shelf::open(tx)?;
+    for cid in proof.chunks(Cid::LEN) {
+        shelf.unname(cid)?;
+    }
+    Ok(())
+}
+
+/// The last batch from key `first` until before key `end`.
+fn last_in(
+    tx: &WriteTransaction,
+    first: &[u8],
+    end: &[u8],
+) -> Result<Option<BatchRow>, StoreError> {
+    let batches = tx.open_table(BATCHES)?;
+    if first >= end {
+        return Ok(None);
+    }
+    let last = batches.range(first..end)?.next_back().transpose()?;
+    last.map(|(_, value)| row(value.value())).transpose()
+}
+
+/// Writes a batch whose blocks are kept, names them, and moves the head.
 pub(super) fn insert_batch(
     tx: &WriteTransaction,
     batch: &Signed<Batch>,
 ) -> Result<BatchRow, StoreError> {
+    insert_batch_without(tx, batch, &BTreeMap::new())
+}
+
+/// The same without the chunks of some sealed parts, by position in the batch.
+fn insert_batch_without(
+    tx: &WriteTransaction,
+    batch: &Signed<Batch>,
+    broken: &BTreeMap<usize, Cid>,
+) -> Result<BatchRow, StoreError> {
     let feed = batch.feed();
-    let row = BatchRow::of(batch);
-    blocks::put(tx, &batch.cid().to_bytes(), batch.envelope())?;
     let key = batch_key(&feed, batch.seq);
+    let mut row = BatchRow::of(batch);
+    {
+        let mut shelf = Shelf::open(tx)?;
+        shelf.put(&batch.cid().to_bytes(), batch.envelope())?;
+        for part in row.sealed().to_vec() {
+            let proof = broken.get(&part.part).copied();
+            if proof.is_some() || shelf.chunks(&part)?.is_none() {
+                row.without_chunks(part.part, proof);
+            }
+        }
+        shelf.name_batch(&row)?;
+    }
+    if !row.sealed().is_empty() {
+        sealed::to_check(tx, &key)?;
+    }
     tx.open_table(BATCHES)?
         .insert(key.as_slice(), to_row(&row).as_slice())?;
     let seq = batch.seq.to_be_bytes();

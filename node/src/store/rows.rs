@@ -1,6 +1,8 @@
 //! What stands in the tables, and how their keys are made.
 
-use bellwether_formats::batch::Batch;
+use std::collections::BTreeMap;
+
+use bellwether_formats::batch::{Batch, Part};
 use bellwether_formats::cbor::Reader;
 use bellwether_formats::cid::Cid;
 use bellwether_formats::id::{FeedId, Level, ObjectId, ProviderId, RecordId, Scheme, Zone};
@@ -25,10 +27,60 @@ pub struct BatchRow {
     pub next_by: u64,
     bodies: Vec<String>,
     links: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    sealed: Vec<SealedRow>,
+}
+
+/// A sealed part of a kept batch.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct SealedRow {
+    /// Its position among all parts of the batch, counted from 0.
+    pub part: usize,
+    index: String,
+    /// How many identifiers it has, padding included.
+    pub ids: u64,
+    /// Whether its chunks are kept. They are not if its index block is none, or its chunks are not
+    /// of the one size: the provider is to blame, and what is well is served all the same.
+    pub chunks: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    proof: Option<String>,
+}
+
+impl SealedRow {
+    /// The block that lists its chunks.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Row`] if the row is damaged.
+    pub fn index(&self) -> Result<Cid, StoreError> {
+        parse(&self.index)
+    }
+
+    /// A listed block that is no chunk of its size, for which the others are not kept. It is, so
+    /// that other relays see the same.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Row`] if the row is damaged.
+    pub fn proof(&self) -> Result<Option<Cid>, StoreError> {
+        self.proof.as_deref().map(parse).transpose()
+    }
 }
 
 impl BatchRow {
+    /// The row of a batch, as if all chunks of its sealed parts were kept.
     pub(super) fn of(batch: &Signed<Batch>) -> Self {
+        let sealed = batch.parts.iter().enumerate();
+        let sealed = sealed.filter_map(|(part, content)| match content {
+            Part::Sealed(content) => Some(SealedRow {
+                part,
+                index: content.index.to_string(),
+                ids: content.ids,
+                chunks: true,
+                proof: None,
+            }),
+            Part::Open(_) | Part::Unknown(_) => None,
+        });
         Self {
             seq: batch.seq,
             id: *batch.id().as_bytes(),
@@ -42,7 +94,31 @@ impl BatchRow {
                 .map(|body| body.cid.to_string())
                 .collect(),
             links: batch.links().iter().map(ToString::to_string).collect(),
+            sealed: sealed.collect(),
         }
+    }
+
+    /// Whether the row says what a batch says.
+    pub(super) fn tells(&self, batch: &Signed<Batch>) -> bool {
+        let mut of = Self::of(batch);
+        for (here, there) in of.sealed.iter_mut().zip(&self.sealed) {
+            here.chunks = there.chunks;
+            here.proof.clone_from(&there.proof);
+        }
+        of == *self
+    }
+
+    /// Notes that the chunks of a sealed part are not kept, and why, if its index does not tell.
+    pub(super) fn without_chunks(&mut self, part: usize, proof: Option<Cid>) {
+        for sealed in self.sealed.iter_mut().filter(|sealed| sealed.part == part) {
+            sealed.chunks = false;
+            sealed.proof = proof.map(|proof| proof.to_string());
+        }
+    }
+
+    /// Its sealed parts, in order.
+    pub fn sealed(&self) -> &[SealedRow] {
+        &self.sealed
     }
 
     /// Its id.
@@ -77,7 +153,7 @@ impl BatchRow {
         self.bodies.iter().map(|cid| parse(cid)).collect()
     }
 
-    /// Every block of its parts.
+    /// Every block of its parts, but the chunks of sealed ones.
     ///
     /// # Errors
     ///
@@ -114,6 +190,37 @@ impl CodeRow {
     }
 }
 
+/// How a notification is published: its mode, which it keeps in every zone. Source: spec §5.7.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// As its unit, which everybody expands: its identifiers can be linked.
+    #[default]
+    Open,
+    /// As its identifiers, one entry each: only who observed one can open it.
+    Sealed,
+}
+
+impl Mode {
+    /// As it stands in the table of modes.
+    pub(super) const fn code(self) -> [u8; 1] {
+        match self {
+            Self::Open => [0],
+            Self::Sealed => [1],
+        }
+    }
+
+    pub(super) fn from_code(code: &[u8]) -> Result<Self, StoreError> {
+        match code {
+            [0] => Ok(Self::Open),
+            [1] => Ok(Self::Sealed),
+            _ => Err(StoreError::Row {
+                error: "a mode".to_owned(),
+            }),
+        }
+    }
+}
+
 /// A notification of this provider in one zone.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct NoteRow {
@@ -134,6 +241,13 @@ pub struct NoteRow {
     pub observed_before: u64,
     /// Padding: made by this node, kept so that publishing it again agrees.
     pub dummy: bool,
+    /// How it is published. Stores of the first version know open ones only.
+    #[serde(default)]
+    pub mode: Mode,
+    /// Number of the zone's batch in which it was published first, as far as it is known: the first
+    /// version did not keep it.
+    #[serde(default)]
+    pub batch: Option<u64>,
 }
 
 impl NoteRow {
@@ -144,11 +258,41 @@ impl NoteRow {
     /// Whether a batch must say something new about it. What was never published need not be
     /// withdrawn.
     pub(super) fn is_pending(&self) -> bool {
-        match self.published_level {
-            Some(level) => level != self.level,
-            None => Level(self.level).alerts(),
+        match (self.published_level, self.mode) {
+            (None, _) => self.is_live(),
+            (Some(level), Mode::Open) => level != self.level,
+            // One that does not alert is not in a sealed part, whichever its level.
+            (Some(level), Mode::Sealed) => {
+                level != self.level && (Level(level).alerts() || self.is_live())
+            }
         }
     }
+
+    /// Whether a batch must say something new about it in a revision of the batch that it was
+    /// published in.
+    pub(super) fn revises(&self) -> Option<u64> {
+        let published = self.published_level.is_some() && self.mode == Mode::Sealed;
+        self.batch.filter(|_| published && self.is_pending())
+    }
+
+    /// Whether it alerts at its level of now.
+    pub fn is_live(&self) -> bool {
+        Level(self.level).alerts()
+    }
+}
+
+/// A range of batches whose sealed parts are published: one batch, or the batches of a fold.
+/// Source: spec §4.5.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct RangeRow {
+    /// Number of the newest batch with the range's content.
+    pub seq: u64,
+    /// When the range was first published, in seconds of UTC.
+    pub published_at: u64,
+    /// The window of its parts: seconds of UTC.
+    pub window: (u64, u64),
+    /// Sealed notifications that are in it, or were before they were revoked, by scheme.
+    pub counts: BTreeMap<u8, u32>,
 }
 
 /// A batch drawn up and not yet signed. Its bytes never change: the signer may have seen them.
@@ -161,7 +305,9 @@ pub struct PreparedRow {
     /// The inner map, to be signed as it stands.
     #[serde(with = "bytes")]
     pub inner: Vec<u8>,
-    /// Raw bytes of its dag-cbor blocks.
+    /// Raw bytes of its dag-cbor blocks, if the first version prepared it. Now they have a table of
+    /// their own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub blocks: Vec<Block>,
     /// What it says: record, and level said.
     pub says: Vec<([u8; 16], u8)>,
@@ -255,7 +401,8 @@ pub(super) fn note_key(record: &RecordId, zone: &str) -> Vec<u8> {
     [record.as_bytes(), zone.as_bytes()].concat()
 }
 
-pub(super) fn pending_of(zone: &Zone) -> Vec<u8> {
+/// The prefix of a zone's rows in tables whose keys begin with `zone 0`.
+pub(super) fn zone_prefix(zone: &Zone) -> Vec<u8> {
     let mut key = zone.as_str().as_bytes().to_vec();
     key.push(0);
     key
@@ -263,6 +410,33 @@ pub(super) fn pending_of(zone: &Zone) -> Vec<u8> {
 
 pub(super) fn pending_key(zone: &str, record: &RecordId) -> Vec<u8> {
     [zone.as_bytes(), &[0], record.as_bytes()].concat()
+}
+
+/// The key of a note among those of the batch that first published it.
+pub(super) fn first_key(zone: &str, batch: u64, record: &RecordId) -> Vec<u8> {
+    [
+        zone.as_bytes(),
+        &[0],
+        &batch.to_be_bytes(),
+        record.as_bytes(),
+    ]
+    .concat()
+}
+
+/// The key of a range.
+pub(super) fn range_key(zone: &str, first: u64, last: u64) -> Vec<u8> {
+    [
+        zone.as_bytes(),
+        &[0],
+        &first.to_be_bytes(),
+        &last.to_be_bytes(),
+    ]
+    .concat()
+}
+
+/// The key of a block of what is prepared in a zone.
+pub(super) fn staged_key(zone: &Zone, cid: &Cid) -> Vec<u8> {
+    [zone.as_str().as_bytes(), &[0], &cid.to_bytes()].concat()
 }
 
 fn parse(cid: &str) -> Result<Cid, StoreError> {

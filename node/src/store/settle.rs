@@ -6,8 +6,10 @@ use bellwether_formats::body::open::{OpenBody, Terms};
 use bellwether_formats::id::{FeedId, RecordId, Scheme};
 use redb::{ReadableTable, WriteTransaction};
 
-use super::rows::{BatchRow, NoteRow, feed_key, note_key};
-use super::{BLOCKS, META, NOTES, Store, StoreError, accept, feed, row};
+use super::rows::{BatchRow, Mode, NoteRow, feed_key, note_key};
+use super::{BLOCKS, META, NOTES, Store, StoreError, accept, feed, ranges, row};
+
+mod sealed;
 
 impl Store {
     /// Reads the batches of this provider's own feed that were kept without being published here,
@@ -29,6 +31,10 @@ impl Store {
     fn settle_one(&self, feed: &FeedId, row: &BatchRow) -> Result<(), StoreError> {
         let batch = self.batch(row)?;
         let tx = self.write()?;
+        if let Some(batch) = &batch {
+            let new = sealed::settle(&tx, batch)?;
+            ranges::put_range(&tx, batch, new)?;
+        }
         for part in batch.iter().flat_map(|batch| &batch.parts) {
             let Part::Open(part) = part else { continue };
             let bytes = tx
@@ -40,7 +46,7 @@ impl Store {
                 error: format!("{feed} batch {}: {error}", row.seq),
             })?;
             for (terms, unit) in body.units() {
-                was_said(&tx, feed, part.scheme, terms, unit)?;
+                was_said(&tx, feed, row.seq, part.scheme, terms, unit)?;
             }
         }
         let seq = row.seq.to_be_bytes();
@@ -76,11 +82,14 @@ fn settled_key(feed: &FeedId) -> Vec<u8> {
 fn was_said(
     tx: &WriteTransaction,
     feed: &FeedId,
+    seq: u64,
     scheme: Scheme,
     terms: Terms,
     unit: &[u8],
 ) -> Result<(), StoreError> {
-    let key = note_key(&RecordId::of(scheme, unit), feed.zone.as_str());
+    let record = RecordId::of(scheme, unit);
+    accept::was_mode(tx, &record, Mode::Open)?;
+    let key = note_key(&record, feed.zone.as_str());
     let found = tx
         .open_table(NOTES)?
         .get(key.as_slice())?
@@ -96,18 +105,26 @@ fn was_said(
             published_level: Some(said),
             observed_before: terms.observed_before,
             dummy: true,
+            mode: Mode::Open,
+            batch: None,
         },
-        Some(note) => {
-            let note: NoteRow = note;
-            // What was changed here since stays changed, and is published again.
-            let unchanged = note.published_level == Some(note.level);
-            NoteRow {
-                level: if unchanged { said } else { note.level },
-                published_level: Some(said),
-                observed_before: terms.observed_before,
-                ..note
-            }
-        }
+        Some(note) => NoteRow {
+            observed_before: terms.observed_before,
+            ..with_level(note, seq, said)
+        },
     };
     accept::put_note(tx, &key, &note)
+}
+
+/// A note of which batch `seq` said a level. What was changed here since stays changed, and is
+/// published again.
+fn with_level(note: NoteRow, seq: u64, said: u8) -> NoteRow {
+    let unchanged = note.published_level == Some(note.level);
+    let new = note.published_level.is_none();
+    NoteRow {
+        level: if unchanged { said } else { note.level },
+        published_level: Some(said),
+        batch: if new { Some(seq) } else { note.batch },
+        ..note
+    }
 }

@@ -8,7 +8,7 @@ use redb::{ReadTransaction, ReadableTable};
 use super::blocks;
 use super::feed::{self, FeedHead};
 use super::rows::{BatchRow, batch_key, batches_of, parse_feed};
-use super::{BATCHES, BLOCKS, DESCRIPTORS, HEADS, SIZES, Store, StoreError, get, prefix_end, row};
+use super::{BATCHES, BLOCKS, DESCRIPTORS, HEADS, Store, StoreError, TOTALS, get, prefix_end, row};
 
 /// The store as it stood when [`Store::snapshot`] was called. Drop it soon: what is deleted takes
 /// its place on the disk until then.
@@ -85,8 +85,7 @@ impl Snapshot {
     ///
     /// [`StoreError`]
     pub fn used_bytes(&self) -> Result<u64, StoreError> {
-        let sizes = blocks::sizes(&self.0.open_table(SIZES)?)?;
-        Ok(sizes.values().sum())
+        blocks::total(&self.0.open_table(TOTALS)?)
     }
 
     /// The newest batch of a feed.

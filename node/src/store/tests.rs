@@ -10,9 +10,13 @@ mod accept;
 mod check;
 mod expire;
 pub(crate) mod fixture;
+mod migrate;
+mod modes;
 mod prune;
 mod publish;
+mod refs;
 mod replicate;
+mod staged;
 
 fn memory() -> Store {
     Store::with_backend(InMemoryBackend::new()).unwrap()
@@ -44,7 +48,7 @@ fn a_store_appears_whole_or_not_at_all() {
 fn another_format_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("store.redb");
-    for (format, expected) in [(vec![2], 2), (vec![], 0), (vec![1, 1], 0)] {
+    for (format, expected) in [(vec![3], 3), (vec![], 0), (vec![1, 1], 0)] {
         let _ = fs::remove_file(&path);
         let store = Store::create(&path).unwrap();
         store.set_meta("format", &format).unwrap();

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use bellwether_formats::batch::{Batch, BlockRef, OpenPart, Part, Window};
 use bellwether_formats::body::open::{OpenBody, Terms};
@@ -11,10 +12,10 @@ use bellwether_formats::cid::{Block, Codec};
 use bellwether_formats::descriptor::{Descriptor, KeyWindow};
 use bellwether_formats::id::{FeedId, Level, ObjectId, Scheme, Zone};
 use bellwether_formats::signed::{Signed, Unverified};
-use bellwether_node::batcher::{self, Place, Policy};
+use bellwether_node::batcher::{self, Content, Place, Policy};
 use bellwether_node::keys;
 use bellwether_node::signer::{Signer, SignerPlace};
-use bellwether_node::store::{NewCode, RetainPolicy, Store, SubmittedUnit};
+use bellwether_node::store::{Draft, Mode, NewCode, Range, RetainPolicy, Store, SubmittedUnit};
 use ed25519_dalek::SigningKey;
 
 /// When it begins, in seconds of UTC.
@@ -28,7 +29,17 @@ pub(crate) enum Step {
     Descriptor(u8),
     Codes,
     Accept(u8),
+    /// The same for zones of sealed parts.
+    AcceptSealed(u8),
     Prepare(&'static str, u64),
+    /// The same of a revision or a fold of batches, first to last.
+    Repeat(&'static str, (u64, u64), u64),
+    /// Keeps some blocks of a batch before it is prepared, as the publisher does.
+    Stage(&'static str, u64),
+    /// Drops what was staged and not prepared.
+    Unstage(&'static str),
+    /// Drops what is prepared and was never signed.
+    Discard(&'static str),
     /// Signs what is prepared, as the publisher does, and makes it the head.
     Publish(&'static str),
     Level(u8, Level),
@@ -69,6 +80,40 @@ pub(crate) const SCRIPT: [Step; 25] = [
     Step::Prepare("gb", 40),
 ];
 
+/// Sealed batches, a change of level between the preparation of a revision and its publication, a
+/// fold, what is dropped before and after it was prepared, and all that is deleted.
+pub(crate) const SEALED: [Step; 29] = [
+    Step::Descriptor(OWN),
+    Step::Codes,
+    Step::AcceptSealed(0),
+    Step::Stage("gb", 0),
+    Step::Prepare("gb", 0),
+    Step::Publish("gb"),
+    Step::AcceptSealed(1),
+    Step::Prepare("gb", 10),
+    Step::Discard("gb"),
+    Step::Prepare("gb", 11),
+    Step::Publish("gb"),
+    Step::Level(1, Level(0)),
+    Step::Repeat("gb", (1, 1), 20),
+    Step::Level(1, Level(4)),
+    Step::Publish("gb"),
+    Step::Repeat("gb", (1, 1), 30),
+    Step::Publish("gb"),
+    Step::Repeat("gb", (2, 2), 31),
+    Step::Publish("gb"),
+    Step::Repeat("gb", (1, 2), 86_400),
+    Step::Publish("gb"),
+    Step::AcceptSealed(2),
+    Step::Stage("fr", 40),
+    Step::Unstage("fr"),
+    Step::Prepare("fr", 41),
+    Step::Publish("fr"),
+    Step::Prune,
+    Step::Expire,
+    Step::Prepare("gb", 86_500),
+];
+
 const OWN: u8 = 1;
 const FOREIGN: u8 = 2;
 
@@ -77,7 +122,12 @@ impl Step {
     pub(crate) fn is_repeatable(self) -> bool {
         !matches!(
             self,
-            Self::Prepare(..) | Self::Publish(_) | Self::Replicate(..)
+            Self::Prepare(..)
+                | Self::Repeat(..)
+                | Self::Stage(..)
+                | Self::Discard(_)
+                | Self::Publish(_)
+                | Self::Replicate(..)
         )
     }
 }
@@ -119,9 +169,27 @@ impl Provider {
             }
             // The third report has a seed of the first, in another zone.
             Step::Accept(which) => {
-                store.accept(&[which; 32], &[unit(which), unit(which.max(1) - 1)], START)?;
+                store.accept(&[which; 32], &units(which, Mode::Open), START)?;
             }
-            Step::Prepare(zone, after) => prepare(store, zone, START + after)?,
+            Step::AcceptSealed(which) => {
+                store.accept(&[which; 32], &units(which, Mode::Sealed), START)?;
+            }
+            Step::Prepare(zone, after) => {
+                store.prepare(&draft(store, zone, None, after)?)?;
+            }
+            Step::Repeat(zone, range, after) => {
+                store.prepare(&draft(store, zone, Some(range), after)?)?;
+            }
+            Step::Stage(zone, after) => {
+                let blocks = draft(store, zone, None, after)?.blocks;
+                store.stage(&self::zone(zone), blocks.split_at(blocks.len() / 2).0)?;
+            }
+            Step::Unstage(zone) => store.unstage(&self::zone(zone))?,
+            Step::Discard(zone) => {
+                let zone = self::zone(zone);
+                let prepared = store.prepared(&zone)?.ok_or("nothing is prepared")?;
+                store.discard(&zone, prepared.seq)?;
+            }
             Step::Publish(zone) => self.publish(store, zone)?,
             Step::Level(which, level) => {
                 store
@@ -139,8 +207,13 @@ impl Provider {
             }
             Step::Prune => {
                 let before = START + 15;
-                let max_bytes = u64::MAX;
-                store.prune(RetainPolicy { before, max_bytes })?;
+                let (loose_before, fetching_since) = (u64::MAX, u64::MAX);
+                store.prune(RetainPolicy {
+                    before,
+                    loose_before,
+                    fetching_since,
+                    ..RetainPolicy::KEEP_ALL
+                })?;
             }
         }
         Ok(())
@@ -173,7 +246,18 @@ impl Provider {
     }
 }
 
-fn prepare(store: &Store, zone: &str, now: u64) -> Outcome {
+/// Every draft that was drawn up, by the head that it follows, its zone and its time: drawing up a
+/// sealed one takes long, and the same state always gives the same.
+static DRAFTS: Mutex<BTreeMap<(Option<ObjectId>, String, u64), Draft>> =
+    Mutex::new(BTreeMap::new());
+
+/// Draws up the next batch of a zone, or one that holds the content of a range again.
+fn draft(
+    store: &Store,
+    zone: &str,
+    covers: Option<(u64, u64)>,
+    after: u64,
+) -> Result<Draft, Box<dyn std::error::Error>> {
     let zone = self::zone(zone);
     let policy = Policy {
         interval_s: 3600,
@@ -181,26 +265,46 @@ fn prepare(store: &Store, zone: &str, now: u64) -> Outcome {
         max_notifications: 100,
         window_s: 86_400,
         retain_s: 86_400,
+        filter_bits: 18,
     };
     let head = store.head(&own_feed(&zone))?.map(|head| head.head);
+    let known = (head.map(|head| head.id), zone.to_string(), after);
+    let content = match covers {
+        None => Content::new(&store.pending_notes(&zone, policy.max_notifications)?),
+        Some((first, last)) => {
+            let notes = store.sealed_notes(&zone, first, last)?;
+            let mut ranges = store.ranges(&zone)?;
+            ranges.retain(|range| range.first == first && range.last == first);
+            let range = ranges.pop().ok_or("no such range")?;
+            let range = Range { last, ..range };
+            if range.is_fold() {
+                Content::fold(&range, &notes)
+            } else {
+                Content::revision(&range, &notes)
+            }
+        }
+    };
+    if let Some(draft) = DRAFTS.lock().unwrap().get(&known) {
+        return Ok(draft.clone());
+    }
     let descriptor = descriptor(OWN);
+    let low = after.to_be_bytes()[7];
     let place = Place {
         provider: descriptor.provider,
         zone: &zone,
         key: keys::public(&key(3)),
         desc: (descriptor.epoch, descriptor.cid()),
         head: head.as_ref(),
-        at: batcher::publication_time(head.as_ref(), now)?,
-        salt: [7; 16],
+        at: batcher::publication_time(head.as_ref(), START + after)?,
+        salt: [low; 16],
     };
-    let pending = store.pending_notes(&zone, policy.max_notifications)?;
-    let mut count = now.to_be_bytes()[7];
-    let draft = batcher::draft(&policy, place, &pending, |bytes| {
+    let mut count = low;
+    let draft = batcher::whole(&policy, place, &content, |bytes| {
         count += 1;
         bytes.fill(count);
     })?;
-    store.prepare(&draft)?;
-    Ok(())
+    DRAFTS.lock().unwrap().insert(known, draft.clone());
+    Ok(draft)
 }
 
 fn own_feed(zone: &Zone) -> FeedId {
@@ -214,13 +318,14 @@ fn zone(name: &str) -> Zone {
     name.parse().unwrap()
 }
 
-/// The seed that a report brings.
-fn unit(which: u8) -> SubmittedUnit {
-    SubmittedUnit {
+/// The seeds that a report brings: one of its own, and that of the report before.
+fn units(which: u8, mode: Mode) -> [SubmittedUnit; 2] {
+    [which, which.max(1) - 1].map(|which| SubmittedUnit {
         scheme: Scheme::CX1,
         unit: vec![0xa0 + which; 24],
         key: [which; 32],
-    }
+        mode,
+    })
 }
 
 fn key(which: u8) -> SigningKey {

@@ -101,6 +101,7 @@ fn sync(phone: &mut Client, mut answer: impl FnMut(&str) -> Option<Vec<u8>>) -> 
                 sync.answer(body.map_or(Answer::NotFound, Answer::Body));
             }
             Step::Keep(keep) => phone.keep(*keep).unwrap(),
+            Step::Draw => phone.draw(&mut sync).unwrap(),
             Step::Done => return sync.report().clone(),
         }
     }

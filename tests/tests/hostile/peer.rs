@@ -99,6 +99,10 @@ fn honest(short: &Short) -> impl FnMut(&SyncRequest) -> SyncResponse + Send + Cl
                 let not_found = SyncResponse::None(NoneReason::NotFound);
                 body.map_or(not_found, |body| SyncResponse::Block(body.bytes().to_vec()))
             }
+            SyncRequest::Blocks(cids) => {
+                let held = bodies.iter().filter(|body| cids.contains(&body.cid()));
+                SyncResponse::Blocks(held.map(|body| body.bytes().to_vec()).collect())
+            }
         }
     }
 }
@@ -114,6 +118,7 @@ fn spoilt(answer: SyncResponse, random: &mut Random) -> SyncResponse {
         SyncResponse::Heads(all) => SyncResponse::Heads(all.into_iter().map(flip).collect()),
         SyncResponse::Batches(all) => SyncResponse::Batches(all.into_iter().map(flip).collect()),
         SyncResponse::Block(bytes) => SyncResponse::Block(flip(bytes)),
+        SyncResponse::Blocks(all) => SyncResponse::Blocks(all.into_iter().map(flip).collect()),
         SyncResponse::Descriptor(bytes) => SyncResponse::Descriptor(flip(bytes)),
         none @ SyncResponse::None(_) => none,
     }

@@ -33,14 +33,14 @@ fn stale_and_update_needed_are_told() {
     });
     assert!(stale.told.contains("stale since"), "{stale:?}");
 
-    // A part of a kind that this version does not read, beside one that it does.
+    // A part of a scheme that this version does not read, beside one that it does.
     let now = utc();
     let (open, body) = invented::part(now - 3, &[1, 2, 3]);
     let newer = provider.batch(
         Some(&first),
         now - 3,
         now + 900,
-        vec![open, invented::sealed(now - 3)],
+        vec![open, invented::unread(now - 3)],
     );
     gateway.answer(invented::gateway(
         &provider.descriptor,

@@ -1,10 +1,12 @@
 //! Sealed parts, from the signed batch to the alert: gateways in memory, an invented clock.
 
+use std::collections::BTreeSet;
+
 use bellwether_formats::cid::Block;
 use bellwether_formats::id::Scheme;
+use bellwether_formats::scheme::cx::{Generator, Seed};
 
 use super::*;
-use crate::answers::Answer as Doubted;
 use crate::fixture::{Sealed, WINDOW_S};
 use crate::sync::Request;
 use crate::trust::Choice;
@@ -82,7 +84,7 @@ impl Phone {
     /// Syncs at `now`; a gateway without a mirror is dead. Gives whether the sync came to its end
     /// within so many steps.
     fn sync_some(&mut self, mirrors: &[Option<&Mirror>], now: u64, steps: usize) -> bool {
-        let random = u64::from(self.asked.len() % 2 == 0);
+        let random = u64::from(self.asked.len().is_multiple_of(2));
         let mut sync = Sync::new(self.client.followed_checked(), now, random);
         self.asked.clear();
         for _ in 0..steps {
@@ -419,10 +421,13 @@ fn a_relay_that_lies_is_named_and_passed_over() {
         lies: true,
         ..mirror.clone()
     };
-    for _ in 0..4 {
-        let mut phone = Phone::new(&world, 3);
+    for _ in 0..8 {
+        let mut phone = Phone::new(&world, 4);
         phone.observe(7, now - 3600, now);
-        phone.sync(&[Some(&mirror), Some(&liar), Some(&mirror)], now);
+        phone.sync(
+            &[Some(&mirror), Some(&liar), Some(&mirror), Some(&mirror)],
+            now,
+        );
         assert_eq!(phone.levels(now), [Level::DIAGNOSED]);
         let named = phone
             .report
@@ -666,4 +671,70 @@ fn a_bundle_with_whole_bodies_needs_no_network() {
         assert_eq!((again.batches, again.filters), (0, 0));
         assert_eq!(phone.levels(now).len(), if whole { 2 } else { 0 });
     }
+}
+
+#[test]
+fn what_a_thief_withdrew_comes_back_with_the_anchor() {
+    let mut world = world();
+    let now = world.now;
+    let mut phone = Phone::new(&world, 2);
+    phone.observe(7, now - 3600, now);
+    let mirror = world.mirror();
+    phone.sync(&[Some(&mirror), Some(&mirror)], now);
+    let nothing = Sealed::of(&[]).covers(3, 3);
+    world.publish(now - 200, &nothing);
+    let mirror = world.mirror();
+    phone.sync(&[Some(&mirror), Some(&mirror)], now);
+    assert_eq!(phone.levels(now), []);
+
+    world.provider.revoke(world.chain.get(2));
+    world.chain.truncate(3);
+    world.heartbeat(now - 60);
+    let mirror = world.mirror();
+    phone.sync(&[Some(&mirror), Some(&mirror)], now);
+    assert!(phone.rules().contains(&"anchor"));
+    assert_eq!(
+        (phone.levels(now), phone.doubts(now)),
+        (vec![Level::DIAGNOSED], vec![])
+    );
+}
+
+/// Both schemes of the family, in one batch, each with its own filter.
+#[test]
+fn every_scheme_of_the_family_is_tested() {
+    let mut world = World::new();
+    let now = world.now;
+    let units = [
+        (Scheme::CX1, 7, Level::DIAGNOSED),
+        (Scheme::CX2, 7, Level::SYMPTOMATIC),
+    ];
+    let content = Sealed {
+        units: units.to_vec(),
+        ..Sealed::of(&[])
+    };
+    world.publish(now - 300, &content);
+    let mirror = world.mirror();
+    let mut phone = Phone::new(&world, 2);
+    let seed = Seed::new(Generator::Aes256, &[7; 48]).unwrap();
+    let other = Observation {
+        id: ContactId(*seed.identifiers().nth(9).unwrap().as_bytes()),
+        ..near(7, now - 1800)
+    };
+    phone.client.observe_at(&[other], now).unwrap();
+    phone.observe(7, now - 3600, now);
+    phone.sync(&[Some(&mirror), Some(&mirror)], now);
+    assert_eq!((phone.report.filters, phone.report.pir_queries), (2, 4));
+    let alerts = phone.alerts(now);
+    let found = alerts
+        .matches
+        .iter()
+        .map(|found| (found.scheme, found.level));
+    assert_eq!(
+        found.collect::<Vec<_>>(),
+        [
+            (Scheme::CX1, Level::DIAGNOSED),
+            (Scheme::CX2, Level::SYMPTOMATIC)
+        ]
+    );
+    assert_eq!(times(&alerts), [now - 3600, now - 1800]);
 }

@@ -11,9 +11,10 @@ use super::super::{Answer, Context, parts};
 use super::{FeedSync, Stage};
 use crate::sealed;
 
-/// How many operators are asked for the feed where looks are due: two answer a query, and one
-/// stands by in case that one of them lies or is gone.
-const OPERATORS: usize = 3;
+/// How many operators are asked for the feed where looks are due: two for each half of a query, so
+/// that no single one that lies or is gone stands in the way. (Of three, the third may be given the
+/// half that was right.)
+const OPERATORS: usize = 4;
 
 impl FeedSync {
     /// All batches are settled: which sealed parts are looked at, and what of them is missing?

@@ -1,6 +1,6 @@
 //! Which sealed parts of a feed are looked at, and what of them is there. Source: spec §11.2, §11.7.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bellwether_formats::cid::Cid;
 use bellwether_formats::id::ObjectId;
@@ -113,12 +113,12 @@ impl Feed {
     pub(crate) fn replace(&mut self) -> bool {
         let taken = |known: &KnownBatch| !known.side && known.choice == Some(Choice::Taken);
         let mut any = false;
-        for at in (0..self.batches.len()).rev() {
+        for at in self.newer_versions() {
             let Some((older, [newest, ..])) = self.batches.split_at_mut_checked(at) else {
                 continue;
             };
             let range = newest.sealed().next().map(|sealed| sealed.range);
-            if range.is_none() || !taken(newest) || !newest.is_held() {
+            if !newest.is_held() {
                 continue;
             }
             let mut shown: BTreeMap<u8, BTreeMap<Observation, Told>> = BTreeMap::new();
@@ -148,6 +148,32 @@ impl Feed {
             any |= found;
         }
         any
+    }
+
+    /// Positions of the batches on the main branch of which an older version is not replaced yet,
+    /// the newest first.
+    fn newer_versions(&self) -> Vec<usize> {
+        let mut ranges = BTreeSet::new();
+        let mut newer = Vec::new();
+        for (at, known) in self.batches.iter().enumerate() {
+            let Some(sealed) = known.sealed().next() else {
+                continue;
+            };
+            if known.side || known.choice != Some(Choice::Taken) {
+                continue;
+            }
+            if ranges.contains(&sealed.range) {
+                newer.push(at);
+            }
+            if known
+                .sealed()
+                .any(|sealed| matches!(sealed.stage, Stage::Held | Stage::Wanted))
+            {
+                ranges.insert(sealed.range);
+            }
+        }
+        newer.reverse();
+        newer
     }
 
     /// Takes over from an older state of the same feed what is known of sealed parts.

@@ -19,6 +19,10 @@ fn request() -> impl Strategy<Value = SyncRequest> {
     prop_oneof![
         (feed(), 0..=MAX_NUMBER).prop_map(|(feed, seq)| SyncRequest::After { feed, seq }),
         (any::<bool>(), vec(any::<u8>(), 0..8)).prop_map(block),
+        vec(vec(any::<u8>(), 0..8), 0..20).prop_map(|list| {
+            let cids = list.iter().map(|bytes| Cid::of(Codec::Raw, bytes));
+            SyncRequest::Blocks(cids.collect())
+        }),
         any::<[u8; 32]>().prop_map(|key| SyncRequest::Descriptor(ProviderId::from_bytes(key))),
         vec(feed(), 0..20).prop_map(SyncRequest::Heads),
     ]
@@ -29,6 +33,7 @@ fn response() -> impl Strategy<Value = SyncResponse> {
     prop_oneof![
         vec(bytes(), 0..5).prop_map(SyncResponse::Batches),
         bytes().prop_map(SyncResponse::Block),
+        vec(bytes(), 0..5).prop_map(SyncResponse::Blocks),
         bytes().prop_map(SyncResponse::Descriptor),
         vec(bytes(), 0..5).prop_map(SyncResponse::Heads),
         Just(SyncResponse::None(NoneReason::NotFound)),
@@ -95,6 +100,15 @@ fn the_longest_messages_fit_their_limits() {
     assert!(block.encode().len() <= MAX_RESPONSE_BYTES);
     assert_eq!(SyncResponse::decode(&block.encode()), Ok(block));
 
+    let most = usize::try_from(MAX_BLOCKS).unwrap();
+    let cids = SyncRequest::Blocks(vec![Cid::of(Codec::Raw, &[]); most]);
+    assert!(cids.encode().len() <= MAX_REQUEST_BYTES);
+    let blocks = SyncResponse::Blocks(vec![vec![0; MAX_LIST_BYTES / most]; most]);
+    assert!(blocks.encode().len() <= MAX_RESPONSE_BYTES);
+    assert_eq!(SyncResponse::decode(&blocks.encode()), Ok(blocks));
+    let large = SyncResponse::Blocks(vec![vec![0; MAX_BLOCK_BYTES]]);
+    assert!(large.encode().len() <= MAX_RESPONSE_BYTES);
+
     let cut = MAX_LIST_BYTES / MAX_BATCH_BYTES + 1;
     let batches = SyncResponse::Batches(vec![vec![0; MAX_BATCH_BYTES]; cut]);
     assert!(batches.encode().len() <= MAX_RESPONSE_BYTES);
@@ -109,6 +123,12 @@ fn what_is_past_its_limit_is_named() {
     let heads = SyncRequest::Heads(vec![feed; usize::try_from(MAX_HEADS).unwrap() + 1]);
     let refused = SyncRequest::decode(&heads.encode()).unwrap_err();
     assert_eq!(refused.rule(), "limit");
+    let most = usize::try_from(MAX_BLOCKS).unwrap();
+    let cids = SyncRequest::Blocks(vec![Cid::of(Codec::Raw, &[]); most + 1]);
+    assert_eq!(
+        SyncRequest::decode(&cids.encode()).unwrap_err().rule(),
+        "limit"
+    );
 
     for response in [
         SyncResponse::Block(vec![0; MAX_BLOCK_BYTES + 1]),
@@ -116,6 +136,7 @@ fn what_is_past_its_limit_is_named() {
         SyncResponse::Heads(vec![vec![0; MAX_BATCH_BYTES + 1]]),
         SyncResponse::Batches(vec![vec![0; MAX_BATCH_BYTES + 1]]),
         SyncResponse::Heads(vec![vec![]; usize::try_from(MAX_HEADS).unwrap() + 1]),
+        SyncResponse::Blocks(vec![vec![]; most + 1]),
     ] {
         let refused = SyncResponse::decode(&response.encode()).unwrap_err();
         assert_eq!(refused.rule(), "limit", "{response:?}");

@@ -6,11 +6,12 @@ use bellwether_formats::chain::Head;
 use bellwether_formats::cid::{Block, Codec};
 use bellwether_formats::descriptor::{Descriptor, KeyWindow};
 use bellwether_formats::id::{Level, PublicKey, Scheme, Zone};
+use bellwether_formats::sealed::BuildError;
 use bellwether_formats::signed::Signed;
 use ed25519_dalek::SigningKey;
 
-use crate::batcher::{self, Place, Policy};
-use crate::store::{Draft, NewCode, Store, SubmittedUnit};
+use crate::batcher::{self, DraftError, Place, Policy};
+use crate::store::{Draft, Mode, NewCode, Store, SubmittedUnit};
 
 /// When everything happens, in seconds of UTC.
 pub(crate) const NOW: u64 = 1_800_000_000;
@@ -41,6 +42,7 @@ pub(crate) fn unit(which: u32) -> SubmittedUnit {
         scheme: Scheme::CX1,
         unit,
         key: [9; 32],
+        mode: Mode::Open,
     }
 }
 
@@ -48,6 +50,14 @@ pub(crate) fn unit(which: u32) -> SubmittedUnit {
 pub(crate) fn unit_by(which: u32, key: u8) -> SubmittedUnit {
     SubmittedUnit {
         key: [key; 32],
+        ..unit(which)
+    }
+}
+
+/// A unit that comes for a zone of sealed parts.
+pub(crate) fn sealed_unit(which: u32) -> SubmittedUnit {
+    SubmittedUnit {
+        mode: Mode::Sealed,
         ..unit(which)
     }
 }
@@ -109,6 +119,7 @@ pub(crate) fn policy() -> Policy {
         max_notifications: 100,
         window_s: 14 * DAY,
         retain_s: 14 * DAY,
+        filter_bits: 18,
     }
 }
 
@@ -130,10 +141,14 @@ pub(crate) fn draft(store: &Store, zone: &Zone, now: u64) -> Draft {
         salt: [1; 16],
     };
     let pending = store.pending_notes(zone, 100).unwrap();
-    batcher::draft(&policy(), place, &pending, |bytes| {
-        getrandom::fill(bytes).unwrap();
-    })
-    .unwrap()
+    // A small sealed part fails by chance, once in a hundred times.
+    let mut drafts = std::iter::repeat_with(|| {
+        batcher::draft(&policy(), place.clone(), &pending, |bytes| {
+            getrandom::fill(bytes).unwrap();
+        })
+    });
+    let drawn = drafts.find(|draft| !matches!(draft, Err(DraftError::Build(BuildError::Again(_)))));
+    drawn.unwrap().unwrap()
 }
 
 /// Prepares and publishes the next batch of provider 1.

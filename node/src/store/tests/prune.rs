@@ -30,7 +30,13 @@ fn seqs(store: &Store) -> Vec<u64> {
 }
 
 fn prune(store: &Store, before: u64, max_bytes: u64) -> Pruned {
-    let pruned = store.prune(RetainPolicy { before, max_bytes }).unwrap();
+    let policy = RetainPolicy {
+        before,
+        max_bytes,
+        loose_before: u64::MAX,
+        fetching_since: u64::MAX,
+    };
+    let pruned = store.prune(policy).unwrap();
     assert_eq!(store.faults().unwrap(), Vec::<String>::new());
     pruned
 }

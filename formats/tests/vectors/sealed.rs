@@ -1,0 +1,259 @@
+//! `sealed.json`: hashes, places, shapes, a whole part and broken pieces of one (spec §5).
+//!
+//! The part is made here by hand, not by the code under test: only the filter is.
+
+use bellwether_formats::cid::{Cid, Codec};
+use bellwether_formats::filter;
+
+use super::File;
+use super::json::{hex, list, object, quoted};
+use super::pieces::pieces;
+use super::sample::{NOW, sha256};
+use super::tree::Tree;
+
+const ABOUT: &str = "Sealed parts (spec §5). Numbers of parts and chunks count from 0. Keys and positions are 16 hex digits, the most significant first. A piece is broken in the one way that its rule names; so many zeros follow its bytes. Dummy i of a part, from 0, is the first 24 bytes of SHA-256 of the text dummies and i as u32 big-endian; there are as many as the rung needs.";
+
+/// A whole sealed part, the only one of its scheme.
+pub(super) struct Part {
+    pub(super) filter: Vec<u8>,
+    pub(super) index: Vec<u8>,
+    pub(super) chunks: Vec<Vec<u8>>,
+}
+
+/// What an entry is made of: an identifier, a level, a grade step, and `observed_before`.
+pub(super) type Said = (Vec<u8>, u8, u8, u64);
+
+/// Fingerprint bits of the vectors' filters.
+pub(super) const BITS: u8 = 18;
+
+/// Identifiers of the vectors' parts: the smallest rung.
+pub(super) const IDS: usize = 8192;
+
+fn hash(scheme: u8, salt: &[u8], identifier: &[u8]) -> [u8; 32] {
+    sha256(&[b"bw1", &[scheme][..], salt, identifier].concat())
+}
+
+pub(super) fn plain(level: u8, step: u8, before: u64) -> [u8; 12] {
+    let [_, _, _, time @ ..] = before.to_be_bytes();
+    let mut plain = [0; 12];
+    plain[0] = level;
+    plain[1] = step;
+    plain[2..7].copy_from_slice(&time);
+    plain
+}
+
+fn entry(hash: &[u8; 32], plain: &[u8; 12]) -> Vec<u8> {
+    let sealed = plain
+        .iter()
+        .zip(&hash[12..24])
+        .map(|(byte, key)| byte ^ key);
+    hash[..12].iter().copied().chain(sealed).collect()
+}
+
+/// In which of 64 chunks an entry lies, where there is one part: by its first six bits.
+fn chunk_of(entry: &[u8]) -> usize {
+    usize::from(entry[0] >> 2)
+}
+
+/// A chunk of 4096 bytes.
+pub(super) fn chunk(entries: &[Vec<u8>]) -> Vec<u8> {
+    let count = u16::try_from(entries.len()).expect("few entries");
+    let mut chunk = [&count.to_le_bytes()[..], &entries.concat()].concat();
+    assert!(chunk.len() <= 4096, "a chunk overflows: another salt");
+    chunk.resize(4096, 0);
+    chunk
+}
+
+/// Makes a part of the smallest rung.
+pub(super) fn part(scheme: u8, salt: &[u8], said: &[Said], dummies: &str) -> Part {
+    let real = said.iter().map(|(identifier, level, step, before)| {
+        entry(
+            &hash(scheme, salt, identifier),
+            &plain(*level, *step, *before),
+        )
+    });
+    let dummies = (0_u32..).map(|i| {
+        let text = [dummies.as_bytes(), &i.to_be_bytes()].concat();
+        sha256(&text)[..24].to_vec()
+    });
+    let mut entries: Vec<Vec<u8>> = real.chain(dummies).take(IDS).collect();
+    entries.sort();
+    let key = |entry: &Vec<u8>| u64::from_le_bytes(entry[..8].try_into().expect("8 bytes"));
+    let keys: Vec<u64> = entries.iter().map(key).collect();
+    let chunks: Vec<Vec<u8>> = (0..64)
+        .map(|number| {
+            let inside = entries.iter().filter(|entry| chunk_of(entry) == number);
+            chunk(&inside.cloned().collect::<Vec<_>>())
+        })
+        .collect();
+    let links = chunks
+        .iter()
+        .map(|chunk| Tree::Link(Cid::of(Codec::Raw, chunk)));
+    Part {
+        filter: filter::build(&keys, BITS).expect("keys that have a layout"),
+        index: Tree::List(links.collect()).bytes(),
+        chunks,
+    }
+}
+
+pub(super) fn files() -> Vec<File> {
+    let text = object(
+        0,
+        &[
+            ("about", quoted(ABOUT)),
+            ("hashes", list(1, &hashes())),
+            ("places", list(1, &places())),
+            ("ladder", list(1, &ladder())),
+            ("part", whole()),
+            ("pieces", list(1, &pieces())),
+        ],
+    );
+    vec![File {
+        path: "sealed.json".to_owned(),
+        text: text + "\n",
+    }]
+}
+
+fn hashes() -> Vec<String> {
+    let long = [0xee; 32];
+    let cases: [(&str, u8, [u8; 16], &[u8]); 3] = [
+        ("cx1", 1, [0x5a; 16], &sha256(b"one")[..16]),
+        (
+            "another salt, another hash",
+            1,
+            [0x5b; 16],
+            &sha256(b"one")[..16],
+        ),
+        (
+            "an identifier of 32 bytes, as of scheme 8",
+            8,
+            [0; 16],
+            &long,
+        ),
+    ];
+    let case = |(about, scheme, salt, identifier): (&str, u8, [u8; 16], &[u8])| {
+        let hash = hash(scheme, &salt, identifier);
+        let key: Vec<u8> = hash[..8].iter().rev().copied().collect();
+        object(
+            2,
+            &[
+                ("about", quoted(about)),
+                ("scheme", scheme.to_string()),
+                ("salt", hex(&salt)),
+                ("identifier", hex(identifier)),
+                ("hash", hex(&hash)),
+                ("tag", hex(&hash[..12])),
+                ("key", hex(&key)),
+                ("keystream", hex(&hash[12..24])),
+            ],
+        )
+    };
+    cases.into_iter().map(case).collect()
+}
+
+fn places() -> Vec<String> {
+    // position, parts, chunks; then, by hand, part and chunk.
+    let cases = [
+        ("the lowest tag", 0, 1, 64, 0, 0),
+        ("the highest tag", u64::MAX, 1, 64, 0, 63),
+        ("the highest tag of three parts", u64::MAX, 3, 421, 2, 420),
+        (
+            "the last of the first third",
+            0x5555_5555_5555_5555,
+            3,
+            421,
+            0,
+            420,
+        ),
+        (
+            "the first of the second third",
+            0x5555_5555_5555_5556,
+            3,
+            421,
+            1,
+            0,
+        ),
+        ("the middle", 1 << 63, 1, 481, 0, 240),
+    ];
+    let case = |(about, position, parts, chunks, part, chunk): (&str, u64, u32, u32, u32, u32)| {
+        object(
+            2,
+            &[
+                ("about", quoted(about)),
+                ("position", quoted(&format!("{position:016x}"))),
+                ("parts", parts.to_string()),
+                ("chunks", chunks.to_string()),
+                ("part", part.to_string()),
+                ("chunk", chunk.to_string()),
+            ],
+        )
+    };
+    cases.into_iter().map(case).collect()
+}
+
+fn ladder() -> Vec<String> {
+    let rungs = (13..18).flat_map(|e| (4..8).map(move |q: u64| (q << e) / 4));
+    let rung = |ids: u64| {
+        let (chunks, bytes) = match ids <= 1 << 14 {
+            true => (ids / 128, 4096),
+            false => (ids.div_ceil(545), 16_384),
+        };
+        format!("{{\"ids\": {ids}, \"chunks\": {chunks}, \"chunk_bytes\": {bytes}}}")
+    };
+    rungs.chain([1 << 18]).map(rung).collect()
+}
+
+/// What the part of `sealed.json` says.
+fn said() -> Vec<Said> {
+    let said = |i: u8| {
+        let before = NOW - u64::from(i) * 3600;
+        (sha256(&[i])[..16].to_vec(), 3 + i % 4, i % 5, before)
+    };
+    (0..20).map(said).collect()
+}
+
+const SALT: [u8; 16] = [0x5a; 16];
+
+fn whole() -> String {
+    let (said, dummies) = (said(), "sealed.json");
+    let part = part(1, &SALT, &said, dummies);
+    let entry = |(identifier, level, step, before): &Said| {
+        let id = hex(identifier);
+        format!(
+            "{{\"identifier\": {id}, \"level\": {level}, \"grade_step\": {step}, \"observed_before\": {before}}}"
+        )
+    };
+    let entries: Vec<String> = said.iter().map(entry).collect();
+    let number = chunk_of(&hash(1, &SALT, &said[0].0));
+    let shown = &part.chunks[number];
+    let used = 2 + 24 * usize::from(u16::from_le_bytes([shown[0], shown[1]]));
+    object(
+        1,
+        &[
+            (
+                "about",
+                quoted(
+                    "A part of the smallest rung, whole: 20 entries and 8172 dummies. The chunk shown is that of the first entry.",
+                ),
+            ),
+            ("scheme", "1".to_owned()),
+            ("salt", hex(&SALT)),
+            ("ids", IDS.to_string()),
+            ("entries", list(2, &entries)),
+            ("dummies", quoted(dummies)),
+            ("filter_bits", BITS.to_string()),
+            ("filter_size", part.filter.len().to_string()),
+            ("filter_cid", cid(Codec::Raw, &part.filter)),
+            ("index", hex(&part.index)),
+            ("index_cid", cid(Codec::DagCbor, &part.index)),
+            ("chunk_number", number.to_string()),
+            ("chunk", hex(&shown[..used])),
+            ("chunk_zeros", (4096 - used).to_string()),
+            ("chunk_cid", cid(Codec::Raw, shown)),
+        ],
+    )
+}
+
+fn cid(codec: Codec, bytes: &[u8]) -> String {
+    quoted(&Cid::of(codec, bytes).to_string())
+}

@@ -1,0 +1,224 @@
+//! A closing: the batches that a zone needs now, one after the other. Source: spec §4.7, §5.6.
+
+use std::thread;
+use std::time::Duration;
+
+use bellwether_formats::batch::Batch;
+use bellwether_formats::chain;
+use bellwether_formats::id::Zone;
+use bellwether_formats::signed::Signed;
+
+use super::{Closed, PublishZoneError, Publisher, attempts};
+use crate::batcher::plan::{Job, Known, jobs};
+use crate::batcher::{self, Content, Place, Policy};
+use crate::clock;
+use crate::store::{Range, RangeRow};
+
+/// How far a batch's time may run ahead of the clock before the next one waits, in seconds. Each of
+/// a closing's batches has a second of its own.
+pub(super) const MAX_AHEAD_S: u64 = 5;
+
+/// Most that is waited for, in seconds: more is a clock that was set back.
+const MAX_WAIT_S: u64 = 15;
+
+/// Fewer patients than this in a sealed batch hide badly among each other.
+const FEW_PATIENTS: usize = 10;
+
+impl Publisher {
+    /// Closes the batches of all zones now, as far as it goes: what one zone cannot publish does
+    /// not hold the others up. `allowed` may forbid a zone.
+    pub fn close_all(
+        &mut self,
+        allowed: impl Fn(&Self, &Zone) -> Result<(), PublishZoneError>,
+    ) -> Closed {
+        let mut closed = Closed::default();
+        for zone in self.zone_names() {
+            let ready = allowed(self, &zone).and_then(|()| self.wait_for_clock(&zone));
+            let done = match ready {
+                Ok(()) => self.close(&zone, clock::now()),
+                Err(error) => Closed {
+                    failed: Some(error),
+                    ..Closed::default()
+                },
+            };
+            closed.batches.extend(done.batches);
+            if let Some(error) = done.failed {
+                tracing::error!(%zone, %error, hint = error.hint(), "batch not published");
+                closed.failed.get_or_insert(error);
+            }
+        }
+        closed
+    }
+
+    /// Waits while the zone's newest batch stands seconds ahead of the clock, because batches were
+    /// closed by hand faster than one a second. A clock that was set back is not waited for.
+    fn wait_for_clock(&self, zone: &Zone) -> Result<(), PublishZoneError> {
+        let Some(head) = self.store.head(&self.feed(zone))? else {
+            return Ok(());
+        };
+        let ahead = head.head.published_at.saturating_sub(clock::now());
+        if (MAX_AHEAD_S..MAX_WAIT_S).contains(&ahead) {
+            thread::sleep(Duration::from_secs(ahead - MAX_AHEAD_S + 1));
+        }
+        Ok(())
+    }
+
+    /// Closes a zone now: a batch with what is new, or as a heartbeat, then revisions and folds of
+    /// earlier batches, each a batch of its own. Those that would run ahead of the clock are left
+    /// for [`go_on`](Self::go_on).
+    ///
+    /// After a failure, what was prepared stays prepared and is finished by the next call.
+    pub fn close(&mut self, zone: &Zone, now: u64) -> Closed {
+        self.run(zone, now, true)
+    }
+
+    /// When what the last closing of a zone left can go on, in seconds of UTC.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishZoneError`]
+    pub fn goes_on_at(&self, zone: &Zone) -> Result<Option<u64>, PublishZoneError> {
+        if !self.unfinished.contains(zone) {
+            return Ok(None);
+        }
+        let head = self.store.head(&self.feed(zone))?;
+        let at = head.map_or(0, |head| head.head.published_at);
+        Ok(Some(at.saturating_sub(MAX_AHEAD_S - 1)))
+    }
+
+    /// Publishes the revisions and folds that the last closing of a zone left.
+    pub fn go_on(&mut self, zone: &Zone, now: u64) -> Closed {
+        self.run(zone, now, false)
+    }
+
+    fn run(&mut self, zone: &Zone, now: u64, new: bool) -> Closed {
+        let mut closed = Closed::default();
+        self.unfinished.remove(zone);
+        closed.failed = self.run_jobs(zone, now, new, &mut closed.batches).err();
+        closed
+    }
+
+    fn run_jobs(
+        &mut self,
+        zone: &Zone,
+        now: u64,
+        new: bool,
+        batches: &mut Vec<Signed<Batch>>,
+    ) -> Result<(), PublishZoneError> {
+        self.resume(zone)?;
+        let jobs = jobs(&Known {
+            now,
+            new,
+            revise: &self.store.to_revise(zone)?,
+            ranges: &self.store.ranges(zone)?,
+        });
+        for job in jobs {
+            let head = self.store.head(&self.feed(zone))?;
+            let ahead = head.map_or(0, |head| head.head.published_at.saturating_sub(now));
+            if job != Job::New && ahead >= MAX_AHEAD_S {
+                self.unfinished.insert(zone.clone());
+                break;
+            }
+            batches.push(self.publish_job(zone, now, job)?);
+        }
+        Ok(())
+    }
+
+    /// Draws up one batch, has it signed, makes it the head.
+    pub(super) fn publish_job(
+        &mut self,
+        zone: &Zone,
+        now: u64,
+        job: Job,
+    ) -> Result<Signed<Batch>, PublishZoneError> {
+        let policy = self.policy(zone)?.clone();
+        let head = self.store.head(&self.feed(zone))?.map(|head| head.head);
+        let at = batcher::publication_time(head.as_ref(), now)?;
+        let descriptor = self.descriptor()?;
+        let mut place = Place {
+            provider: self.provider,
+            zone,
+            key: self.key(&descriptor, at)?,
+            desc: (descriptor.epoch, descriptor.cid()),
+            head: head.as_ref(),
+            at,
+            salt: [0; 16],
+        };
+        chain::check_listed(&batcher::heartbeat(&policy, &place), &descriptor)?;
+        // From here on nothing more comes into the batch; only now is its salt drawn.
+        let content = self.content(zone, &policy, job)?;
+        let draft = attempts::make(attempts::salt, |salt| {
+            place.salt = salt;
+            self.store.unstage(zone)?;
+            let mut no_random = false;
+            let random = |bytes: &mut [u8]| no_random |= getrandom::fill(bytes).is_err();
+            let draft = batcher::draw(&policy, place.clone(), &content, random, |blocks| {
+                Ok::<_, PublishZoneError>(self.store.stage(zone, &blocks)?)
+            })?;
+            if no_random {
+                return Err(PublishZoneError::Random);
+            }
+            Ok(draft)
+        })?;
+        let prepared = self.store.prepare(&draft)?;
+        let batch = self.sign_and_publish(zone, &prepared)?;
+        tracing::info!(
+            %zone, seq = batch.seq, cid = %batch.cid(), parts = batch.parts.len(), ?job,
+            notifications = content.notifications(), dummies = draft.dummies.len(),
+            "batch published"
+        );
+        warn_of_few(zone, batch.seq, job, &content);
+        Ok(batch)
+    }
+
+    /// What a batch is to say, as the store stands now.
+    fn content(&self, zone: &Zone, policy: &Policy, job: Job) -> Result<Content, PublishZoneError> {
+        let (first, last) = match job {
+            Job::New => {
+                let pending = self.store.pending_notes(zone, policy.max_notifications)?;
+                return Ok(Content::new(&pending));
+            }
+            Job::Revise(batch) => (batch, batch),
+            Job::Fold { first, last } => (first, last),
+        };
+        let notes = self.store.sealed_notes(zone, first, last)?;
+        let ranges = self.store.ranges(zone)?;
+        let range = covered(&ranges, first, last);
+        Ok(match job {
+            Job::Fold { .. } => Content::fold(&range, &notes),
+            Job::New | Job::Revise(_) => Content::revision(&range, &notes),
+        })
+    }
+}
+
+/// A range, with the window of all the batches in it and the schemes that they have.
+fn covered(ranges: &[Range], first: u64, last: u64) -> Range {
+    let mut row = RangeRow {
+        seq: 0,
+        published_at: 0,
+        window: (u64::MAX, 0),
+        counts: Default::default(),
+    };
+    let inside = ranges.iter().filter(|range| !range.is_fold());
+    for range in inside.filter(|range| (first..=last).contains(&range.first)) {
+        let (from, to) = range.row.window;
+        row.window = (row.window.0.min(from), row.window.1.max(to));
+        row.counts.extend(range.row.counts.clone());
+    }
+    Range { first, last, row }
+}
+
+/// Says how well the patients of a sealed batch are hidden among each other.
+fn warn_of_few(zone: &Zone, seq: u64, job: Job, content: &Content) {
+    let Some(patients) = content.sealed_patients() else {
+        return;
+    };
+    if job == Job::New && patients < FEW_PATIENTS {
+        tracing::warn!(
+            %zone, seq, patients,
+            "few patients in a sealed batch: two of its identifiers that somebody observed are of \
+             one patient with a probability of at least 1/{patients}; a longer interval or a larger \
+             zone hides them better"
+        );
+    }
+}
