@@ -108,7 +108,8 @@ impl Served {
         let now = 1_795_000_000;
         let provider = Provider::new(1, now);
         let mut chain = provider.heartbeats(2, now - DAY_S);
-        let patients: Vec<(u8, Level)> = (1..=9).map(|patient| (patient, Level::DIAGNOSED)).collect();
+        let patients: Vec<(u8, Level)> =
+            (1..=9).map(|patient| (patient, Level::DIAGNOSED)).collect();
         let (batch, blocks) = provider.sealed(chain.last(), now - 600, &Sealed::of(&patients));
         chain.push(batch);
         let mirror = Mirror::new(&provider, &chain, &blocks);
@@ -141,7 +142,9 @@ impl Served {
         }
         let mut answers = self.answers.lock().unwrap();
         let known = answers.entry(request.path.clone());
-        known.or_insert_with(|| self.mirror.answer(&request.path)).clone()
+        known
+            .or_insert_with(|| self.mirror.answer(&request.path))
+            .clone()
     }
 }
 
@@ -157,6 +160,8 @@ pub(super) struct Played {
     /// All relays' lines, by phone, in order.
     pub(super) lines: Vec<Line>,
     pub(super) exposed: Vec<bool>,
+    /// Paths of the part's chunks.
+    chunks: Vec<String>,
     alerted: Vec<bool>,
 }
 
@@ -183,6 +188,12 @@ impl Crowd {
         let mut played = Played {
             lines: Vec::new(),
             exposed: (0..PHONES).map(|phone| phone < EXPOSED).collect(),
+            chunks: served
+                .chunks
+                .values()
+                .flatten()
+                .map(|chunk| format!("/ipfs/{}?format=raw", chunk.cid()))
+                .collect(),
             alerted: Vec::new(),
         };
         for (_, (lines, alerted)) in phones {
@@ -219,13 +230,17 @@ impl Crowd {
         let mut lines = Vec::new();
         let mut now = served.now + world.below(DAY_S / 4);
         let mut late = Some(late);
-        for _ in 0..8 {
+        for _ in 0..6 {
             if now > served.now + DAY_S / 2
                 && let Some(late) = late.take()
             {
                 client.observe_at(&late, now).unwrap();
             }
-            let steps = if world.percent(15) { world.below(24) } else { 10_000 };
+            let steps = if world.percent(15) {
+                world.below(24)
+            } else {
+                10_000
+            };
             let mut sync = Sync::new(client.followed_checked(), now, own.below(u64::MAX));
             for _ in 0..steps {
                 match sync.poll() {
@@ -239,7 +254,11 @@ impl Crowd {
                             path: request.path,
                             mask: request.body,
                             answered: matches!(answer, Answer::Body(_) | Answer::NotModified),
-                            bytes: if let Answer::Body(bytes) = &answer { bytes.len() } else { 0 },
+                            bytes: if let Answer::Body(bytes) = &answer {
+                                bytes.len()
+                            } else {
+                                0
+                            },
                         });
                         sync.answer(answer);
                     }
@@ -258,7 +277,7 @@ impl Crowd {
                 drop(client);
                 client = open();
             }
-            now += DAY_S / 4 + world.below(3600);
+            now += DAY_S / 3 + world.below(3600);
         }
         let alerted = !client.alerts_at(now).unwrap().matches.is_empty();
         (lines, alerted)
@@ -300,11 +319,16 @@ fn observed(phone: usize, now: u64, chance: &mut Chance) -> (Vec<Observation>, V
             _ => u8::try_from(2 + chance.below(8)).unwrap(),
         };
         let is_late = chance.percent(25);
-        let start = chance.below(2000);
-        // Who sat together has identifiers that follow one another; half have but one.
-        let count = if chance.percent(50) { 1 } else { 2 + chance.below(4) };
+        // Those of patient 1 sat in one room with them: they heard the same identifiers. Who stayed
+        // longer heard several, which follow one another.
+        let start = if patient == 1 { 5 } else { chance.below(40) };
+        let count = if chance.percent(50) {
+            1
+        } else {
+            2 + chance.below(4)
+        };
         for index in start..start + count {
-            let id = identifier(patient, usize::try_from(index).unwrap() % 40);
+            let id = identifier(patient, usize::try_from(index).unwrap());
             add(id, is_late, chance);
         }
     }
@@ -327,19 +351,38 @@ fn play(name: &'static str, policy: Policy, relays: &[Relay]) -> Played {
     let played = crowd.play(&served);
     let of = |exposed: bool| {
         let pairs = played.exposed.iter().zip(&played.alerted);
-        pairs.filter(|(is, alerted)| **is == exposed && **alerted).count()
+        pairs
+            .filter(|(is, alerted)| **is == exposed && **alerted)
+            .count()
     };
-    println!("{name}: {} of {EXPOSED} exposed phones alerted, {} of the others; {} lines", of(true), of(false), played.lines.len());
+    println!(
+        "{name}: {} of {EXPOSED} exposed phones alerted, {} of the others; {} lines",
+        of(true),
+        of(false),
+        played.lines.len()
+    );
     assert_eq!(of(false), 0, "{name}: nobody is alerted without reason");
-    assert!(of(true) * 100 > EXPOSED * 95, "{name}: the exposed are alerted");
+    assert!(
+        of(true) * 100 > EXPOSED * 95,
+        "{name}: the exposed are alerted"
+    );
     played
 }
 
 /// How far the best of the classifiers is from chance, in standard deviations, at each relay.
 fn judged(name: &str, played: &Played, relays: usize) -> f64 {
     let judge = |relay| {
-        let log: Vec<&Line> = played.lines.iter().filter(|line| line.relay == relay).collect();
-        classify::best(&format!("{name}, relay {relay}"), &log, &played.exposed)
+        let log: Vec<&Line> = played
+            .lines
+            .iter()
+            .filter(|line| line.relay == relay)
+            .collect();
+        classify::best(
+            &format!("{name}, relay {relay}"),
+            &log,
+            &played.chunks,
+            &played.exposed,
+        )
     };
     (0..relays).map(judge).fold(0.0, f64::max)
 }
@@ -350,7 +393,10 @@ fn one_relay_learns_nothing_of_private_phones() {
     assert!(judged("private", &played, 3) <= 3.0);
     // The stated limit: two that put their logs together know the chunks.
     let (auc, sigma) = classify::colluding(&played.lines, &played.exposed);
-    println!("private, all relays colluding: AUC {auc:.3}, {:+.1} sigma", (auc - 0.5) / sigma);
+    println!(
+        "private, all relays colluding: AUC {auc:.3}, {:+.1} sigma",
+        (auc - 0.5) / sigma
+    );
     assert!(auc > 0.6, "{auc}: the limit is real, and the test sees it");
 }
 

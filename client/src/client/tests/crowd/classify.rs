@@ -13,12 +13,17 @@ struct Row {
 /// Bits of the masks of this test's part.
 const BITS: usize = 38;
 
-/// Prints every classifier's result; gives the best one's distance from chance, in standard
-/// deviations.
-pub(super) fn best(name: &str, log: &[&Line], exposed: &[bool]) -> f64 {
-    let rows = rows(log, exposed);
+/// Prints every classifier's result; gives how far the best one is above chance, in standard
+/// deviations. (One that is trained to find the exposed, and is below, has learned nothing.)
+///
+/// `chunks` are the paths of the chunks, which every relay knows.
+pub(super) fn best(name: &str, log: &[&Line], chunks: &[String], exposed: &[bool]) -> f64 {
+    let rows = rows(log, chunks, exposed);
     let results = [
-        ("hot chunks", auc(rows.iter().map(|row| (row.features[HOT], row.exposed)))),
+        (
+            "hot chunks",
+            auc(rows.iter().map(|row| (row.features[HOT], row.exposed))),
+        ),
         ("one feature", crossed(&rows, one_feature)),
         ("regression", crossed(&rows, regression)),
         ("Bayes", crossed(&rows, bayes)),
@@ -28,7 +33,7 @@ pub(super) fn best(name: &str, log: &[&Line], exposed: &[bool]) -> f64 {
     for (classifier, (auc, sigma)) in results {
         let off = (auc - 0.5) / sigma;
         println!("{name:<22} {classifier:<12} AUC {auc:.3}, {off:+.1} sigma");
-        best = best.max(off.abs());
+        best = best.max(off);
     }
     best
 }
@@ -38,14 +43,18 @@ pub(super) fn best(name: &str, log: &[&Line], exposed: &[bool]) -> f64 {
 pub(super) fn colluding(log: &[Line], exposed: &[bool]) -> (f64, f64) {
     let mut chunks: Vec<Vec<(String, usize)>> = vec![Vec::new(); exposed.len()];
     for of_phone in log.chunk_by(|one, other| one.phone == other.phone) {
-        let queries: Vec<(&Line, &Vec<u8>)> =
-            of_phone.iter().filter_map(|line| Some((line, line.mask.as_ref()?))).collect();
+        let queries: Vec<(&Line, &Vec<u8>)> = of_phone
+            .iter()
+            .filter_map(|line| Some((line, line.mask.as_ref()?)))
+            .collect();
         for (number, (one, a)) in queries.iter().enumerate() {
             for (other, b) in &queries[number + 1..] {
                 if one.relay == other.relay || one.path != other.path {
                     continue;
                 }
-                let differ: Vec<usize> = (0..BITS).filter(|bit| is_set(a, *bit) != is_set(b, *bit)).collect();
+                let differ: Vec<usize> = (0..BITS)
+                    .filter(|bit| is_set(a, *bit) != is_set(b, *bit))
+                    .collect();
                 if let [chunk] = differ[..] {
                     chunks[one.phone].push((one.path.clone(), chunk));
                 }
@@ -61,58 +70,64 @@ pub(super) fn colluding(log: &[Line], exposed: &[bool]) -> (f64, f64) {
         }
     }
     let score = |of_phone: &Vec<(String, usize)>| {
-        of_phone.iter().map(|chunk| asked[chunk]).fold(0.0, f64::max)
+        of_phone
+            .iter()
+            .map(|chunk| asked[chunk])
+            .fold(0.0, f64::max)
     };
     auc(chunks.iter().map(score).zip(exposed.iter().copied()))
 }
 
 fn is_set(mask: &[u8], bit: usize) -> bool {
-    mask.get(bit / 8).is_some_and(|byte| byte >> (bit % 8) & 1 == 1)
+    mask.get(bit / 8)
+        .is_some_and(|byte| byte >> (bit % 8) & 1 == 1)
 }
 
 /// Where the score of [`rows`]' hottest chunk stands.
 const HOT: usize = 0;
 
-fn rows(log: &[&Line], exposed: &[bool]) -> Vec<Row> {
+fn rows(log: &[&Line], chunks: &[String], exposed: &[bool]) -> Vec<Row> {
     let mut of_phone: Vec<Vec<&Line>> = vec![Vec::new(); exposed.len()];
     for line in log {
         of_phone[line.phone].push(line);
     }
-    // How many phones fetched each block, and have each bit in a mask.
-    let mut fetched: HashMap<&str, f64> = HashMap::new();
+    // How many phones fetched each chunk, and have each bit in a mask.
+    let gets = |lines: &[&Line], chunk: &String| lines.iter().any(|line| line.path == *chunk);
+    let fetched: Vec<f64> = chunks
+        .iter()
+        .map(|chunk| number(of_phone.iter().filter(|lines| gets(lines, chunk)).count()))
+        .collect();
     let mut bits = [0.0; BITS];
-    for lines in &of_phone {
-        let mut paths: Vec<&str> = lines.iter().map(|line| line.path.as_str()).collect();
-        paths.sort_unstable();
-        paths.dedup();
-        paths.into_iter().for_each(|path| *fetched.entry(path).or_default() += 1.0);
-        for line in lines {
-            for (bit, count) in bits.iter_mut().enumerate() {
-                let set = line.mask.as_ref().is_some_and(|mask| is_set(mask, bit));
-                *count += f64::from(u8::from(set));
-            }
+    for line in log {
+        for (bit, count) in bits.iter_mut().enumerate() {
+            let set = line.mask.as_ref().is_some_and(|mask| is_set(mask, bit));
+            *count += f64::from(u8::from(set));
         }
     }
-    let phones = number(exposed.len());
-    // What everybody fetches says nothing of anybody.
-    let rare = |path: &str| fetched[path] < phones / 2.0;
     let mean = bits.iter().sum::<f64>() / number(BITS);
     let of = |lines: &Vec<&Line>| -> Vec<f64> {
         let masks: Vec<&Vec<u8>> = lines.iter().filter_map(|line| line.mask.as_ref()).collect();
-        let hot_get = lines
-            .iter()
-            .filter(|line| line.mask.is_none() && line.path.starts_with("/ipfs/") && rare(&line.path))
-            .map(|line| fetched[line.path.as_str()])
-            .fold(0.0, f64::max);
+        let got: Vec<bool> = chunks.iter().map(|chunk| gets(lines, chunk)).collect();
+        let hot_get = got.iter().zip(&fetched).filter(|(got, _)| **got);
+        let hot_get = hot_get.map(|(_, fetched)| *fetched).fold(0.0, f64::max);
         let hot_bits = masks.iter().map(|mask| {
-            (0..BITS).filter(|bit| is_set(mask, *bit)).map(|bit| bits[bit] - mean).sum::<f64>() / (mean + 1.0)
+            (0..BITS)
+                .filter(|bit| is_set(mask, *bit))
+                .map(|bit| bits[bit] - mean)
+                .sum::<f64>()
+                / (mean + 1.0)
         });
         let hot = hot_get + hot_bits.sum::<f64>();
-        let count = |of: &dyn Fn(&Line) -> bool| number(lines.iter().filter(|line| of(line)).count());
+        let count =
+            |of: &dyn Fn(&Line) -> bool| number(lines.iter().filter(|line| of(line)).count());
         let mut distinct = masks.clone();
         distinct.sort();
         distinct.dedup();
-        let queries: Vec<u64> = lines.iter().filter(|line| line.mask.is_some()).map(|line| line.at).collect();
+        let queries: Vec<u64> = lines
+            .iter()
+            .filter(|line| line.mask.is_some())
+            .map(|line| line.at)
+            .collect();
         let first = lines.first().map_or(0, |line| line.at);
         let since = |at: Option<&u64>| at.map_or(-1.0, |at| number_of(at - first) / 86_400.0);
         let mut features = vec![
@@ -129,10 +144,20 @@ fn rows(log: &[&Line], exposed: &[bool]) -> Vec<Row> {
             number(lines.iter().map(|line| line.bytes).sum()) / 1e5,
             since(queries.first()),
             since(queries.last()),
-            number(masks.iter().flat_map(|mask| mask.iter()).map(|byte| byte.count_ones() as usize).sum()),
+            masks
+                .iter()
+                .flat_map(|mask| mask.iter())
+                .map(|byte| f64::from(byte.count_ones()))
+                .sum(),
             // In what place of its session the first query stands.
-            number(lines.iter().position(|line| line.mask.is_some()).unwrap_or(0)),
+            number(
+                lines
+                    .iter()
+                    .position(|line| line.mask.is_some())
+                    .unwrap_or(0),
+            ),
         ];
+        features.extend(got.iter().map(|got| f64::from(u8::from(*got))));
         for mask in [distinct.first(), distinct.get(1)] {
             features.extend((0..BITS).map(|bit| match mask {
                 Some(mask) if is_set(mask, bit) => 1.0,
@@ -142,7 +167,10 @@ fn rows(log: &[&Line], exposed: &[bool]) -> Vec<Row> {
         }
         features
     };
-    let rows = of_phone.iter().zip(exposed).map(|(lines, exposed)| Row { features: of(lines), exposed: *exposed });
+    let rows = of_phone.iter().zip(exposed).map(|(lines, exposed)| Row {
+        features: of(lines),
+        exposed: *exposed,
+    });
     let mut rows: Vec<Row> = rows.collect();
     standardise(&mut rows);
     rows
@@ -153,9 +181,14 @@ fn standardise(rows: &mut [Row]) {
     let count = number(rows.len());
     for feature in 0..rows[0].features.len() {
         let mean = rows.iter().map(|row| row.features[feature]).sum::<f64>() / count;
-        let square = rows.iter().map(|row| (row.features[feature] - mean).powi(2)).sum::<f64>() / count;
+        let square = rows
+            .iter()
+            .map(|row| (row.features[feature] - mean).powi(2))
+            .sum::<f64>()
+            / count;
         let deviation = square.sqrt().max(1e-9);
-        rows.iter_mut().for_each(|row| row.features[feature] = (row.features[feature] - mean) / deviation);
+        rows.iter_mut()
+            .for_each(|row| row.features[feature] = (row.features[feature] - mean) / deviation);
     }
 }
 
@@ -164,7 +197,10 @@ type Score = Box<dyn Fn(&Row) -> f64>;
 /// Trains on each half and judges on the other. The halves' results are independent of one another.
 fn crossed(rows: &[Row], train: impl Fn(&[&Row]) -> Score) -> (f64, f64) {
     let half = |odd: bool| -> Vec<&Row> {
-        let numbered = rows.iter().enumerate().filter(|(at, _)| (at % 2 == 1) == odd);
+        let numbered = rows
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| (at % 2 == 1) == odd);
         numbered.map(|(_, row)| row).collect()
     };
     let judged = [false, true].map(|odd| {
@@ -193,13 +229,23 @@ fn regression(train: &[&Row]) -> Score {
         let mut slope = vec![0.0; weights.len()];
         for row in train {
             // Both kinds weigh the same, however few the exposed are.
-            let weight = if row.exposed { 0.5 / share } else { 0.5 / (1.0 - share) };
+            let weight = if row.exposed {
+                0.5 / share
+            } else {
+                0.5 / (1.0 - share)
+            };
             let guess = 1.0 / (1.0 + (-dot(&weights, &row.features)).exp());
             let error = weight * (f64::from(u8::from(row.exposed)) - guess);
-            slope.iter_mut().zip(&row.features).for_each(|(slope, x)| *slope += error * x);
+            slope
+                .iter_mut()
+                .zip(&row.features)
+                .for_each(|(slope, x)| *slope += error * x);
         }
         let rate = 0.5 / number(train.len());
-        weights.iter_mut().zip(slope).for_each(|(weight, slope)| *weight += rate * slope - 0.001 * *weight);
+        weights
+            .iter_mut()
+            .zip(slope)
+            .for_each(|(weight, slope)| *weight += rate * slope - 0.001 * *weight);
     }
     Box::new(move |row| dot(&weights, &row.features))
 }
@@ -211,7 +257,10 @@ fn dot(one: &[f64], other: &[f64]) -> f64 {
 /// Naive Bayes over each feature cut into seven.
 fn bayes(train: &[&Row]) -> Score {
     let cut = |x: f64| ((x + 2.0) * 1.75).clamp(0.0, 6.0).floor();
-    let place = move |x: f64| (0..7).find(|step| cut(x) <= f64::from(*step)).unwrap_or(6) as usize;
+    let place = move |x: f64| {
+        let steps = (0..7_u8).find(|step| cut(x) <= f64::from(*step));
+        usize::from(steps.unwrap_or(6))
+    };
     let mut counts = vec![[[1.0_f64; 2]; 7]; train[0].features.len()];
     for row in train {
         for (counts, x) in counts.iter_mut().zip(&row.features) {
@@ -232,10 +281,17 @@ fn bayes(train: &[&Row]) -> Score {
 
 /// The share of exposed phones among the 25 that are most alike.
 fn neighbours(train: &[&Row]) -> Score {
-    let known: Vec<(Vec<f64>, bool)> = train.iter().map(|row| (row.features.clone(), row.exposed)).collect();
+    let known: Vec<(Vec<f64>, bool)> = train
+        .iter()
+        .map(|row| (row.features.clone(), row.exposed))
+        .collect();
     Box::new(move |row| {
         let distance = |(features, exposed): &(Vec<f64>, bool)| {
-            let square = features.iter().zip(&row.features).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
+            let square = features
+                .iter()
+                .zip(&row.features)
+                .map(|(a, b)| (a - b).powi(2))
+                .sum::<f64>();
             (square, *exposed)
         };
         let mut near: Vec<(f64, bool)> = known.iter().map(distance).collect();
