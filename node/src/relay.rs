@@ -8,6 +8,8 @@ mod check;
 pub(crate) mod driver;
 pub(crate) mod perform;
 pub(crate) mod server;
+mod upkeep;
+pub(crate) mod verify;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use bellwether_formats::id::FeedId;
 use serde_json::{Value, json};
 
 use super::{Admin, AdminError, time};
@@ -60,6 +61,7 @@ pub(super) fn findings(admin: &Admin, now: u64, depth: Depth) -> Result<Vec<Find
                 "{feed}: the provider signed two batches of one number"
             )));
         }
+        found.extend(part_findings(admin, &feed)?);
     }
     let (used, max) = (admin.store.used_bytes()?, admin.config.retain.max_bytes);
     if used > max / 20 * 19 {
@@ -69,6 +71,23 @@ pub(super) fn findings(admin: &Admin, now: u64, depth: Depth) -> Result<Vec<Find
         provider_findings(admin, provider, now, &mut found)?;
     }
     Ok(found)
+}
+
+/// Sealed parts that break rules: an error for whoever published them, and for others to know.
+fn part_findings(admin: &Admin, feed: &FeedId) -> Result<Option<Finding>, AdminError> {
+    let newest = admin.store.faulty_batches(feed, 1)?;
+    let Some((seq, fault)) = newest
+        .first()
+        .and_then(|b| Some((b.seq, b.faults.first()?)))
+    else {
+        return Ok(None);
+    };
+    let what = format!(
+        "{feed}: part {} of batch {seq} is broken (`{}`); the provider is to blame",
+        fault.part, fault.rule
+    );
+    let own = admin.config.own_feeds()?.contains(feed);
+    Ok(Some(if own { error(what) } else { warning(what) }))
 }
 
 fn provider_findings(

@@ -1,9 +1,13 @@
 //! What the node is and does, for people and monitors.
 
+use bellwether_formats::id::FeedId;
 use bellwether_formats::share::Share;
 use serde_json::{Value, json};
 
 use super::{Admin, AdminError, Live, check, time};
+
+/// Most batches of a feed whose faults are told.
+const MAX_FAULTY: usize = 16;
 
 /// Answers `status`: identity, feeds, sizes, and what is wrong at a glance.
 pub(super) fn status(admin: &Admin, live: Option<&Live>, now: u64) -> Result<Value, AdminError> {
@@ -23,6 +27,7 @@ pub(super) fn status(admin: &Admin, live: Option<&Live>, now: u64) -> Result<Val
             "next_by": head.as_ref().map(|head| time(head.head.next_by)),
             "stale": head.as_ref().is_none_or(|head| now > head.head.next_by),
             "forked": admin.store.is_forked(&feed)?,
+            "faults": faults(admin, &feed)?,
             "pending": if own { Some(admin.store.pending(&feed.zone)?) } else { None },
         }));
     }
@@ -49,6 +54,17 @@ pub(super) fn status(admin: &Admin, live: Option<&Live>, now: u64) -> Result<Val
         "max_bytes": admin.config.retain.max_bytes,
         "problems": problems,
     }))
+}
+
+/// What is wrong with the sealed parts of a feed's kept batches, newest first: the provider is to
+/// blame, and they are served all the same.
+fn faults(admin: &Admin, feed: &FeedId) -> Result<Vec<Value>, AdminError> {
+    let batches = admin.store.faulty_batches(feed, MAX_FAULTY)?;
+    let faults = batches.iter().flat_map(|batch| {
+        let faults = batch.faults.iter();
+        faults.map(|fault| json!({ "seq": batch.seq, "part": fault.part, "rule": fault.rule }))
+    });
+    Ok(faults.collect())
 }
 
 /// The share string as far as it is known while the node is down.

@@ -59,9 +59,17 @@ impl Control {
     /// What an operator wants to know of the network, in numbers.
     fn network(&self) -> Value {
         let (network, relay) = (self.network.status(), self.status.borrow());
+        let too_large = relay.feeds.iter().filter_map(|(feed, status)| {
+            let seq = status.too_large?;
+            Some(json!({ "provider": feed.provider.to_string(), "zone": feed.zone.as_str(), "seq": seq }))
+        });
+        let too_large: Vec<Value> = too_large.collect();
         json!({
             "peers": network.peers,
             "rejected": relay.rejected,
+            "batches_checked": relay.checked,
+            "batches_faulty": relay.faulty,
+            "batches_too_large": too_large,
             "dropped": network.gossip_dropped,
             "requests_refused": network.requests_refused,
             "connections_hung": network.connections_hung,

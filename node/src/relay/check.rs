@@ -74,7 +74,7 @@ fn fault(
         return Ok(None);
     };
     match Index::decode(&index, &shape) {
-        Err(error) => Ok(Some(error.rule())),
+        Err(_) => Ok(Some("index")),
         Ok(_) if !part.chunks => Ok(Some("chunk-size")),
         Ok(index) => compare(snapshot, signed, index.cids(), &shape, place),
     }
@@ -112,6 +112,6 @@ fn compare(
         Ok(rebuilt) if rebuilt == filter => None,
         Ok(_) | Err(RebuildError::Filter(_)) => Some("filter-mismatch"),
         Err(RebuildError::Chunk(error)) => Some(error.rule()),
-        Err(_) => Some("chunk-count"),
+        Err(_) => Some("entries"),
     })
 }

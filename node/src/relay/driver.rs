@@ -5,24 +5,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_formats::batch::Batch;
-use bellwether_formats::cid::{Block, Cid, Codec};
 use bellwether_formats::id::{FeedId, Zone};
-use bellwether_formats::signed::{OpenError, Signed};
+use bellwether_formats::signed::Signed;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::check::{Check, Checked};
+use super::verify::{open, verify};
 use super::{RefuseError, RelayConfig, RelayStatus, Replicator, perform, server};
 use crate::clock;
 use crate::config::Retain;
 use crate::network::{
-    GossipToken, NetworkEvent, NetworkHandle, NoneReason, PeerId, ReplyToken, RequestError,
-    SyncRequest, SyncResponse, Verdict,
+    GossipToken, NetworkEvent, NetworkHandle, NoneReason, PeerId, ReplyToken, SyncRequest,
+    SyncResponse, Verdict,
 };
 use crate::replicator::{Answer, Input, Job, Moment, Note, Output};
-use crate::store::{Pruned, RetainPolicy, Store, StoreError};
+use crate::store::{Store, StoreError};
 
 /// Questions of peers that are answered at a time: as many as a disk is quick for, and each answer
 /// may hold a megabyte.
@@ -31,37 +31,31 @@ const MAX_SERVED: usize = 8;
 /// Time between two prunings.
 const PRUNE: Duration = Duration::from_mins(10);
 
-/// Shortest time between two prunings, when there is no place left.
-const PRUNE_AGAIN: Duration = Duration::from_secs(10);
-
-/// How long a block is kept that nothing names: longer than any pause of a fetch, and a restart.
-const LOOSE: Duration = Duration::from_hours(1);
-
 /// Shortest time between two reports of the status.
 const REPORT: Duration = Duration::from_millis(200);
 
 /// Owns the replicator.
 pub(super) struct Driver {
-    replicator: Replicator,
-    store: Store,
+    pub(super) replicator: Replicator,
+    pub(super) store: Store,
     network: NetworkHandle,
     feeds: Arc<BTreeSet<FeedId>>,
-    retain: Retain,
+    pub(super) retain: Retain,
     fence: watch::Sender<BTreeMap<Zone, u64>>,
     status: watch::Sender<RelayStatus>,
     /// Gossip messages that wait for their verdict. The replicator bounds them.
     tokens: BTreeMap<u64, GossipToken>,
     next_token: u64,
     served: JoinSet<()>,
-    pruning: JoinSet<Result<(), StoreError>>,
+    pub(super) pruning: JoinSet<Result<(), StoreError>>,
     /// When the next pruning may begin, if there is no place left.
-    prune_at: Instant,
-    check: Check,
+    pub(super) prune_at: Instant,
+    pub(super) check: Check,
     /// One batch at a time.
-    checking: JoinSet<Result<Option<Checked>, StoreError>>,
-    checked: u64,
+    pub(super) checking: JoinSet<Result<Option<Checked>, StoreError>>,
+    pub(super) checked: u64,
     /// Kept batches whose sealed parts break rules.
-    faulty: u64,
+    pub(super) faulty: u64,
     start: Instant,
     peers: u64,
     rejected: u64,
@@ -210,26 +204,6 @@ impl Driver {
         Ok(())
     }
 
-    /// Has the next batch's sealed parts checked, if none is being checked: away from here, for it
-    /// takes a while, and nothing depends on it.
-    fn check(&mut self, stop: &CancellationToken) {
-        if self.checking.is_empty() && !stop.is_cancelled() {
-            let (check, store, stop) = (self.check, self.store.clone(), stop.clone());
-            self.checking.spawn_blocking(move || check(&store, &stop));
-        }
-    }
-
-    async fn was_checked(&mut self, checked: &Checked) -> Result<(), StoreError> {
-        self.checked += 1;
-        for fault in &checked.faults {
-            let (feed, seq, part, rule) = (&checked.feed, checked.seq, fault.part, &fault.rule);
-            tracing::error!(%feed, seq, part, rule, "the provider published a broken sealed part");
-        }
-        self.faulty = on_pool(&self.store, Store::faulty).await?;
-        self.report_soon();
-        Ok(())
-    }
-
     fn fence(&self, zone: Zone, seq: u64) {
         self.fence.send_if_modified(|fence| {
             let known = fence.entry(zone).or_default();
@@ -319,35 +293,12 @@ impl Driver {
             });
     }
 
-    fn prune(&mut self) {
-        if !self.pruning.is_empty() {
-            return;
-        }
-        let now = clock::now();
-        let policy = RetainPolicy {
-            before: now.saturating_sub(self.retain.max_age.as_secs()),
-            max_bytes: self.retain.max_bytes,
-            loose_before: now.saturating_sub(LOOSE.as_secs()),
-            fetching_since: self.replicator.fetching_since().unwrap_or(now).min(now),
-        };
-        self.prune_at = Instant::now() + PRUNE_AGAIN;
-        let store = self.store.clone();
-        self.pruning.spawn_blocking(move || {
-            let pruned = store.prune(policy)?;
-            if pruned != Pruned::default() {
-                let (batches, blocks) = (pruned.batches, pruned.blocks);
-                tracing::info!(batches, blocks, "pruned");
-            }
-            Ok(())
-        });
-    }
-
     fn hand_in(&mut self, input: Input) {
         self.replicator.handle(input, moment(self.start));
         self.report_soon();
     }
 
-    fn report_soon(&mut self) {
+    pub(super) fn report_soon(&mut self) {
         self.report_at
             .get_or_insert_with(|| Instant::now() + REPORT);
     }
@@ -383,53 +334,6 @@ impl Driver {
     }
 }
 
-/// Believes a gossiped message that is a batch of its topic's zone.
-pub(crate) fn open(topic: Zone, data: &[u8]) -> Result<Signed<Batch>, RefuseError> {
-    let batch = Signed::<Batch>::open(data)?;
-    if batch.zone != topic {
-        let found = batch.zone.clone();
-        return Err(RefuseError::Zone { found, topic });
-    }
-    Ok(batch)
-}
-
-/// Verifies an answer; `wanted` are the blocks that were asked for, if any were.
-pub(crate) fn verify(wanted: &[Cid], result: Result<SyncResponse, RequestError>) -> Answer {
-    let batches = |envelopes: Vec<Vec<u8>>| -> Result<Vec<Signed<Batch>>, OpenError> {
-        envelopes.iter().map(|bytes| Signed::open(bytes)).collect()
-    };
-    match result {
-        Ok(SyncResponse::Heads(heads)) => batches(heads).map_or(Answer::Bad, Answer::Heads),
-        Ok(SyncResponse::Batches(list)) => batches(list).map_or(Answer::Bad, Answer::Batches),
-        Ok(SyncResponse::Block(bytes)) => {
-            let block = wanted.first().map(|cid| Block::verify(*cid, bytes));
-            block
-                .and_then(Result::ok)
-                .map_or(Answer::Bad, Answer::Block)
-        }
-        Ok(SyncResponse::Blocks(list)) if list.is_empty() => Answer::None(NoneReason::NotFound),
-        Ok(SyncResponse::Blocks(list)) => blocks(wanted, list).map_or(Answer::Bad, Answer::Blocks),
-        Ok(SyncResponse::Descriptor(bytes)) => match Signed::open(&bytes) {
-            Ok(descriptor) => Answer::Descriptor(Box::new(descriptor)),
-            Err(_) => Answer::Bad,
-        },
-        Ok(SyncResponse::None(reason)) => Answer::None(reason),
-        Err(_) => Answer::Failed,
-    }
-}
-
-/// The blocks of a list, each one that was asked for, in the order asked; else none at all. Chunks
-/// alone are asked for by the list, and they are raw.
-fn blocks(wanted: &[Cid], list: Vec<Vec<u8>>) -> Option<Vec<Block>> {
-    let mut rest = wanted.iter();
-    let named = list.into_iter().map(|bytes| {
-        // Each is hashed once: those that the peer left out are passed over by name.
-        let raw = Block::of(Codec::Raw, bytes).ok()?;
-        rest.find(|cid| **cid == raw.cid()).map(|_| raw)
-    });
-    named.collect()
-}
-
 fn log(note: &Note) {
     match note {
         Note::Anchored { feed, seq } => {
@@ -460,7 +364,7 @@ fn moment(start: Instant) -> Moment {
 }
 
 /// Lends the store to the blocking pool.
-async fn on_pool<T: Send + 'static>(
+pub(super) async fn on_pool<T: Send + 'static>(
     store: &Store,
     work: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {

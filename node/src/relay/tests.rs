@@ -4,14 +4,16 @@ use bellwether_formats::cid::Block;
 use libp2p::identity::Keypair;
 use tokio_util::sync::DropGuard;
 
-use super::driver::open;
 use super::server::answer;
+use super::verify::open;
 use super::*;
 use crate::clock;
 use crate::network::{
     self, MAX_LIST_BYTES, Multiaddr, NetworkConfig, NoneReason, SyncRequest, SyncResponse,
 };
 use crate::replicator::testing::{Author, block};
+
+mod sealed;
 
 /// Longest time that anything here may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -45,7 +47,19 @@ impl Relay {
         own: bool,
         gossip: bool,
         bootstrap: Vec<Multiaddr>,
+        place: (tempfile::TempDir, Store),
+    ) -> Self {
+        Self::checking(author, own, gossip, bootstrap, place, check::next).await
+    }
+
+    /// The same with another check of sealed parts.
+    async fn checking(
+        author: &Author,
+        own: bool,
+        gossip: bool,
+        bootstrap: Vec<Multiaddr>,
         (dir, store): (tempfile::TempDir, Store),
+        check: check::Check,
     ) -> Self {
         let stop = CancellationToken::new();
         let config = NetworkConfig {
@@ -81,17 +95,12 @@ impl Relay {
                 max_bytes: 1 << 30,
             },
         };
-        let run = run(
-            config,
-            store.clone(),
-            handle.clone(),
-            events,
-            batches,
-            fence_to,
-            status_to,
-            stop.clone(),
-        );
-        tokio::spawn(async move { run.await.unwrap() });
+        let (kept, network, ending) = (store.clone(), handle.clone(), stop.clone());
+        tokio::spawn(async move {
+            let driver = Driver::new(config, kept, network, fence_to, status_to, check);
+            let driver = driver.await.unwrap();
+            driver.run(events, batches, ending).await.unwrap();
+        });
         Self {
             _dir: dir,
             store,
@@ -123,6 +132,12 @@ impl Relay {
         let reached = tokio::time::timeout(PATIENCE, wait).await.is_ok();
         assert!(reached, "batch {}: {:?}", batch.seq, self.status.borrow());
         assert_eq!(self.store.faults().unwrap(), Vec::<String>::new());
+    }
+
+    /// Waits until so many batches were checked.
+    async fn checked(&mut self, count: u64) {
+        let wait = self.status.wait_for(|status| status.checked >= count);
+        tokio::time::timeout(PATIENCE, wait).await.unwrap().unwrap();
     }
 
     async fn peers(&mut self, count: u64) {
@@ -345,6 +360,21 @@ fn only_what_is_carried_is_answered() {
         SyncResponse::Block(body.into_bytes())
     );
     assert_eq!(ask(SyncRequest::Block(block(b"\x02").cid())), none);
+    let (a, b) = (block(b"\x03"), block(&[4; 400_000]));
+    let more = [block(&[5; 200_000]), a.clone(), b.clone()];
+    store.put_blocks(&more).unwrap();
+    let cids = [
+        b.cid(),
+        block(b"\x02").cid(),
+        a.cid(),
+        more[0].cid(),
+        a.cid(),
+    ];
+    let blocks = ask(SyncRequest::Blocks(cids.to_vec()));
+    let expected = vec![b.into_bytes(), a.into_bytes()];
+    assert_eq!(blocks, SyncResponse::Blocks(expected), "cut at 512 KiB");
+    let blocks = ask(SyncRequest::Blocks(vec![block(b"\x02").cid()]));
+    assert_eq!(blocks, SyncResponse::Blocks(Vec::new()));
     let (feed, seq) = (other.feed(), 0);
     assert_eq!(ask(SyncRequest::After { feed, seq }), none);
 

@@ -24,8 +24,8 @@ pub(super) struct Fetching {
     stage: Stage,
     wanted: BTreeMap<Cid, Want>,
     got: Vec<Block>,
-    /// Sealed parts whose chunks are not of the one size, by position.
-    broken: BTreeSet<usize>,
+    /// Sealed parts whose chunks are not of the one size, by position, and one that is not.
+    broken: BTreeMap<usize, Cid>,
     /// Peers that failed since all were given a turn.
     failed: BTreeSet<PeerId>,
 }
@@ -93,7 +93,7 @@ impl Fetching {
     }
 
     /// Gives up what has come, for the commit: blocks, and the parts whose chunks are no good.
-    pub(super) fn take(&mut self) -> (Vec<Block>, BTreeSet<usize>) {
+    pub(super) fn take(&mut self) -> (Vec<Block>, BTreeMap<usize, Cid>) {
         (
             std::mem::take(&mut self.got),
             std::mem::take(&mut self.broken),
@@ -139,7 +139,7 @@ impl Fetching {
     }
 
     /// Takes a block. One that is no chunk, though it is listed as one, breaks its part, whose other
-    /// chunks are not fetched either.
+    /// chunks are not worth their place; it is kept itself, so that other relays see it too.
     fn take_in(&mut self, block: Block, batch: &Batch, wire: &mut Wire) -> bool {
         if self.wanted.remove(&block.cid()).is_none() {
             return false;
@@ -147,9 +147,8 @@ impl Fetching {
         if let Stage::Chunks { part, chunk_bytes } = self.stage
             && block.bytes().len() != chunk_bytes
         {
-            self.broken.insert(part);
+            self.broken.insert(part, block.cid());
             self.wanted.clear();
-            return true;
         }
         if has_wrong_size(batch, &block) {
             // The signature is the provider's, so the size is its fault; only clients can judge.

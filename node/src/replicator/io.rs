@@ -1,6 +1,6 @@
 //! What goes into the replicator, and what comes out.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bellwether_formats::batch::Batch;
@@ -139,11 +139,11 @@ pub enum Job {
     /// Keep blocks ahead of their batch.
     Keep(Vec<Block>),
     /// Keep a batch with the blocks that were missing: [`Input::Stored`]. The chunks of sealed parts
-    /// at the positions in `broken` are not kept.
+    /// at the positions in `broken` are not kept, but the one that shows why.
     Commit {
         batch: Box<Signed<Batch>>,
         blocks: Vec<Block>,
-        broken: BTreeSet<usize>,
+        broken: BTreeMap<usize, Cid>,
     },
     /// Drop all batches of a feed.
     Forget(FeedId),

@@ -15,13 +15,15 @@ use redb::backends::InMemoryBackend;
 use super::*;
 use crate::network::{SyncRequest, SyncResponse, Verdict};
 use crate::relay::RefuseError;
-use crate::relay::driver::verify;
 use crate::relay::perform::{known, perform};
 use crate::relay::server::answer;
+use crate::relay::verify::verify;
 use crate::store::Store;
 
 /// When the first descriptor was issued, in seconds of UTC.
 pub(crate) const T0: u64 = 1_600_000_000;
+
+pub(crate) mod sealed;
 
 fn public(key: &SigningKey) -> PublicKey {
     PublicKey::from_bytes(key.verifying_key().to_bytes())

@@ -11,6 +11,7 @@ use crate::network::{NoneReason, SyncRequest, SyncResponse, Verdict};
 use crate::relay::RefuseError;
 use crate::store::{RetainPolicy, Store};
 
+mod sealed;
 mod sim;
 
 /// A provider, the batches it has published, and a peer that has them all.

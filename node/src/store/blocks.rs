@@ -135,6 +135,11 @@ impl<'t> Shelf<'t> {
                 each(self, &cid.to_bytes())?;
             }
         }
+        for part in row.sealed() {
+            if let Some(cid) = part.proof()? {
+                each(self, &cid.to_bytes())?;
+            }
+        }
         for cid in row.links()?.into_iter().chain([row.cid()?, row.desc()?]) {
             each(self, &cid.to_bytes())?;
         }

@@ -109,7 +109,13 @@ fn batch_faults(
     for cid in batch.links().into_iter().chain([batch.desc]) {
         faults.extend(block_fault(tx, &name, &cid)?);
     }
-    for part in row.sealed().iter().filter(|part| part.chunks) {
+    for part in row.sealed() {
+        if let Some(cid) = part.proof()? {
+            faults.extend(block_fault(tx, &name, &cid)?);
+        }
+        if !part.chunks {
+            continue;
+        }
         let index = get(tx, BLOCKS, &part.index()?.to_bytes())?;
         match index.and_then(|index| sealed::chunks(part.ids, &index)) {
             Some(chunks) => {

@@ -58,8 +58,14 @@ pub(super) fn blocks(tx: &ReadTransaction, faults: &mut Faults) -> Result<(), St
         if get(tx, SIZES, cid)? != Some(len.to_be_bytes().to_vec()) {
             faults.push(format!("the size of block {} is wrong", name(cid)));
         }
-        if refs.get(cid)?.is_some() == loose.get(cid)?.is_some() {
+        let (named, is_loose) = (refs.get(cid)?.is_some(), loose.get(cid)?.is_some());
+        if named == is_loose {
             faults.push(format!("block {} is lost to pruning", name(cid)));
+        }
+        // Those that are named are read where their batches are.
+        let whole = |cid: Cid| Cid::of(cid.codec(), block.value()) == cid;
+        if is_loose && !Cid::from_bytes(cid).is_ok_and(whole) {
+            faults.push(format!("block {} is damaged", name(cid)));
         }
     }
     if sizes.len()? != tx.open_table(BLOCKS)?.len()? {
@@ -102,7 +108,13 @@ fn each_name(tx: &ReadTransaction, mut each: impl FnMut(&[u8])) -> Result<(), St
         {
             each(&cid.to_bytes());
         }
-        for part in batch.sealed().iter().filter(|part| part.chunks) {
+        for part in batch.sealed() {
+            if let Some(cid) = part.proof()? {
+                each(&cid.to_bytes());
+            }
+            if !part.chunks {
+                continue;
+            }
             let index = get(tx, BLOCKS, &part.index()?.to_bytes())?;
             let chunks = index.and_then(|index| sealed::chunks(part.ids, &index));
             for cid in chunks.into_iter().flatten() {

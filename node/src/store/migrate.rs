@@ -67,7 +67,10 @@ fn batches(tx: &WriteTransaction) -> Result<(), StoreError> {
         if let Some(envelope) = envelope {
             batch = BatchRow::of(&Signed::<Batch>::open(&envelope)?);
         }
-        batch.keep_chunks(|_| false);
+        let parts: Vec<usize> = batch.sealed().iter().map(|part| part.part).collect();
+        for part in parts {
+            batch.without_chunks(part, None);
+        }
         Shelf::open(tx)?.name_batch(&batch)?;
         tx.open_table(BATCHES)?
             .insert(key.as_slice(), to_row(&batch).as_slice())?;

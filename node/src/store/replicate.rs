@@ -1,6 +1,6 @@
 //! Foreign batches and descriptors: all of a batch's blocks with it, or nothing.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use bellwether_formats::batch::Batch;
 use bellwether_formats::chain::ChainError;
@@ -138,11 +138,11 @@ impl Store {
         batch: &Signed<Batch>,
         blocks: &[Block],
     ) -> Result<BatchRow, ReplicateError> {
-        self.replicate_without(batch, blocks, &BTreeSet::new())
+        self.replicate_without(batch, blocks, &BTreeMap::new())
     }
 
     /// The same without the chunks of some sealed parts, by position in the batch: they are not what
-    /// chunks must be, and not worth the place.
+    /// chunks must be, and not worth the place. One that shows it is kept of each.
     ///
     /// # Errors
     ///
@@ -151,7 +151,7 @@ impl Store {
         &self,
         batch: &Signed<Batch>,
         blocks: &[Block],
-        broken: &BTreeSet<usize>,
+        broken: &BTreeMap<usize, Cid>,
     ) -> Result<BatchRow, ReplicateError> {
         let tx = self.write()?;
         if let Some(head) = head_in(&tx, &batch.feed())? {
@@ -175,7 +175,7 @@ impl Store {
         let row = insert_batch_without(&tx, batch, broken)?;
         {
             let mut shelf = Shelf::open(&tx)?;
-            if let Some(cid) = sealed::missing_chunk(&shelf, &row)? {
+            if let Some(cid) = sealed::missing_block(&shelf, &row)? {
                 return Err(ReplicateError::Missing { cid });
             }
             // What the batch does not lead to came by mistake.
@@ -280,14 +280,14 @@ pub(super) fn insert_batch(
     tx: &WriteTransaction,
     batch: &Signed<Batch>,
 ) -> Result<BatchRow, StoreError> {
-    insert_batch_without(tx, batch, &BTreeSet::new())
+    insert_batch_without(tx, batch, &BTreeMap::new())
 }
 
 /// The same without the chunks of some sealed parts, by position in the batch.
 fn insert_batch_without(
     tx: &WriteTransaction,
     batch: &Signed<Batch>,
-    broken: &BTreeSet<usize>,
+    broken: &BTreeMap<usize, Cid>,
 ) -> Result<BatchRow, StoreError> {
     let feed = batch.feed();
     let key = batch_key(&feed, batch.seq);
@@ -295,13 +295,12 @@ fn insert_batch_without(
     {
         let mut shelf = Shelf::open(tx)?;
         shelf.put(&batch.cid().to_bytes(), batch.envelope())?;
-        let mut listed = BTreeSet::new();
-        for part in row.sealed() {
-            if shelf.chunks(part)?.is_some() && !broken.contains(&part.part) {
-                listed.insert(part.part);
+        for part in row.sealed().to_vec() {
+            let proof = broken.get(&part.part).copied();
+            if proof.is_some() || shelf.chunks(&part)?.is_none() {
+                row.without_chunks(part.part, proof);
             }
         }
-        row.keep_chunks(|part| listed.contains(&part.part));
         shelf.name_batch(&row)?;
     }
     if !row.sealed().is_empty() {

@@ -42,6 +42,8 @@ pub struct SealedRow {
     /// Whether its chunks are kept. They are not if its index block is none, or its chunks are not
     /// of the one size: the provider is to blame, and what is well is served all the same.
     pub chunks: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    proof: Option<String>,
 }
 
 impl SealedRow {
@@ -52,6 +54,16 @@ impl SealedRow {
     /// [`StoreError::Row`] if the row is damaged.
     pub fn index(&self) -> Result<Cid, StoreError> {
         parse(&self.index)
+    }
+
+    /// A listed block that is no chunk of its size, for which the others are not kept. It is, so
+    /// that other relays see the same.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Row`] if the row is damaged.
+    pub fn proof(&self) -> Result<Option<Cid>, StoreError> {
+        self.proof.as_deref().map(parse).transpose()
     }
 }
 
@@ -65,6 +77,7 @@ impl BatchRow {
                 index: content.index.to_string(),
                 ids: content.ids,
                 chunks: true,
+                proof: None,
             }),
             Part::Open(_) | Part::Unknown(_) => None,
         });
@@ -90,14 +103,16 @@ impl BatchRow {
         let mut of = Self::of(batch);
         for (here, there) in of.sealed.iter_mut().zip(&self.sealed) {
             here.chunks = there.chunks;
+            here.proof.clone_from(&there.proof);
         }
         of == *self
     }
 
-    /// Notes which sealed parts have their chunks kept.
-    pub(super) fn keep_chunks(&mut self, mut kept: impl FnMut(&SealedRow) -> bool) {
-        for part in &mut self.sealed {
-            part.chunks = kept(part);
+    /// Notes that the chunks of a sealed part are not kept, and why, if its index does not tell.
+    pub(super) fn without_chunks(&mut self, part: usize, proof: Option<Cid>) {
+        for sealed in self.sealed.iter_mut().filter(|sealed| sealed.part == part) {
+            sealed.chunks = false;
+            sealed.proof = proof.map(|proof| proof.to_string());
         }
     }
 
@@ -138,7 +153,7 @@ impl BatchRow {
         self.bodies.iter().map(|cid| parse(cid)).collect()
     }
 
-    /// Every block of its parts.
+    /// Every block of its parts, but the chunks of sealed ones.
     ///
     /// # Errors
     ///

@@ -6,8 +6,6 @@
 //! stands in [`FAULTS`] as long as the batch is kept: the provider is to blame, and it is served all
 //! the same. Source: spec §5.4, §9.5.
 
-use std::collections::BTreeSet;
-
 use bellwether_formats::cid::Cid;
 use bellwether_formats::id::FeedId;
 use bellwether_formats::sealed::{Index, Shape};
@@ -143,14 +141,18 @@ pub(super) fn forget(tx: &WriteTransaction, key: &[u8]) -> Result<(), StoreError
     Ok(())
 }
 
-/// Every kept chunk of a batch that is missing.
-pub(super) fn missing_chunk(
+/// A block of a batch's sealed parts that should be kept and is missing.
+pub(super) fn missing_block(
     shelf: &super::blocks::Shelf<'_>,
     batch: &BatchRow,
 ) -> Result<Option<Cid>, StoreError> {
-    for part in batch.sealed().iter().filter(|part| part.chunks) {
-        let chunks: BTreeSet<Cid> = shelf.chunks(part)?.into_iter().flatten().collect();
-        for cid in chunks {
+    for part in batch.sealed() {
+        let listed = if part.chunks {
+            shelf.chunks(part)?
+        } else {
+            None
+        };
+        for cid in listed.into_iter().flatten().chain(part.proof()?) {
             if !shelf.has(&cid.to_bytes())? {
                 return Ok(Some(cid));
             }

@@ -10,9 +10,11 @@ mod accept;
 mod check;
 mod expire;
 pub(crate) mod fixture;
+mod migrate;
 mod modes;
 mod prune;
 mod publish;
+mod refs;
 mod replicate;
 mod staged;
 
