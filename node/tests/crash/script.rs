@@ -36,12 +36,13 @@ pub(crate) enum Step {
     Fork,
     Truncate,
     Expire,
+    PruneLoose,
     Prune,
 }
 
 /// Two zones, a change of level before and after publication, a heartbeat, a foreign feed that
 /// turns out to be forked, and all that is deleted.
-pub(crate) const SCRIPT: [Step; 25] = [
+pub(crate) const SCRIPT: [Step; 26] = [
     Step::Descriptor(OWN),
     Step::Codes,
     Step::Accept(0),
@@ -64,6 +65,7 @@ pub(crate) const SCRIPT: [Step; 25] = [
     Step::Fork,
     Step::Truncate,
     Step::Replicate(1, 2),
+    Step::PruneLoose,
     Step::Prune,
     Step::Expire,
     Step::Prepare("gb", 40),
@@ -137,13 +139,18 @@ impl Provider {
             Step::Expire => {
                 store.expire(START + 1_000_000)?;
             }
-            Step::Prune => {
-                let before = START + 15;
+            Step::PruneLoose => {
                 let (loose_before, fetching_since) = (u64::MAX, u64::MAX);
                 store.prune(RetainPolicy {
-                    before,
                     loose_before,
                     fetching_since,
+                    ..RetainPolicy::KEEP_ALL
+                })?;
+            }
+            Step::Prune => {
+                let before = START + 15;
+                store.prune(RetainPolicy {
+                    before,
                     ..RetainPolicy::KEEP_ALL
                 })?;
             }
