@@ -200,6 +200,7 @@ fn read(bytes: &[u8]) -> State {
         for entry in tx.open_table(table).unwrap().iter().unwrap() {
             let (key, value) = entry.unwrap();
             let key = (name.clone(), key.value().to_vec());
+            // Since when a block is loose is read from the clock.
             let by_clock = name == "loose";
             let value = if by_clock { &[] } else { value.value() };
             state.insert(key, value.to_vec());
