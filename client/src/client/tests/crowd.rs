@@ -210,7 +210,7 @@ impl Crowd {
         let mut world = Chance::new(format!("{} world {phone}", self.name));
         let mut own = Chance::new(format!("{} own {phone}", self.name));
         let mut met = Chance::new(format!("{} met {phone}", self.name));
-        let folder = tempfile::tempdir().unwrap();
+        let folder = folder();
         let open = || {
             let client = Client::open(folder.path()).unwrap();
             client.store.make_hasty();
@@ -296,6 +296,11 @@ impl Crowd {
         }
         body.map_or(Answer::NotFound, Answer::Body)
     }
+}
+
+/// A phone's memory, in the machine's where there is such a place: a crowd writes a lot.
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| tempfile::tempdir().unwrap())
 }
 
 /// What a phone observed in time, and what came late. Of strangers every phone has as many.
