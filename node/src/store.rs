@@ -21,6 +21,7 @@ mod count;
 mod expire;
 mod feed;
 mod migrate;
+mod modes;
 mod prune;
 mod publish;
 mod ranges;

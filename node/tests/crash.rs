@@ -65,7 +65,7 @@ fn some_writes_of_sealed_batches_fail() {
 }
 
 /// How many writes lie between two that fail, in the script of sealed batches.
-const SEALED_STRIDE: u64 = 40;
+const SEALED_STRIDE: u64 = 53;
 
 fn every_write_may_fail(loss: Loss) {
     writes_fail(&model(&SCRIPT), 1, 1, loss);

@@ -193,7 +193,13 @@ impl Publisher {
         };
         let notes = self.store.sealed_notes(zone, first, last)?;
         let ranges = self.store.ranges(zone)?;
-        let range = covered(&ranges, first, last);
+        let mut range = covered(&ranges, first, last);
+        if range.row.window.0 >= range.row.window.1 {
+            // Its row is lost: the batches spoke of what the policy says.
+            let closed = notes.iter().map(|(_, note)| note.observed_before);
+            let to = closed.max().unwrap_or_default();
+            range.row.window = (to.saturating_sub(policy.window_s), to);
+        }
         Ok(match job {
             Job::Fold { .. } => Content::fold(&range, &notes),
             Job::New | Job::Revise(_) => Content::revision(&range, &notes),

@@ -7,7 +7,7 @@ use redb::{ReadableTable, ReadableTableMetadata, WriteTransaction};
 
 use super::rows::{CodeRow, Mode, NoteRow, first_key, note_key, pending_key};
 use super::{
-    CODES, META, MODES, NOTES, NOTES_OF_BATCH, NOTES_OF_CODE, PENDING, Store, StoreError, feed,
+    CODES, META, NOTES, NOTES_OF_BATCH, NOTES_OF_CODE, PENDING, Store, StoreError, feed, modes,
     prefix_end, row, to_row,
 };
 
@@ -313,61 +313,13 @@ fn add_note(
             published_level: None,
             observed_before: 0,
             dummy: false,
-            mode: mode_of(tx, &record, unit.mode)?,
+            mode: modes::mode_of(tx, &record, unit.mode)?,
             batch: None,
         };
         put_note(tx, &key, &note)?;
     }
     relevel(tx, &record, code.issue, code.level())?;
     Ok(new)
-}
-
-/// The mode of a seed: that of its first acceptance in any zone, which is now if there was none.
-/// An open copy would unmask a sealed one, whichever came first. Source: spec §5.7.
-fn mode_of(tx: &WriteTransaction, record: &RecordId, new: Mode) -> Result<Mode, StoreError> {
-    let mut modes = tx.open_table(MODES)?;
-    let record = record.as_bytes().as_slice();
-    let known = modes.get(record)?.map(|mode| Mode::from_code(mode.value()));
-    match known {
-        Some(mode) => mode,
-        None => {
-            modes.insert(record, new.code().as_slice())?;
-            Ok(new)
-        }
-    }
-}
-
-/// Notes that all that was ever accepted is open, as it was before there were modes.
-pub(super) fn all_open(tx: &WriteTransaction) -> Result<(), StoreError> {
-    let mut modes = tx.open_table(MODES)?;
-    for entry in tx.open_table(NOTES)?.iter()? {
-        let (key, _) = entry?;
-        let (record, _) = split_note_key(key.value())?;
-        let record = record.as_bytes().as_slice();
-        modes.insert(record, Mode::Open.code().as_slice())?;
-    }
-    Ok(())
-}
-
-/// Notes how a batch of this provider that came back from a relay published a seed. That was before
-/// this store accepted it: what it has not yet published itself follows.
-pub(super) fn was_mode(
-    tx: &WriteTransaction,
-    record: &RecordId,
-    mode: Mode,
-) -> Result<(), StoreError> {
-    let notes = notes_of(tx, record)?;
-    if mode_of(tx, record, mode)? == mode
-        || notes.iter().any(|(_, note)| note.published_level.is_some())
-    {
-        return Ok(());
-    }
-    tx.open_table(MODES)?
-        .insert(record.as_bytes().as_slice(), mode.code().as_slice())?;
-    for (key, note) in notes {
-        put_note(tx, &key, &NoteRow { mode, ..note })?;
-    }
-    Ok(())
 }
 
 /// Gives a seed, in every zone that it is known in, the level of code number `issue`, unless a
@@ -392,7 +344,7 @@ fn relevel(
 }
 
 /// The notes of a seed in all zones, with their keys.
-fn notes_of(
+pub(super) fn notes_of(
     tx: &WriteTransaction,
     record: &RecordId,
 ) -> Result<Vec<(Vec<u8>, NoteRow)>, StoreError> {

@@ -78,11 +78,14 @@ impl Store {
 
 type Bytes<'a> = &'a [u8];
 
-/// The keys of notes that are over, with the batches that published them first.
+/// A note that is over: its key, and the batch that published it first.
+type Old = (Vec<u8>, Option<u64>);
+
+/// The notes that are over.
 fn old_notes(
     notes: &impl ReadableTable<Bytes<'static>, Bytes<'static>>,
     before: u64,
-) -> Result<Vec<(Vec<u8>, Option<u64>)>, StoreError> {
+) -> Result<Vec<Old>, StoreError> {
     let mut old = Vec::new();
     let mut days_in_use = BTreeSet::new();
     for entry in notes.iter()? {

@@ -8,7 +8,7 @@ use redb::{ReadableTable, WriteTransaction};
 use super::blocks::Shelf;
 use super::rows::{BatchRow, PreparedRow};
 use super::{
-    ALL, BATCHES, BLOCKS, DESCRIPTORS, FORKS, FORMAT, META, PREPARED, Store, StoreError, accept,
+    ALL, BATCHES, BLOCKS, DESCRIPTORS, FORKS, FORMAT, META, PREPARED, Store, StoreError, modes,
     row, to_row,
 };
 
@@ -21,7 +21,7 @@ impl Store {
             tx.open_table(table)?;
         }
         batches(&tx)?;
-        accept::all_open(&tx)?;
+        modes::all_open(&tx)?;
         {
             let mut shelf = Shelf::open(&tx)?;
             for table in [DESCRIPTORS, FORKS] {

@@ -7,7 +7,7 @@ use bellwether_formats::id::{FeedId, RecordId, Scheme};
 use redb::{ReadableTable, WriteTransaction};
 
 use super::rows::{BatchRow, Mode, NoteRow, feed_key, note_key};
-use super::{BLOCKS, META, NOTES, Store, StoreError, accept, feed, ranges, row};
+use super::{BLOCKS, META, NOTES, Store, StoreError, accept, feed, modes, ranges, row};
 
 mod sealed;
 
@@ -88,7 +88,7 @@ fn was_said(
     unit: &[u8],
 ) -> Result<(), StoreError> {
     let record = RecordId::of(scheme, unit);
-    accept::was_mode(tx, &record, Mode::Open)?;
+    modes::was_mode(tx, &record, Mode::Open)?;
     let key = note_key(&record, feed.zone.as_str());
     let found = tx
         .open_table(NOTES)?

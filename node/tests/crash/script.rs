@@ -242,11 +242,12 @@ impl Provider {
     }
 }
 
-/// Every draft that was drawn up, by the head that it follows, its zone and its time: drawing up a
-/// sealed one takes long, and the same state always gives the same. (Their first batches have times
-/// of their own in each script.)
-static DRAFTS: Mutex<BTreeMap<(Option<ObjectId>, String, u64), Draft>> =
-    Mutex::new(BTreeMap::new());
+/// What a draft is known by: the head that it follows, its zone, its time.
+type Drawn = (Option<ObjectId>, String, u64);
+
+/// Every draft that was drawn up: a sealed one takes long, and the same state always gives the same.
+/// (The first batches have times of their own in each script.)
+static DRAFTS: Mutex<BTreeMap<Drawn, Draft>> = Mutex::new(BTreeMap::new());
 
 /// Draws up the next batch of a zone, or one that holds the content of a range again.
 fn draft(
