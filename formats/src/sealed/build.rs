@@ -82,7 +82,8 @@ impl Plan {
                 }
             }
         }
-        entries.sort_unstable();
+        // Entries that begin alike have one key, with which nothing is built.
+        entries.sort_unstable_by_key(|entry| tag(entry).position());
         entries
     }
 }

@@ -90,7 +90,7 @@ impl Tag {
     }
 
     /// Its first 8 bytes, big-endian: by this number, tags are spread.
-    const fn position(&self) -> u64 {
+    pub(super) const fn position(&self) -> u64 {
         let [a, b, c, d, e, f, g, h, ..] = self.0;
         u64::from_be_bytes([a, b, c, d, e, f, g, h])
     }

@@ -97,7 +97,12 @@ impl Plan {
     /// [`BuildError::Parts`] for more than a batch can hold; [`BuildError::Again`] if two
     /// identifiers have one filter key or a part has too many.
     pub fn new(mut entries: Vec<Entry>) -> Result<Self, BuildError> {
-        entries.sort_unstable_by_key(|entry| (entry.hash(), Reverse(entry.weight())));
+        // The number that tags begin with decides almost always, and is compared at once.
+        entries.sort_unstable_by(|one, other| {
+            let whole = |entry: &Entry| (entry.hash(), Reverse(entry.weight()));
+            let first = one.tag.position().cmp(&other.tag.position());
+            first.then_with(|| whole(one).cmp(&whole(other)))
+        });
         entries.dedup_by_key(|entry| entry.hash());
         let keys = || entries.iter().map(|entry| entry.tag.key());
         if keys().zip(keys().skip(1)).any(|(one, next)| one == next) {

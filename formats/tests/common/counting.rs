@@ -1,4 +1,4 @@
-//! An allocator that remembers the largest single allocation of a thread, to hold bounds.
+//! An allocator that counts what a thread asks for, to hold bounds.
 #![expect(
     unsafe_code,
     reason = "an allocator cannot be written without it; all work is the system's"
