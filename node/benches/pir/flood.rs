@@ -138,7 +138,7 @@ fn told(turns: &[Turn; TURNS]) {
             .map(|count| count.load(Ordering::Relaxed));
         let median = at(turn, 50);
         eprintln!(
-            "  {what:18} {answered:7} answered, {refused} refused in {:.1?}; heads: median {median:.0?}, {:.2} times alone, 99 % within {:.0?}",
+            "  {what:18} {answered:7} answered, {refused} refused in {:.1?}; heads: median {median:.1?}, {:.2} times alone, 99 % within {:.1?}",
             turn.lasted,
             median.as_secs_f64() / alone.as_secs_f64(),
             at(turn, 99),
