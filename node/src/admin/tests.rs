@@ -154,11 +154,16 @@ fn a_zone_says_what_it_costs_and_whom_it_hides() {
     let both = zone(NOW + 3600);
     assert_eq!(both["mode_beside"], "linkable");
     assert_eq!(both["patients"], 3, "those of the newest sealed batch");
-    publish(&admin, 10..20, Mode::Sealed, NOW + 7200);
-    let later = zone(NOW + 86_400 + 3600);
+    // A day later only the last batch is of the last day.
+    let later = zone(NOW + 86_400 + 60);
     assert_eq!(later["bytes_client_day_basis"], "published");
-    assert_eq!(later["patients"], 10);
-    let checked = admin.answer(&Request::Check, None, NOW + 7200).unwrap();
-    let warnings = checked["warnings"].to_string();
-    assert!(!warnings.contains("at least 1/"), "{warnings}");
+    let bytes = later["bytes_client_day"].as_u64().unwrap();
+    assert!(
+        (3600..6000).contains(&bytes),
+        "an open body of 150: {bytes}"
+    );
+    assert_eq!(later["mode_beside"], "linkable");
+    let much_later = zone(NOW + 20 * 86_400);
+    assert_eq!(much_later["bytes_client_day"], 0);
+    assert!(much_later["mode_beside"].is_null());
 }

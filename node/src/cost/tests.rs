@@ -19,8 +19,8 @@ fn entry(number: u64) -> Entry {
 
 #[test]
 fn the_sizes_are_those_of_parts_as_built() {
-    // Small rungs and one with large chunks; more take long without optimisation.
-    for ids in [8192_u64, 16_384, 20_480] {
+    // The lowest rung, and the lowest with large chunks; more take long without optimisation.
+    for ids in [8192_u64, 20_480] {
         let plan = Plan::new((0..ids).map(entry).collect()).unwrap();
         let mut random = |bytes: &mut [u8]| bytes.fill(3);
         let built = plan.part(0, 18, &mut random).unwrap();

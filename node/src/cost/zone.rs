@@ -34,8 +34,10 @@ impl Lately {
         now: u64,
     ) -> Result<Self, StoreError> {
         let day = now.saturating_sub(DAY_S);
-        let rows = store.rows_since(feed, now.saturating_sub(MODE_S), MAX_BATCHES)?;
+        let modes = now.saturating_sub(MODE_S);
+        let mut rows = store.rows_since(feed, modes, MAX_BATCHES)?;
         let before = rows.iter().any(|row| row.published_at <= day);
+        rows.retain(|row| row.published_at > modes);
         let mut batches = Vec::new();
         for row in rows.iter().filter(|row| row.published_at > day) {
             if let Some(batch) = store.batch(row)? {
