@@ -14,12 +14,14 @@
 
 pub mod command;
 pub mod feed;
+pub mod gate;
 pub mod invented;
 mod node;
 mod phone;
 pub mod proxy;
 pub mod random;
 mod running;
+pub mod sealed;
 pub mod server;
 pub mod vectors;
 pub mod web;

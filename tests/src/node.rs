@@ -1,9 +1,12 @@
 //! Nodes' directories, made by `init`.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use bellwether_node::config::Config;
+use bellwether_node::config::{Config, Privacy};
+use bellwether_node::init::{self, Listen, NewProvider};
 use serde_json::Value;
 
 use crate::command::{self, Output};
@@ -18,7 +21,7 @@ pub struct Init {
     dir: PathBuf,
     name: String,
     zone: String,
-    privacy: String,
+    privacy: Privacy,
     interval: String,
     k: String,
     more: Vec<String>,
@@ -31,7 +34,7 @@ impl Init {
             dir: world.path(name),
             name: format!("{name} of the test"),
             zone: "gb/sct".to_owned(),
-            privacy: "linkable".to_owned(),
+            privacy: Privacy::Linkable,
             interval: "1h".to_owned(),
             k: "4".to_owned(),
             more: Vec::new(),
@@ -46,7 +49,7 @@ impl Init {
 
     /// That it publishes sealed parts.
     pub fn unlinkable(mut self) -> Self {
-        "unlinkable".clone_into(&mut self.privacy);
+        self.privacy = Privacy::Unlinkable;
         self
     }
 
@@ -62,6 +65,37 @@ impl Init {
         self
     }
 
+    /// Makes it as if it were that time, in seconds of UTC: its keys count from then on.
+    #[track_caller]
+    pub fn init_at(self, now: u64) -> Provider {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let new = NewProvider {
+            name: self.name.clone(),
+            zones: vec![self.zone.parse().unwrap()],
+            privacy: self.privacy,
+            interval: Duration::from_hours(6),
+            k: 4,
+            listen: Listen {
+                http: Some(any),
+                intake: Some(any),
+                p2p: vec!["/ip4/127.0.0.1/tcp/0".to_owned()],
+                bootstrap: Vec::new(),
+            },
+            tls: None,
+            gateways: Vec::new(),
+            signer_dir: Some(signer_dir(&self.dir)),
+            operator: None,
+        };
+        let share = init::provider(&self.dir, new, now).unwrap();
+        Provider {
+            home: self.home,
+            dir: self.dir,
+            name: self.name,
+            zone: self.zone,
+            id: share.provider.to_string(),
+        }
+    }
+
     /// Makes it.
     #[track_caller]
     pub fn init(self) -> Provider {
@@ -70,8 +104,12 @@ impl Init {
             .args(["init", "--name", &self.name, "--zone", &self.zone])
             .args(LISTEN);
         command.args(["--listen-intake", "127.0.0.1:0"]);
+        let privacy = match self.privacy {
+            Privacy::Unlinkable => "unlinkable",
+            Privacy::Linkable => "linkable",
+        };
         command
-            .args(["--privacy", &self.privacy])
+            .args(["--privacy", privacy])
             .args(["--interval", &self.interval, "--k", &self.k])
             .args(&self.more);
         command.arg("--signer-dir").arg(signer_dir(&self.dir));
@@ -147,15 +185,14 @@ impl Provider {
     /// Issues codes of level diagnosed.
     #[track_caller]
     pub fn codes(&self, count: usize) -> Vec<String> {
+        self.codes_in(&self.zone, count)
+    }
+
+    /// Issues codes of level diagnosed, of one of its zones.
+    #[track_caller]
+    pub fn codes_in(&self, zone: &str, count: usize) -> Vec<String> {
         let count = count.to_string();
-        let issue = [
-            "code",
-            "issue",
-            "--level",
-            "diagnosed",
-            "--zone",
-            &self.zone,
-        ];
+        let issue = ["code", "issue", "--level", "diagnosed", "--zone", zone];
         let issued = self.verb(&[&issue[..], &["--count", &count]].concat()).ok();
         issued.lines().into_iter().map(str::to_owned).collect()
     }
@@ -181,11 +218,16 @@ impl Provider {
     /// Closes the batch and gives its CID.
     #[track_caller]
     pub fn publish(&self) -> String {
+        let mut published = self.publish_all();
+        assert_eq!(published.len(), 1, "one zone, one batch: {published:?}");
+        published.remove(0)
+    }
+
+    /// Closes the batches of all zones, revisions and folds too, and gives their CIDs, in order.
+    #[track_caller]
+    pub fn publish_all(&self) -> Vec<String> {
         let published = self.verb(&["publish"]).ok();
-        let [cid] = published.lines()[..] else {
-            panic!("one zone, one batch: {published:?}");
-        };
-        cid.to_owned()
+        published.lines().into_iter().map(str::to_owned).collect()
     }
 
     /// `status --json` or `check --json`.

@@ -67,7 +67,14 @@ impl Phone {
     /// Syncs; every feed must be reached.
     #[track_caller]
     pub fn sync(&self) -> Value {
-        self.verb(&["sync", "--json"]).ok().json().remove(0)
+        self.sync_with(&[])
+    }
+
+    /// Syncs with further arguments; every feed must be reached.
+    #[track_caller]
+    pub fn sync_with(&self, args: &[&str]) -> Value {
+        let verb = [&["sync", "--json"], args].concat();
+        self.verb(&verb).ok().json().remove(0)
     }
 
     /// What it is alerted of.
@@ -100,10 +107,18 @@ pub struct Device {
 
 impl Device {
     #[track_caller]
-    pub(crate) fn new(file: PathBuf) -> Self {
+    pub(crate) fn new(file: PathBuf, generator: &str) -> Self {
         let device = Self { file };
-        device.verb(&["new"]).ok();
+        device.verb(&["new", "--type", generator]).ok();
         device
+    }
+
+    /// A copy, which reports what this one broadcast until now.
+    #[track_caller]
+    pub fn copy(&self) -> Self {
+        let file = self.file.with_extension("copy");
+        std::fs::copy(&self.file, &file).unwrap();
+        Self { file }
     }
 
     /// What it broadcasts next.

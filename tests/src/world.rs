@@ -50,7 +50,12 @@ impl World {
 
     /// A phone that broadcasts.
     pub fn device(&self, name: &str) -> Device {
-        Device::new(self.path(name))
+        Device::new(self.path(name), "1")
+    }
+
+    /// A phone that broadcasts by a CX generator of this type: 1 or 2.
+    pub fn device_of(&self, name: &str, generator: &str) -> Device {
+        Device::new(self.path(name), generator)
     }
 
     /// A verb of the node, with a directory: `--data-dir` goes last.
