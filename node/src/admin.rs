@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 
 use bellwether_formats::batch::Batch;
 use bellwether_formats::descriptor::Descriptor;
-use bellwether_formats::id::{Level, ParseIdError, Zone};
+use bellwether_formats::id::{FeedId, Level, ParseIdError, Zone};
 use bellwether_formats::signed::Signed;
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::config::{Config, ConfigError, Provider};
+use crate::config::{Config, ConfigError, Provider, ZonePolicy};
 use crate::init::CODE_KEY;
 use crate::intake::code::{self, CodeKey};
 use crate::keys::{self, KeyError};
@@ -238,6 +238,14 @@ impl Admin {
         self.store
             .descriptor(&self.provider()?.id()?)?
             .ok_or(AdminError::NotProvider)
+    }
+
+    /// How a feed is published, if it is one's own.
+    fn policy(&self, feed: &FeedId) -> Result<Option<&ZonePolicy>, AdminError> {
+        let own = self.config.own_feeds()?;
+        let zones = self.config.provider.iter().flat_map(|own| &own.zone);
+        let mut found = own.iter().zip(zones).filter(|(own, _)| *own == feed);
+        Ok(found.next().map(|(_, policy)| policy))
     }
 
     fn provider(&self) -> Result<&Provider, AdminError> {

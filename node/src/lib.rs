@@ -8,6 +8,7 @@ pub mod admin;
 pub mod batcher;
 pub mod clock;
 pub mod config;
+pub mod cost;
 pub mod files;
 pub mod gateway;
 pub mod http;

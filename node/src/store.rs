@@ -37,6 +37,7 @@ pub use feed::FeedHead;
 pub use prune::{Pruned, RetainPolicy};
 pub use publish::{Draft, PublishError};
 pub use ranges::Range;
+pub(crate) use ranges::patients;
 pub use replicate::ReplicateError;
 pub use rows::{BatchRow, CodeRow, Mode, NoteRow, PreparedRow, RangeRow, SealedRow};
 pub use sealed::{FaultyBatch, PartFault};

@@ -12,6 +12,19 @@ use crate::error::DecodeError;
 pub struct Index(Vec<Cid>);
 
 impl Index {
+    /// Length of an index of so many chunks, in bytes.
+    pub const fn len_of(chunks: usize) -> usize {
+        let head = match chunks {
+            0..24 => 1,
+            24..256 => 2,
+            _ => 3,
+        };
+        head + chunks * Self::LINK_BYTES
+    }
+
+    /// A link to a chunk: tag 42, the head of a byte string, and a CID behind its zero byte.
+    const LINK_BYTES: usize = 2 + 2 + 37;
+
     /// Reads an index, which must fill `bytes`.
     ///
     /// # Errors

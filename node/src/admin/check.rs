@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Admin, AdminError, time};
 use crate::config::Provider;
+use crate::cost::zone::{Lately, Newest};
 use crate::publisher::{self, Places};
 use crate::signer::{self, SignerPlace};
 
@@ -62,6 +63,7 @@ pub(super) fn findings(admin: &Admin, now: u64, depth: Depth) -> Result<Vec<Find
             )));
         }
         found.extend(part_findings(admin, &feed)?);
+        found.extend(zone_findings(admin, &feed, now)?);
     }
     let (used, max) = (admin.store.used_bytes()?, admin.config.retain.max_bytes);
     if used > max / 20 * 19 {
@@ -88,6 +90,20 @@ fn part_findings(admin: &Admin, feed: &FeedId) -> Result<Option<Finding>, AdminE
     );
     let own = admin.config.own_feeds()?.contains(feed);
     Ok(Some(if own { error(what) } else { warning(what) }))
+}
+
+/// What a zone of one's own costs its clients, and whether its patients hide among each other.
+fn zone_findings(admin: &Admin, feed: &FeedId, now: u64) -> Result<Vec<Finding>, AdminError> {
+    let Some(policy) = admin.policy(feed)? else {
+        return Ok(Vec::new());
+    };
+    let lately = Lately::of(&admin.store, feed, policy.interval.as_secs(), now)?;
+    let newest = Newest::of(&admin.store, &feed.zone)?;
+    let told = [lately.advice(), newest.and_then(|newest| newest.advice())];
+    let told = told.into_iter().flatten();
+    Ok(told
+        .map(|what| warning(format!("{feed}: {what}")))
+        .collect())
 }
 
 fn provider_findings(

@@ -5,6 +5,9 @@ use bellwether_formats::share::Share;
 use serde_json::{Value, json};
 
 use super::{Admin, AdminError, Live, check, time};
+use crate::config::Privacy;
+use crate::cost::zone::{Lately, Newest};
+use crate::store::FeedHead;
 
 /// Most batches of a feed whose faults are told.
 const MAX_FAULTY: usize = 16;
@@ -16,7 +19,7 @@ pub(super) fn status(admin: &Admin, live: Option<&Live>, now: u64) -> Result<Val
     for feed in admin.config.carried()? {
         let head = admin.store.head(&feed)?;
         let own = own.contains(&feed);
-        feeds.push(json!({
+        let mut told = json!({
             "provider": feed.provider.to_string(),
             "zone": feed.zone.as_str(),
             "own": own,
@@ -29,7 +32,14 @@ pub(super) fn status(admin: &Admin, live: Option<&Live>, now: u64) -> Result<Val
             "forked": admin.store.is_forked(&feed)?,
             "faults": faults(admin, &feed)?,
             "pending": if own { Some(admin.store.pending(&feed.zone)?) } else { None },
-        }));
+        });
+        if let (Some(told), Some(Value::Object(zone))) = (
+            told.as_object_mut(),
+            zone(admin, &feed, head.as_ref(), now)?,
+        ) {
+            told.extend(zone);
+        }
+        feeds.push(told);
     }
     let provider = admin.config.provider.as_ref();
     let info = live.map(|live| &live.info);
@@ -54,6 +64,32 @@ pub(super) fn status(admin: &Admin, live: Option<&Live>, now: u64) -> Result<Val
         "max_bytes": admin.config.retain.max_bytes,
         "problems": problems,
     }))
+}
+
+/// How a zone of one's own is published, what that costs clients, and whom it hides.
+fn zone(
+    admin: &Admin,
+    feed: &FeedId,
+    head: Option<&FeedHead>,
+    now: u64,
+) -> Result<Option<Value>, AdminError> {
+    let Some(policy) = admin.policy(feed)? else {
+        return Ok(None);
+    };
+    let lately = Lately::of(&admin.store, feed, policy.interval.as_secs(), now)?;
+    let newest = Newest::of(&admin.store, &feed.zone)?;
+    let last_batch = head.map(|head| {
+        let cid = head.row.cid().ok().map(|cid| cid.to_string());
+        json!({ "seq": head.head.seq, "cid": cid, "published_at": time(head.head.published_at) })
+    });
+    Ok(Some(json!({
+        "mode": policy.privacy,
+        "mode_beside": lately.beside(policy.privacy.mode()).map(Privacy::of),
+        "bytes_client_day": lately.day.map(|day| day.bytes),
+        "bytes_client_day_basis": lately.day.map(|day| day.basis.name()),
+        "last_batch": last_batch,
+        "patients": newest.map(|newest| newest.patients),
+    })))
 }
 
 /// What is wrong with the sealed parts of a feed's kept batches, newest first: the provider is to

@@ -5,7 +5,9 @@ use tempfile::TempDir;
 use super::*;
 use crate::config::{Carry, Privacy, ZonePolicy};
 use crate::init::{self, Listen, NewProvider};
-use crate::publisher::Places;
+use crate::publisher::{Places, Publisher};
+use crate::store::tests::fixture::unit;
+use crate::store::{Mode, SubmittedUnit};
 
 const NOW: u64 = 1_800_000_000;
 
@@ -92,4 +94,76 @@ fn a_relay_says_that_it_is_none() {
         let error = admin.answer(&request, None, NOW).unwrap_err();
         assert!(matches!(error, AdminError::NotProvider), "{error}");
     }
+}
+
+/// Publishes what codes admitted, one notification each.
+fn publish(admin: &Admin, codes: std::ops::Range<u8>, mode: Mode, at: u64) {
+    for which in codes {
+        let hash = [which; 32];
+        let code = NewCode {
+            hash,
+            zone: "gb/sct".parse().unwrap(),
+            level: Level::DIAGNOSED,
+            expires_at: at + 60,
+        };
+        admin.store.issue_codes(&[code], at).unwrap();
+        let unit = SubmittedUnit {
+            mode,
+            unit: vec![which; 24],
+            ..unit(0)
+        };
+        admin.store.accept(&hash, &[unit], at).unwrap();
+    }
+    let mut publisher = Publisher::open(&admin.dir, &admin.config, admin.store.clone()).unwrap();
+    let closed = publisher.close(&"gb/sct".parse().unwrap(), at);
+    assert!(closed.failed.is_none(), "{:?}", closed.failed);
+}
+
+#[test]
+fn a_zone_says_what_it_costs_and_whom_it_hides() {
+    let temp = TempDir::new().unwrap();
+    let admin = admin(&temp, |config| {
+        let provider = config.provider.as_mut().unwrap();
+        provider.zone[0].privacy = Privacy::Unlinkable;
+        provider.zone[0].interval = Duration::from_hours(6);
+    });
+    let zone = |now| admin.answer(&Request::Status, None, now).unwrap()["feeds"][0].clone();
+    let empty = zone(NOW);
+    assert_eq!(empty["mode"], "unlinkable");
+    for member in ["mode_beside", "bytes_client_day", "last_batch", "patients"] {
+        assert!(empty[member].is_null(), "{member} in {empty}");
+    }
+
+    publish(&admin, 1..4, Mode::Sealed, NOW);
+    let one = zone(NOW);
+    assert_eq!(one["bytes_client_day_basis"], "scaled");
+    let day = one["bytes_client_day"].as_u64().unwrap();
+    // Four batches of 8192 identifiers: filter, index, two looks. Source: spec §5.10.
+    let batch = 19_796 + 2626 + 2 * 8208;
+    assert!(day.abs_diff(4 * batch) < 4000, "{day}");
+    assert_eq!(one["patients"], 3);
+    assert_eq!(one["last_batch"]["seq"], 1);
+    assert_eq!(one["last_batch"]["cid"], one["cid"]);
+    let checked = admin.answer(&Request::Check, None, NOW).unwrap();
+    assert_eq!(checked["ok"], true, "{checked}");
+    let warnings = checked["warnings"].to_string();
+    assert!(warnings.contains("at least 1/3"), "{warnings}");
+
+    // What was accepted when the zone was linkable stays so.
+    publish(&admin, 4..5, Mode::Open, NOW + 3600);
+    let both = zone(NOW + 3600);
+    assert_eq!(both["mode_beside"], "linkable");
+    assert_eq!(both["patients"], 3, "those of the newest sealed batch");
+    // A day later only the last batch is of the last day.
+    let later = zone(NOW + 86_400 + 60);
+    assert_eq!(later["bytes_client_day_basis"], "published");
+    let bytes = later["bytes_client_day"].as_u64().unwrap();
+    assert!(
+        (3600..6000).contains(&bytes),
+        "an open body of 150: {bytes}"
+    );
+    assert_eq!(later["mode_beside"], "linkable");
+    let much_later = zone(NOW + 20 * 86_400);
+    assert_eq!(much_later["bytes_client_day"], 0);
+    assert!(much_later["mode_beside"].is_null());
 }

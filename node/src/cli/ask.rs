@@ -9,7 +9,7 @@ use bellwether_node::admin::socket::{self, Reply};
 use bellwether_node::admin::{self, Admin, AdminError, Request};
 use bellwether_node::clock;
 use bellwether_node::config::Config;
-use bellwether_node::node::{Mode, Node};
+use bellwether_node::node::{Mode, Node, StartError};
 use bellwether_node::publisher::{Places, Publisher};
 use bellwether_node::store::{Store, StoreError};
 use serde_json::Value;
@@ -35,7 +35,10 @@ pub(super) fn ask(dir: &Path, request: &Request) -> Result<Value, CliError> {
             return read(reply);
         }
         match directly(dir, request) {
-            Err(CliError::Admin(AdminError::Store(StoreError::Locked))) if tries < TRIES => {
+            Err(
+                CliError::Admin(AdminError::Store(StoreError::Locked))
+                | CliError::Start(StartError::Store(StoreError::Locked)),
+            ) if tries < TRIES => {
                 tries += 1;
                 thread::sleep(Duration::from_millis(200));
             }

@@ -1,37 +1,42 @@
 //! `demo`: the main job on this machine, told as a story. The one place where node and client meet.
 
-use std::path::Path;
-use std::process::ExitCode;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{self, ExitCode};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bellwether_client::Client;
-use bellwether_client::device::Device;
-use bellwether_client::device::post::Intake;
-use bellwether_client::observations::{ContactId, Family, Observation};
-use bellwether_formats::scheme::cx::{Generator, Identifier};
-use bellwether_formats::share::{Share, parse_gateway};
 use bellwether_node::admin::Request;
 use bellwether_node::admin::socket::{self, Reply};
-use bellwether_node::clock;
-use bellwether_node::node::Info;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::ask::{list, text};
 use super::{CliError, say, start_logging};
 
+mod ear;
 mod nodes;
+mod people;
+mod phones;
+mod saw;
 mod story;
 
 use nodes::{Nodes, start};
+use phones::Phone;
 use story::Story;
 
 /// The provider's name.
 const NAME: &str = "Demo Health Board";
 
-/// Its zone.
-const ZONE: &str = "gb/sct";
+/// Its linkable zone.
+const NATION: &str = "gb";
+
+/// Its unlinkable zone.
+const CLINIC: &str = "gb/sct/glen";
+
+/// Who run the relays.
+const OPERATORS: [&str; 2] = ["Relay Aid", "Net for Health"];
 
 /// Longest wait for the relays to connect, or for a batch to reach them: anti-entropy, which needs
 /// no gossip, comes every two seconds here.
@@ -54,6 +59,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, CliError> {
         .prefix("bellwether-demo-")
         .tempdir()?;
     let runtime = Runtime::new()?;
+    let tidy = runtime.spawn(tidy_up(folder.path().to_owned()));
     let mut story = Story::new(args.json);
     let outcome = play(folder.path(), &runtime, &mut story);
     let right = match outcome {
@@ -63,7 +69,8 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, CliError> {
             }
             story.end(None)?;
             if args.keep {
-                runtime.block_on(tokio::signal::ctrl_c())?;
+                tidy.abort();
+                runtime.block_on(interrupted())?;
             }
             nodes.stop(&runtime);
             true
@@ -84,116 +91,81 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, CliError> {
     })
 }
 
-/// The story, from an empty folder to two phones that know what they should.
+/// Interrupted in the midst of the story, leaves nothing behind.
+async fn tidy_up(folder: PathBuf) {
+    if interrupted().await.is_err() {
+        return;
+    }
+    // The nodes still run, and may make a file while others are removed.
+    for _ in 0..10 {
+        if fs::remove_dir_all(&folder).is_ok() || !folder.exists() {
+            break;
+        }
+    }
+    process::exit(130);
+}
+
+/// Waits for Ctrl-C, or to be told to end.
+async fn interrupted() -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        pressed = tokio::signal::ctrl_c() => pressed,
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+/// The story, from an empty folder to two phones that know what they should, and relays that do not
+/// know which is which.
 fn play(folder: &Path, runtime: &Runtime, story: &mut Story) -> Result<Nodes, CliError> {
     let provider_dir = folder.join("provider");
     let mut nodes = start(folder, &provider_dir, runtime, story)?;
     let info = nodes.provider.as_ref().map(|node| node.info().clone());
     let info = info.ok_or_else(|| wrong("the provider did not start"))?;
 
-    let (mut device, observed) = meet(folder, story)?;
-    let (bob, carol) = (folder.join("bob"), folder.join("carol"));
-    let gateways: Vec<String> = nodes.gateways();
-    let mut share: Share = parsed(&info.share)?;
-    share.gateways = gateways
-        .iter()
-        .map(|gateway| parse_gateway(gateway))
-        .collect();
-    for (state, id) in [(&bob, observed), (&carol, stranger()?)] {
-        let mut phone = Client::open(state).map_err(phone_error)?;
-        phone.follow(&share).map_err(phone_error)?;
-        let at = clock::now() - 3600;
-        phone
-            .observe(&[Observation {
-                id: ContactId(*id.as_bytes()),
-                at,
-                family: Family::Cx,
-            }])
-            .map_err(phone_error)?;
-    }
+    let mut people = people::meet(folder, story)?;
+    let share = nodes.share()?;
+    let near_both = [people.from_alice, people.from_dan];
+    let mut bob = Phone::new(folder, "Bob", &share, near_both)?;
+    let carol = Phone::new(folder, "Carol", &share, people.of_strangers)?;
 
-    report(&provider_dir, &info, &mut device, story)?;
-    let cid = publish(&provider_dir, &nodes, story)?;
+    people::report(&provider_dir, &info, &mut people, story)?;
+    let [nation, clinic] = publish(&provider_dir, &nodes, story)?;
     if let Some(provider) = nodes.provider.take() {
         runtime.block_on(provider.shutdown());
     }
+    story.note(json!({ "step": "provider-off" }))?;
+
+    bob.expect(NATION, "symptomatic", &nation);
+    bob.expect(CLINIC, "diagnosed", &clinic);
+    let seen = [
+        bob.sync(&nodes.ears, story)?,
+        carol.sync(&nodes.ears, story)?,
+    ];
+    saw::tell(story, &seen)?;
+
+    let (chunks, holds_alice) = bob.chunk_of(&clinic, &people.from_alice)?;
+    let [of_bob, of_carol] = seen.each_ref().map(|phone| saw::chunk(phone, chunks));
+    let (of_bob, of_carol) = (of_bob?, of_carol?);
+    if of_bob != holds_alice {
+        return Err(wrong(format!(
+            "Bob's phone asked for chunk {of_bob}, what Alice broadcast lies in {holds_alice}"
+        )));
+    }
     story.tell(
-        "The provider is switched off.",
-        json!({ "step": "provider-off" }),
+        &format!(
+            "The limit: both relays together know that Bob's phone asked for chunk {of_bob} of \
+             {chunks}, where\nAlice's entry lies, and Carol's for chunk {of_carol}, drawn at random."
+        ),
+        json!({
+            "step": "together", "chunks": chunks,
+            "asked_for": { "Bob": of_bob, "Carol": of_carol },
+        }),
     )?;
-    sync(&bob, "Bob", Some(&cid), story)?;
-    sync(&carol, "Carol", None, story)?;
     Ok(nodes)
 }
 
-/// Alice's phone broadcasts, and Bob's hears it.
-fn meet(folder: &Path, story: &mut Story) -> Result<(Device, Identifier), CliError> {
-    let mut random = [0; Device::NEW_BYTES];
-    getrandom::fill(&mut random).map_err(wrong)?;
-    let mut device = Device::new(Generator::Aes128, &random);
-    let heard = device
-        .take_identifiers(4)
-        .pop()
-        .ok_or_else(|| wrong("no identifier"))?;
-    device.save_new(&folder.join("alice.json")).map_err(wrong)?;
-    story.tell(
-        &format!(
-            "An hour ago Alice and Bob sat together. Her phone broadcast {heard},\n\
-             his recorded it. Carol was elsewhere and recorded somebody else's."
-        ),
-        json!({ "step": "meeting", "id": heard.to_string() }),
-    )?;
-    Ok((device, heard))
-}
-
-/// Alice tests positive, gets a code, and her phone reports.
-fn report(
-    provider_dir: &Path,
-    info: &Info,
-    device: &mut Device,
-    story: &mut Story,
-) -> Result<(), CliError> {
-    let request = Request::CodeIssue {
-        level: "diagnosed".to_owned(),
-        zone: ZONE.to_owned(),
-        count: 1,
-        valid_s: 86_400,
-    };
-    let answer = ask(provider_dir, &request)?;
-    let code = list(&answer, "codes")?
-        .first()
-        .and_then(Value::as_str)
-        .ok_or(CliError::Answer)?;
-    let mut random = [0; Generator::MAX_SEED_BYTES];
-    getrandom::fill(&mut random).map_err(wrong)?;
-    let der = device.report(NAME, code, &random).map_err(wrong)?;
-    let certificate = provider_dir.join("tls/cert.pem");
-    let url = info.intake.as_deref().unwrap_or_default();
-    let intake = Intake::new(url, Some(&certificate)).map_err(wrong)?;
-    let began = now();
-    let answer = intake.post(&der).map_err(wrong)?;
-    let ms = began.elapsed().as_millis();
-    if !answer.accepted {
-        return Err(wrong(format!(
-            "the report was refused: {} {}",
-            answer.status, answer.text
-        )));
-    }
-    device.accepted();
-    let bytes = der.len();
-    story.tell(
-        &format!(
-            "Alice tests positive. Her doctor gives her the code {code}; her phone signs a seed \
-             report\n({bytes} bytes) and posts it to {url}. After {ms} ms: {} {}",
-            answer.status,
-            answer.text.trim()
-        ),
-        json!({ "step": "report", "bytes": bytes, "status": answer.status, "ms": millis(ms) }),
-    )
-}
-
-/// The provider closes its batch; it travels to both relays.
-fn publish(provider_dir: &Path, nodes: &Nodes, story: &mut Story) -> Result<String, CliError> {
+/// The provider closes the batches of both zones; they travel to both relays.
+fn publish(provider_dir: &Path, nodes: &Nodes, story: &mut Story) -> Result<[String; 2], CliError> {
     wait("the relays to connect", || {
         let status = ask(provider_dir, &Request::Status)?;
         let peers = status.pointer("/network/peers").and_then(Value::as_u64);
@@ -201,81 +173,34 @@ fn publish(provider_dir: &Path, nodes: &Nodes, story: &mut Story) -> Result<Stri
     })?;
     let began = now();
     let answer = ask(provider_dir, &Request::Publish)?;
-    let batch = list(&answer, "published")?
-        .first()
-        .ok_or(CliError::Answer)?;
-    let cid = text(batch, "cid")?.to_owned();
-    for relay in &nodes.relays {
-        let url = relay.info().gateway.clone().unwrap_or_default();
-        wait("the batch to reach the relays", || {
-            story::has_block(&url, &cid)
-        })?;
-    }
-    let ms = began.elapsed().as_millis();
-    let envelope = story::block_len(&nodes.gateway_urls(), &cid)?;
-    story.tell(
-        &format!(
-            "The provider closes batch {}: {cid}\n({envelope} bytes, signed; 1 real notification \
-             among 150). Both relays have it and its body after {ms} ms.",
-            batch.get("seq").unwrap_or(&Value::Null)
-        ),
-        json!({ "step": "batch", "cid": cid, "bytes": envelope, "relays_ms": millis(ms) }),
-    )?;
-    Ok(cid)
-}
-
-/// A phone syncs from the relays; `expected` is the batch that it must be alerted by.
-fn sync(
-    state: &Path,
-    name: &str,
-    expected: Option<&str>,
-    story: &mut Story,
-) -> Result<(), CliError> {
-    let mut phone = Client::open(state).map_err(phone_error)?;
-    let began = now();
-    let synced = phone.sync().map_err(phone_error)?;
-    let alerts = phone.alerts().map_err(phone_error)?;
-    let ms = began.elapsed().as_millis();
-    let found: Vec<String> = alerts
-        .matches
-        .iter()
-        .map(|found| found.batch.to_string())
-        .collect();
-    let levels: Vec<&str> = alerts
-        .matches
-        .iter()
-        .map(|found| found.level.name())
-        .collect();
-    let (bytes, requests) = (synced.bytes_down, synced.requests);
-    let told = match levels.first() {
-        Some(level) => format!("is ALERTED: near somebody {level}"),
-        None => "is not alerted".to_owned(),
+    let batches = list(&answer, "published")?;
+    let cid = |zone: &str| {
+        let mut of_zone = batches
+            .iter()
+            .filter(|batch| text(batch, "zone").is_ok_and(|of| of == zone));
+        text(of_zone.next().ok_or(CliError::Answer)?, "cid").map(str::to_owned)
     };
+    let cids = [cid(NATION)?, cid(CLINIC)?];
+    for url in nodes.gateway_urls() {
+        for cid in &cids {
+            wait("the batches to reach the relays", || {
+                story::has_block(&url, cid)
+            })?;
+        }
+    }
+    let ms = millis(began.elapsed().as_millis());
+    let [nation, clinic] = &cids;
     story.tell(
         &format!(
-            "{name}'s phone syncs from the relays: {bytes} bytes in {requests} requests, {ms} ms. \
-             {name} {told}."
+            "The provider closes a batch in each zone. {NATION}: Dan's seed among 150, in the open.\n\
+             {CLINIC}: ten patients' identifiers, sealed; nobody can tell which belong together.\n\
+             Both relays have all of it after {ms} ms. The provider is switched off."
         ),
         json!({
-            "step": "phone", "name": name, "bytes_down": bytes, "requests": requests,
-            "ms": millis(ms), "alerts": levels,
+            "step": "batches", "cids": { NATION: nation, CLINIC: clinic }, "relays_ms": ms,
         }),
     )?;
-    if found.iter().map(String::as_str).ne(expected) || !alerts.doubts.is_empty() {
-        let doubts = alerts.doubts.first().map(|doubt| doubt.answer.to_string());
-        return Err(wrong(format!(
-            "{name} got {found:?} and {doubts:?}, where {expected:?} was right; {:?}",
-            synced.report.errors
-        )));
-    }
-    Ok(())
-}
-
-/// An identifier that nobody near Alice broadcast.
-fn stranger() -> Result<Identifier, CliError> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(wrong)?;
-    Ok(Identifier::from_bytes(bytes))
+    Ok(cids)
 }
 
 fn ask(dir: &Path, request: &Request) -> Result<Value, CliError> {
@@ -309,14 +234,6 @@ fn wait<T>(
         }
         thread::sleep(Duration::from_millis(50));
     }
-}
-
-fn parsed(share: &Option<String>) -> Result<Share, CliError> {
-    share.as_deref().unwrap_or_default().parse().map_err(wrong)
-}
-
-fn phone_error(error: bellwether_client::error::ClientError) -> CliError {
-    wrong(error)
 }
 
 fn wrong(error: impl std::fmt::Display) -> CliError {

@@ -61,7 +61,34 @@ fn feed_line(feed: &Value) -> String {
     let pending = feed.get("pending").and_then(Value::as_u64);
     let pending = pending.map_or_else(String::new, |count| format!(", {count} pending"));
     let stale = if stale { ", stale" } else { "" };
-    format!("{name}: batch {seq} of {at}{pending}{stale}")
+    let zone = zone_words(feed);
+    format!("{name}: batch {seq} of {at}{pending}{stale}{zone}")
+}
+
+/// How a zone of one's own is published, what that costs and whom it hides.
+fn zone_words(feed: &Value) -> String {
+    let mut words = String::new();
+    let Ok(mode) = text(feed, "mode") else {
+        return words;
+    };
+    words.push_str(&format!(", {mode}"));
+    if let Ok(beside) = text(feed, "mode_beside") {
+        words.push_str(&format!(" (and {beside} still)"));
+    }
+    let number = |key| feed.get(key).and_then(Value::as_u64);
+    if let (Some(bytes), Ok(basis)) = (
+        number("bytes_client_day"),
+        text(feed, "bytes_client_day_basis"),
+    ) {
+        words.push_str(&format!(", {bytes} bytes a client and day ({basis})"));
+    }
+    if let Some(patients) = number("patients") {
+        let s = if patients == 1 { "" } else { "s" };
+        words.push_str(&format!(
+            ", {patients} patient{s} in the newest batch with any"
+        ));
+    }
+    words
 }
 
 /// `check`: exit 2 if something was found that cannot wait.

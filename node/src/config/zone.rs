@@ -54,6 +54,14 @@ impl Privacy {
         }
     }
 
+    /// What publishes so.
+    pub const fn of(mode: Mode) -> Self {
+        match mode {
+            Mode::Sealed => Self::Unlinkable,
+            Mode::Open => Self::Linkable,
+        }
+    }
+
     /// How often such a zone is published unless told: the patients of one sealed batch hide among
     /// each other, so it waits for more of them.
     pub const fn interval(self) -> Duration {

@@ -12,6 +12,7 @@ use super::{Closed, PublishZoneError, Publisher, attempts};
 use crate::batcher::plan::{Job, Known, jobs};
 use crate::batcher::{self, Content, Place, Policy};
 use crate::clock;
+use crate::cost::zone::{FEW_PATIENTS, Lately, few_patients};
 use crate::store::{Range, RangeRow};
 
 /// How far a batch's time may run ahead of the clock before the next one waits, in seconds. Each of
@@ -20,9 +21,6 @@ pub(super) const MAX_AHEAD_S: u64 = 5;
 
 /// Most that is waited for, in seconds: more is a clock that was set back.
 const MAX_WAIT_S: u64 = 15;
-
-/// Fewer patients than this in a sealed batch hide badly among each other.
-const FEW_PATIENTS: usize = 10;
 
 impl Publisher {
     /// Closes the batches of all zones now, as far as it goes: what one zone cannot publish does
@@ -168,7 +166,19 @@ impl Publisher {
             "batch published"
         );
         warn_of_few(zone, batch.seq, job, &content);
+        if !batch.parts.is_empty() {
+            self.warn_of_cost(zone, policy.interval_s, now);
+        }
         Ok(batch)
+    }
+
+    /// Says what the zone costs its clients, if that is much. The batch is out: what cannot be read
+    /// now is told by whatever needs it next.
+    fn warn_of_cost(&self, zone: &Zone, interval_s: u64, now: u64) {
+        let lately = Lately::of(&self.store, &self.feed(zone), interval_s, now);
+        if let Some(advice) = lately.ok().and_then(|lately| lately.advice()) {
+            tracing::warn!(%zone, "this zone {advice}");
+        }
     }
 
     /// What a batch is to say, as the store stands now.
@@ -220,11 +230,6 @@ fn warn_of_few(zone: &Zone, seq: u64, job: Job, content: &Content) {
         return;
     };
     if job == Job::New && patients < FEW_PATIENTS {
-        tracing::warn!(
-            %zone, seq, patients,
-            "few patients in a sealed batch: two of its identifiers that somebody observed are of \
-             one patient with a probability of at least 1/{patients}; a longer interval or a larger \
-             zone hides them better"
-        );
+        tracing::warn!(%zone, seq, patients, "{}", few_patients(seq, patients));
     }
 }

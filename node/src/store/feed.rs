@@ -78,6 +78,38 @@ impl Store {
             .collect()
     }
 
+    /// The newest batches of a feed that are kept, newest first: those published after `since`
+    /// (seconds of UTC) and the one before them, `max` at most.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]
+    pub fn rows_since(
+        &self,
+        feed: &FeedId,
+        since: u64,
+        max: usize,
+    ) -> Result<Vec<BatchRow>, StoreError> {
+        let tx = self.read()?;
+        let table = tx.open_table(BATCHES)?;
+        let first = batch_key(feed, 0);
+        let end = prefix_end(&batches_of(feed));
+        let mut rows = Vec::new();
+        for entry in table
+            .range(first.as_slice()..end.as_slice())?
+            .rev()
+            .take(max)
+        {
+            let found: BatchRow = row(entry?.1.value())?;
+            let before = found.published_at <= since;
+            rows.push(found);
+            if before {
+                break;
+            }
+        }
+        Ok(rows)
+    }
+
     /// The row of one batch.
     ///
     /// # Errors

@@ -228,6 +228,14 @@ fn who_was_away_for_days_catches_up_through_folds() {
     assert_eq!(said(&synced), [6, 12, 6, 7], "{synced}");
     alerted(&away, &["diagnosed"; 7]);
 
+    // An identifier that was replayed after it was published: inside the fold's window, and too late.
+    let replayed = world.phone("replayed");
+    replayed.follow(&provider.share(&two));
+    let id = invented::identifier(Past::patient(2, 0), 141);
+    replayed.observed_at(&[id], past.time(2, 0) + 3600);
+    assert_eq!(said(&replayed.sync()), [7, 14, 7, 0]);
+    alerted(&replayed, &[]);
+
     // Patients of a first day and of a day in a fold are revoked: who has the fold is told by the
     // fold, who has the batches by the batch.
     let mut hand = Hand::of(&provider);

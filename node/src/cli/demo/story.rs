@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{CliError, say, wrong};
+use super::{CliError, say};
 
 /// Tells the story: to a person, or as one object a line.
 pub(super) struct Story {
@@ -30,14 +30,19 @@ impl Story {
         say(format_args!("{}. {text}\n", self.chapter))
     }
 
+    /// Notes what only a program wants to know.
+    pub(super) fn note(&self, object: Value) -> Result<(), CliError> {
+        if self.json { say(object) } else { Ok(()) }
+    }
+
     /// Says whether the story came out right.
     pub(super) fn end(&mut self, error: Option<&str>) -> Result<(), CliError> {
         match (self.json, error) {
             (true, None) => say(json!({ "ok": true, "steps": self.chapter })),
             (true, Some(error)) => say(json!({ "ok": false, "error": error })),
             (false, None) => say(
-                "The story came out right: Bob knows, Carol does not need to, and no relay learnt \
-                 which of them was near Alice.",
+                "The story came out right: Bob knows, Carol does not need to, and neither relay can \
+                 tell\nwhich of them was near Alice.",
             ),
             (false, Some(_)) => Ok(()),
         }
@@ -47,12 +52,6 @@ impl Story {
 /// Whether a gateway has a block.
 pub(super) fn has_block(url: &str, cid: &str) -> Result<Option<()>, CliError> {
     Ok((head(url, cid)?.0 == 200).then_some(()))
-}
-
-/// A block's length as the first gateway tells it.
-pub(super) fn block_len(urls: &[String], cid: &str) -> Result<u64, CliError> {
-    let url = urls.first().ok_or_else(|| wrong("no relay"))?;
-    Ok(head(url, cid)?.1)
 }
 
 /// Asks for a block's status and length.

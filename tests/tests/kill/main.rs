@@ -8,7 +8,6 @@
 )]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -17,18 +16,16 @@ use std::time::{Duration, Instant};
 
 use bellwether_client::device::{Device, post::Intake};
 use bellwether_formats::cid::Cid;
-use bellwether_formats::scheme::cx::Generator;
+use bellwether_formats::scheme::cx::{Generator, Identifier, Seed};
 use bellwether_node::admin::{Request, socket};
-use bellwether_node::store::Store;
 use bellwether_tests::feed::Feed;
 use bellwether_tests::random::Random;
-use bellwether_tests::{Provider, Running, World, eventually};
+use bellwether_tests::{Provider, Running, World, sealed};
 
-/// How often the provider is killed.
-const KILLS: usize = 100;
+mod copies;
 
-/// Reports that are made up front: more than can be posted.
-const REPORTS: usize = 3000;
+/// Reports that are made up front, for each kill: more than can be posted.
+const REPORTS: usize = 30;
 
 /// A report to post, under a code of its own.
 struct Report {
@@ -53,18 +50,67 @@ struct Shared {
 
 #[test]
 fn a_hundred_kills_lose_nothing_and_double_nothing() {
+    let world = World::new();
+    let provider = world.provider("board").every("1s").init();
+    kill(&provider, 100, |_, feed| {
+        let mut published: BTreeMap<Vec<u8>, Vec<u64>> = BTreeMap::new();
+        for said in feed.said() {
+            published.entry(said.unit).or_default().push(said.seq);
+        }
+        Box::new(move |seed| published.get(seed).cloned().unwrap_or_default())
+    });
+}
+
+/// The same where it publishes sealed parts: a report's identifiers are all in one of them.
+#[test]
+fn kills_while_parts_are_sealed_lose_nothing_and_double_nothing() {
+    let world = World::new();
+    let provider = world.provider("board").unlinkable().every("1s").init();
+    kill(&provider, 30, |node, feed| {
+        let mut parts = sealed::parts(&node.gateway(), &feed.batches).unwrap();
+        // Of a day that ended during the test there is a fold, too.
+        parts.retain(|part| part.covers.is_none());
+        println!("{} sealed parts", parts.len());
+        Box::new(move |seed| {
+            let seed = Seed::new(Generator::Aes128, seed).unwrap();
+            let ids: Vec<_> = seed.identifiers().step_by(89).collect();
+            let mut batches = Vec::new();
+            for part in &parts {
+                let said = |id: &&_| {
+                    let id: &Identifier = id;
+                    part.level(id.as_bytes()).is_some()
+                };
+                match ids.iter().filter(said).count() {
+                    0 => {}
+                    all if all == ids.len() => batches.push(part.seq),
+                    some => panic!("{some} of its identifiers are in batch {}", part.seq),
+                }
+            }
+            batches
+        })
+    });
+}
+
+/// In which batches a seed is.
+type Published = Box<dyn Fn(&[u8]) -> Vec<u64>>;
+
+/// Kills a provider so often while it takes reports and publishes them, and looks at what came of
+/// them.
+#[expect(
+    clippy::print_stdout,
+    reason = "what chance brought, for who reads of a failure"
+)]
+fn kill(provider: &Provider, kills: usize, published: fn(&Running, &Feed) -> Published) {
     let seed = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
     println!("seed {seed}");
     let mut random = Random::new(seed);
-    let world = World::new();
-    let provider = world.provider("board").every("1s").init();
-    let codes: Vec<String> = (0..REPORTS)
+    let codes: Vec<String> = (0..kills * REPORTS)
         .map(|number| format!("code {number}"))
         .collect();
     provider.import_codes(&codes);
     let reports: Vec<Report> = codes
         .iter()
-        .map(|code| report(&provider, code, &mut random))
+        .map(|code| report(provider, code, &mut random))
         .collect();
     let reports = Arc::new(reports);
     let shared = Arc::new(Shared::default());
@@ -79,8 +125,8 @@ fn a_hundred_kills_lose_nothing_and_double_nothing() {
 
     let mut seen = Seen::default();
     let mut up = 0;
-    for _ in 0..KILLS {
-        up += usize::from(a_life(&provider, &shared, &mut random, &mut seen));
+    for _ in 0..kills {
+        up += usize::from(a_life(provider, &shared, &mut random, &mut seen));
     }
     shared.done.store(true, Ordering::SeqCst);
     posters
@@ -95,7 +141,7 @@ fn a_hundred_kills_lose_nothing_and_double_nothing() {
     let unanswered = shared.unanswered.lock().unwrap().clone();
     let resumed = node.log().matches("published after a stop").count();
     println!(
-        "{KILLS} kills, {up} of them after the start; {} reports accepted, {} unanswered; {} \
+        "{kills} kills, {up} of them after the start; {} reports accepted, {} unanswered; {} \
          batches, {} seen on the way, {resumed} finished by the next start",
         accepted.len(),
         unanswered.len(),
@@ -104,11 +150,12 @@ fn a_hundred_kills_lose_nothing_and_double_nothing() {
     );
     assert_eq!(*shared.wrong.lock().unwrap(), Vec::<String>::new());
     assert!(
-        accepted.len() >= KILLS / 2,
+        accepted.len() >= kills / 2,
         "too few reports to show anything"
     );
-    assert!(up >= KILLS / 4, "too few kills of a node at work");
-    exactly_once(&feed, &reports, &accepted, &unanswered);
+    assert!(up >= kills / 4, "too few kills of a node at work");
+    let published = published(&node, &feed);
+    exactly_once(&published, &reports, &accepted, &unanswered);
     numbers_are_used_once(&feed, &seen);
     let check = provider.look("check");
     assert_eq!(check["errors"], serde_json::json!([]), "{check}");
@@ -210,17 +257,13 @@ fn a_life(provider: &Provider, shared: &Shared, random: &mut Random, seen: &mut 
 
 /// Every accepted report is in one batch, once; one without an answer in one at most.
 fn exactly_once(
-    feed: &Feed,
+    published: &Published,
     reports: &[Report],
     accepted: &BTreeSet<usize>,
     unanswered: &BTreeSet<usize>,
 ) {
-    let mut published: BTreeMap<Vec<u8>, Vec<u64>> = BTreeMap::new();
-    for said in feed.said() {
-        published.entry(said.unit).or_default().push(said.seq);
-    }
     for (number, report) in reports.iter().enumerate() {
-        let batches = published.get(&report.seed).map_or(&[][..], Vec::as_slice);
+        let batches = published(&report.seed);
         let right = match (accepted.contains(&number), unanswered.contains(&number)) {
             (true, _) => batches.len() == 1,
             // Also the last ones, which were under way when the test ended.
@@ -246,140 +289,4 @@ fn numbers_are_used_once(feed: &Feed, seen: &Seen) {
             .last()
             .is_none_or(|last| prev.is_some() && *last <= feed.batches.last().unwrap().seq)
     );
-}
-
-/// Copies a directory as `cp -a` does.
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let to = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &to);
-        } else if entry.file_type().unwrap().is_file() {
-            fs::copy(entry.path(), &to).unwrap();
-        }
-    }
-}
-
-/// What refuses to sign says why, with exit 2.
-#[track_caller]
-fn refuses(world: &World, dir: &Path, verb: &[&str], why: &str) {
-    let said = world.node(dir, verb).exit(2);
-    assert!(said.stdout.is_empty(), "{said:?}");
-    assert!(
-        said.stderr.contains(why) && said.stderr.contains("hint: "),
-        "{said:?}"
-    );
-}
-
-#[test]
-fn a_copied_or_restored_directory_does_not_sign() {
-    let world = World::new();
-    let provider = world.provider("board").init();
-    provider.publish();
-    provider.publish();
-    let backup = world.path("backup");
-    copy(&provider.dir, &backup);
-
-    // A copy, as good as the original: there must not be two.
-    refuses(&world, &backup, &["publish"], "copy or was restored");
-    refuses(&world, &backup, &["run"], "copy or was restored");
-    world.node(&backup, &["check"]).exit(2);
-    // The original goes on; the copy is now old.
-    provider.publish();
-    refuses(&world, &backup, &["signer", "adopt"], "the store ends at 2");
-    refuses(&world, &backup, &["publish"], "copy or was restored");
-
-    // The old content in the original's very files: no copy by its looks, and yet it is old.
-    let newest = world.path("newest");
-    copy(&provider.dir, &newest);
-    fs::copy(backup.join("store.redb"), provider.dir.join("store.redb")).unwrap();
-    refuses(&world, &provider.dir, &["publish"], "the store ends at 2");
-    refuses(&world, &provider.dir, &["run"], "the store ends at 2");
-    world.node(&provider.dir, &["check"]).exit(2);
-
-    // An up-to-date copy can be adopted, and then it alone signs.
-    world.node(&newest, &["signer", "adopt"]).ok();
-    let published = world.node(&newest, &["publish"]).ok();
-    assert_eq!(published.lines().len(), 1);
-    let status = world
-        .node(&newest, &["status", "--json"])
-        .ok()
-        .json()
-        .remove(0);
-    assert_eq!(status["feeds"][0]["seq"], 4, "{status}");
-    world.node(&newest, &["check"]).ok();
-    refuses(&world, &provider.dir, &["publish"], "copy or was restored");
-}
-
-/// A signer without its memory does not begin anew.
-#[test]
-fn a_lost_memory_of_the_signer_is_not_made_up() {
-    let world = World::new();
-    let provider = world.provider("board").init();
-    provider.publish();
-    let memory = provider.dir.with_extension("signer");
-    fs::rename(&memory, world.path("elsewhere")).unwrap();
-    refuses(&world, &provider.dir, &["publish"], "memory");
-    fs::remove_dir_all(&memory).unwrap();
-    fs::rename(world.path("elsewhere"), &memory).unwrap();
-    provider.publish();
-}
-
-/// The second fence: relays know more than this directory, and the signer's memory is as old. It
-/// signs nothing in the place of what they have: it refuses, or goes on after the newest.
-#[test]
-fn a_provider_behind_its_relays_signs_nothing_twice() {
-    let world = World::new();
-    let provider = world.provider("board").init();
-    let node: Running = provider.run();
-    let relay = bellwether_tests::Relay::init(&world, "relay", &["--follow", &node.text("share")]);
-    let relaying = relay.run();
-    let first = provider.publish();
-    eventually("the relay to have it", || {
-        relaying.has(&first).then_some(())
-    });
-    node.stop();
-    // Both the directory and the signer's memory are put back later.
-    let (dir, memory) = (provider.dir.clone(), provider.dir.with_extension("signer"));
-    let stored = fs::read(dir.join("store.redb")).unwrap();
-    let signer = world.path("signer-backup");
-    copy(&memory, &signer);
-
-    provider.configure(|config| config.network.bootstrap = vec![relaying.p2p()]);
-    let node = provider.run();
-    let newest = provider.publish();
-    eventually("the relay to have it", || {
-        relaying.has(&newest).then_some(())
-    });
-    node.stop();
-    // In place, so that the store's file is the one that the signer knows.
-    fs::write(dir.join("store.redb"), stored).unwrap();
-    fs::remove_dir_all(&memory).unwrap();
-    copy(&signer, &memory);
-
-    // The node is down: the verb itself asks the relay, and so does a node that runs.
-    for running in [false, true] {
-        let node = running.then(|| provider.run());
-        let said = provider.verb(&["publish"]);
-        let fenced = said.code == 2 && said.stderr.contains("relays have batch");
-        assert!(fenced || said.code == 0, "{said:?}");
-        drop(node);
-    }
-    let feed = Feed::after(&relaying.gateway(), &provider.feed(), 0).unwrap();
-    let kept: Vec<String> = feed.batches.iter().map(|b| b.cid().to_string()).collect();
-    assert!(kept.contains(&newest), "{kept:?}");
-    let status = relay.verb(&["status", "--json"]).ok().json().remove(0);
-    assert_eq!(status["feeds"][0]["forked"], false, "{status}");
-    // What it signed since stands on what the relay had, in its own store too.
-    let store = Store::open(&dir.join("store.redb")).unwrap();
-    let feed = store.heads().unwrap().remove(0).feed;
-    let own = store.rows_after(&feed, 0, 100).unwrap();
-    let own: Vec<String> = own
-        .iter()
-        .map(|row| row.cid().unwrap().to_string())
-        .collect();
-    let shared = kept.len().min(own.len());
-    assert_eq!(own[..shared], kept[..shared], "nothing was signed twice");
 }
