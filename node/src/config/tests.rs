@@ -105,7 +105,7 @@ fn what_types_cannot_say_is_checked() {
             c.provider.as_mut().unwrap().zone[0].filter_bits = 31;
         }),
         ("provider.zone.filter_bits", |c| {
-            c.provider.as_mut().unwrap().zone[0].filter_bits = 7;
+            c.provider.as_mut().unwrap().zone[0].filter_bits = 11;
         }),
         ("provider.zone.max_notifications", |c| {
             c.provider.as_mut().unwrap().zone[0].max_notifications = Some(4001);
