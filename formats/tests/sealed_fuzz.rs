@@ -1,4 +1,4 @@
-//! A million broken chunks, indexes and masks each: no panic, and no allocation past its bound.
+//! A million broken chunks, indexes, masks and batches each: no panic, and no allocation past its bound.
 //!
 //! The long run is `cargo test -p bellwether-formats --test sealed_fuzz -- --ignored`: 20 million
 //! cases each. It met every rule, allocated nothing for chunks, 183 bytes at most for a mask and
@@ -17,12 +17,14 @@ mod common;
 
 use std::collections::BTreeMap;
 
+use bellwether_formats::batch::{Batch, BlockRef, Part, SealedPart, Window};
 use bellwether_formats::cid::{Cid, Codec};
 use bellwether_formats::error::DecodeError;
 use bellwether_formats::id::Scheme;
 use bellwether_formats::pir::{Mask, PirError};
 use bellwether_formats::sealed::{Chunk, IdHash, Index, LADDER, Place, Plan, SealedError, Shape};
-use common::random;
+use bellwether_formats::signed::Unverified;
+use common::{DAY, NOW, batch, body, open_part, random, sign};
 use counting::allocated;
 
 const CASES: u64 = 1_000_000;
@@ -178,6 +180,65 @@ fn masks(cases: u64) {
         verdicts.add(verdict.map_or_else(|error| error.rule(), |()| "valid"));
     }
     verdicts.hold("mask", most, &["valid", "mask"], PirError::RULES);
+}
+
+/// Envelopes of batches with sealed parts, an open one and a range. Whether the signature holds is
+/// asked for after decoding.
+fn batches(cases: u64) {
+    let sealed = |scheme| {
+        Part::Sealed(SealedPart {
+            scheme,
+            window: Window {
+                from: NOW - 14 * DAY,
+                to: NOW,
+            },
+            filter: BlockRef {
+                cid: Cid::of(Codec::Raw, b"filter"),
+                size: 19_796,
+            },
+            index: Cid::of(Codec::DagCbor, b"index"),
+            ids: LADDER[0],
+        })
+    };
+    let mut batch = batch(vec![
+        sealed(Scheme::CX1),
+        sealed(Scheme::CX2),
+        open_part(&body(3)),
+    ]);
+    batch.seq = 9;
+    batch.covers = Some((2, 4));
+    let envelope = sign(&batch).envelope().to_vec();
+    let (mut dice, mut verdicts) = (Dice(random(4)), Verdicts::default());
+    let (mut most, mut bytes) = (0, Vec::new());
+    for _ in 0..cases {
+        bytes.clear();
+        bytes.extend_from_slice(&envelope);
+        // Mostly behind the signature, which stands first and is opaque here.
+        let mut inner = bytes.split_off([0, 90, 90, 90][dice.below(4)]);
+        dice.spoil(&mut inner);
+        bytes.append(&mut inner);
+        let (used, verdict) = allocated(|| Unverified::<Batch>::decode(&bytes).map(|_| ()));
+        most = most.max(used);
+        verdicts.add(verdict.map_or_else(|error| error.rule(), |()| "valid"));
+    }
+    assert!(
+        most <= 16 * envelope.len(),
+        "{most} bytes for an envelope of {}",
+        envelope.len()
+    );
+    let met = ["valid", "type", "key-order", "value", "limit", "truncated"];
+    verdicts.hold("batch", most, &met, DecodeError::RULES);
+}
+
+#[test]
+fn batches_of_strangers() {
+    batches(CASES);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn batches_at_length() {
+    batches(LONG);
 }
 
 #[test]
