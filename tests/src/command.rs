@@ -154,22 +154,33 @@ fn build(folder: &Path) {
     );
 }
 
-/// Whether a binary is newer than everything that it was built from, which the file beside it
-/// lists: `binary: source source …`, spaces in names escaped.
+/// Whether a binary is newer than everything in the workspace that it is built from. (Cargo's own
+/// list of that stands beside it only after `cargo build`, not after `cargo test`.)
 fn is_fresh(binary: &Path) -> bool {
-    let time = |path: &Path| fs::metadata(path).and_then(|file| file.modified()).ok();
-    let Some(built) = time(binary) else {
+    let Ok(built) = fs::metadata(binary).and_then(|file| file.modified()) else {
         return false;
     };
-    let Ok(list) = fs::read_to_string(binary.with_extension("d")) else {
-        return false;
-    };
-    let Some((_, sources)) = list.split_once(": ") else {
-        return false;
-    };
-    let sources = sources.replace("\\ ", "\0");
-    let mut sources = sources
-        .split_whitespace()
-        .map(|path| PathBuf::from(path.replace('\0', " ")));
-    sources.all(|path| time(&path).is_some_and(|changed: SystemTime| changed <= built))
+    let root = crate::repository();
+    let sources = ["formats", "node", "client"].map(|member| root.join(member));
+    let mut left: Vec<PathBuf> = vec![root.join("Cargo.toml"), root.join("Cargo.lock")];
+    for member in sources {
+        left.extend([member.join("Cargo.toml"), member.join("src")]);
+    }
+    while let Some(path) = left.pop() {
+        if path.is_dir() {
+            left.extend(
+                fs::read_dir(&path)
+                    .unwrap()
+                    .map(|entry| entry.unwrap().path()),
+            );
+        } else if !is_older(&path, built) {
+            return false;
+        }
+    }
+    true
+}
+
+fn is_older(source: &Path, built: SystemTime) -> bool {
+    let changed = fs::metadata(source).and_then(|file| file.modified());
+    changed.is_ok_and(|changed| changed <= built)
 }
