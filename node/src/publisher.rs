@@ -4,7 +4,7 @@
 //! not published when the node starts is signed and published as it stands, so no number is ever
 //! used twice and none is blocked. Source: spec §4.7.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use bellwether_formats::batch::Batch;
@@ -41,8 +41,9 @@ pub struct Publisher {
     signer: Signer,
     provider: ProviderId,
     zones: Vec<(Zone, Policy)>,
-    /// Zones whose last closing has batches left that would have run ahead of the clock.
-    unfinished: BTreeSet<Zone>,
+    /// Zones whose last closing has batches left that would have run ahead of the clock, and when
+    /// that closing began, in seconds of UTC.
+    unfinished: BTreeMap<Zone, u64>,
 }
 
 /// Where the pieces of a provider's data directory lie.
@@ -115,7 +116,7 @@ impl Publisher {
             store,
             provider: id,
             zones: zones(provider, config)?,
-            unfinished: BTreeSet::new(),
+            unfinished: BTreeMap::new(),
         };
         for zone in publisher.zone_names() {
             publisher.resume(&zone)?;
@@ -128,7 +129,9 @@ impl Publisher {
         self.zones.iter().map(|(zone, _)| zone.clone()).collect()
     }
 
-    /// When the next batch of a zone is due, in seconds of UTC.
+    /// When the next batch of what is new in a zone is due, in seconds of UTC: be it a heartbeat, or
+    /// at once because there is enough. Revisions bring it neither forward nor off: an interval
+    /// counts from where the last closing began, however long it takes to finish.
     ///
     /// # Errors
     ///
@@ -140,7 +143,10 @@ impl Publisher {
         let epoch = self.descriptor()?.epoch;
         let renewed = head.as_ref().is_some_and(|head| head.head.epoch < epoch);
         let head = head.map(|head| head.head);
-        Ok(batcher::due(policy, head.as_ref(), full || renewed))
+        let due = batcher::due(policy, head.as_ref(), full || renewed);
+        let began = self.unfinished.get(zone);
+        let next = began.map_or(due, |at| at.saturating_add(policy.interval_s));
+        Ok(due.min(next))
     }
 
     /// Takes a renewed descriptor of this provider. The next batches follow at once.

@@ -88,7 +88,7 @@ fn zone(
         "bytes_client_day": lately.day.map(|day| day.bytes),
         "bytes_client_day_basis": lately.day.map(|day| day.basis.name()),
         "last_batch": last_batch,
-        "patients": newest.map(|newest| newest.patients),
+        "patients": newest.and_then(|newest| newest.patients),
     })))
 }
 

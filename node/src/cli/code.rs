@@ -182,8 +182,8 @@ pub(super) fn level(args: LevelArgs) -> Result<ExitCode, CliError> {
     let changed = answer.get("changed").and_then(serde_json::Value::as_u64);
     match changed.unwrap_or_default() {
         0 => eprintln!(
-            "0 notifications changed: nothing was reported under this code, or a code issued \
-             later decides"
+            "0 notifications changed: nothing was reported under this code, it has this level \
+             already, or a code issued later decides"
         ),
         changed => eprintln!("{changed} notifications changed; the next batch says so"),
     }

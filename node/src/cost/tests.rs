@@ -103,7 +103,7 @@ fn what_costs_much_or_hides_badly_is_told() {
 
     let newest = |patients: usize, sealed: bool| Newest {
         seq: 7,
-        patients,
+        patients: Some(patients),
         sealed,
     };
     assert_eq!(newest(9, true).advice(), Some(few_patients(7, 9)));
@@ -111,6 +111,11 @@ fn what_costs_much_or_hides_badly_is_told() {
     for told in [newest(10, true), newest(0, true), newest(1, false)] {
         assert_eq!(told.advice(), None);
     }
+    let unknown = Newest {
+        patients: None,
+        ..newest(1, true)
+    };
+    assert_eq!(unknown.advice(), None);
 }
 
 #[test]

@@ -76,28 +76,31 @@ impl Lately {
     }
 }
 
-/// Who stands in the newest batch that published something.
+/// Who stands in the newest batch that speaks of somebody.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Newest {
     /// Its number.
     pub(crate) seq: u64,
-    /// How many patients its notifications are of.
-    pub(crate) patients: usize,
+    /// How many patients its notifications are of; nothing if they are not known: of a batch that
+    /// came back after a restore the store may have none.
+    pub(crate) patients: Option<usize>,
     /// Whether they are sealed.
     pub(crate) sealed: bool,
 }
 
 impl Newest {
-    /// The newest sealed batch of a zone that published something new; in a zone without, the newest
-    /// open one.
+    /// The newest sealed batch or revision of a zone, and who is left in it; in a zone without, the
+    /// newest open batch that published something new. Folds do not count: they hold several.
     pub(crate) fn of(store: &Store, zone: &Zone) -> Result<Option<Self>, StoreError> {
         let ranges = store.ranges(zone)?;
         let sealed = ranges.iter().filter(|range| !range.is_fold());
-        if let Some(seq) = sealed.map(|range| range.first).max() {
-            let notes = store.sealed_notes(zone, seq, seq)?;
+        if let Some(range) = sealed.max_by_key(|range| range.row.seq) {
+            let notes = store.sealed_notes(zone, range.first, range.last)?;
+            let left = notes.iter().map(|(_, note)| note);
+            let left = left.filter(|note| note.is_published_live());
             return Ok(Some(Self {
-                seq,
-                patients: patients(notes.iter().map(|(_, note)| note)),
+                seq: range.row.seq,
+                patients: (!notes.is_empty()).then(|| patients(left)),
                 sealed: true,
             }));
         }
@@ -106,16 +109,17 @@ impl Newest {
         };
         Ok(Some(Self {
             seq,
-            patients: store.patients(zone, seq)?,
+            patients: Some(store.patients(zone, seq)?),
             sealed: false,
         }))
     }
 
     /// What to say if they hide badly among each other.
     pub(crate) fn advice(&self) -> Option<String> {
-        // None at all are those whose time is over.
-        let few = self.sealed && (1..FEW_PATIENTS).contains(&self.patients);
-        few.then(|| few_patients(self.seq, self.patients))
+        // None at all are those that were revoked, or whose time is over.
+        let few = |patients: &usize| self.sealed && (1..FEW_PATIENTS).contains(patients);
+        let patients = self.patients.filter(few)?;
+        Some(few_patients(self.seq, patients))
     }
 }
 

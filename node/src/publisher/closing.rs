@@ -20,7 +20,7 @@ use crate::store::{Range, RangeRow};
 pub(super) const MAX_AHEAD_S: u64 = 5;
 
 /// Most that is waited for, in seconds: more is a clock that was set back.
-const MAX_WAIT_S: u64 = 15;
+pub(super) const MAX_WAIT_S: u64 = 15;
 
 impl Publisher {
     /// Closes the batches of all zones now, as far as it goes: what one zone cannot publish does
@@ -63,7 +63,7 @@ impl Publisher {
 
     /// Closes a zone now: a batch with what is new, or as a heartbeat, then revisions and folds of
     /// earlier batches, each a batch of its own. Those that would run ahead of the clock are left
-    /// for [`go_on`](Self::go_on).
+    /// for [`go_on`](Self::go_on), but one: who closes again and again does not keep them away.
     ///
     /// After a failure, what was prepared stays prepared and is finished by the next call.
     pub fn close(&mut self, zone: &Zone, now: u64) -> Closed {
@@ -76,12 +76,17 @@ impl Publisher {
     ///
     /// [`PublishZoneError`]
     pub fn goes_on_at(&self, zone: &Zone) -> Result<Option<u64>, PublishZoneError> {
-        if !self.unfinished.contains(zone) {
+        if !self.unfinished.contains_key(zone) {
             return Ok(None);
         }
+        let head = self.head_at(zone)?.unwrap_or_default();
+        Ok(Some(head.saturating_sub(MAX_AHEAD_S - 1)))
+    }
+
+    /// When the newest batch of a zone was published, in seconds of UTC.
+    pub(super) fn head_at(&self, zone: &Zone) -> Result<Option<u64>, PublishZoneError> {
         let head = self.store.head(&self.feed(zone))?;
-        let at = head.map_or(0, |head| head.head.published_at);
-        Ok(Some(at.saturating_sub(MAX_AHEAD_S - 1)))
+        Ok(head.map(|head| head.head.published_at))
     }
 
     /// Publishes the revisions and folds that the last closing of a zone left.
@@ -91,18 +96,25 @@ impl Publisher {
 
     fn run(&mut self, zone: &Zone, now: u64, new: bool) -> Closed {
         let mut closed = Closed::default();
-        self.unfinished.remove(zone);
-        closed.failed = self.run_jobs(zone, now, new, &mut closed.batches).err();
+        let began = self.unfinished.remove(zone).filter(|_| !new);
+        match self.run_jobs(zone, now, new, &mut closed.batches) {
+            Ok(true) => {}
+            Ok(false) => {
+                self.unfinished.insert(zone.clone(), began.unwrap_or(now));
+            }
+            Err(error) => closed.failed = Some(error),
+        }
         closed
     }
 
+    /// Gives whether nothing is left to be published.
     fn run_jobs(
         &mut self,
         zone: &Zone,
         now: u64,
         new: bool,
         batches: &mut Vec<Signed<Batch>>,
-    ) -> Result<(), PublishZoneError> {
+    ) -> Result<bool, PublishZoneError> {
         self.resume(zone)?;
         let jobs = jobs(&Known {
             now,
@@ -110,16 +122,16 @@ impl Publisher {
             revise: &self.store.to_revise(zone)?,
             ranges: &self.store.ranges(zone)?,
         });
-        for job in jobs {
-            let head = self.store.head(&self.feed(zone))?;
-            let ahead = head.map_or(0, |head| head.head.published_at.saturating_sub(now));
-            if job != Job::New && ahead >= MAX_AHEAD_S {
-                self.unfinished.insert(zone.clone());
-                break;
+        // What is new uses up the time that the others wait for: one of them always follows it.
+        let exempt = if new { 2 } else { 0 };
+        for (place, job) in jobs.into_iter().enumerate() {
+            let ahead = self.head_at(zone)?.unwrap_or_default().saturating_sub(now);
+            if place >= exempt && ahead >= MAX_AHEAD_S {
+                return Ok(false);
             }
             batches.push(self.publish_job(zone, now, job)?);
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Draws up one batch, has it signed, makes it the head.
@@ -165,7 +177,7 @@ impl Publisher {
             notifications = content.notifications(), dummies = draft.dummies.len(),
             "batch published"
         );
-        warn_of_few(zone, batch.seq, job, &content);
+        warn_of_few(zone, batch.seq, &content);
         if !batch.parts.is_empty() {
             self.warn_of_cost(zone, policy.interval_s, now);
         }
@@ -224,12 +236,13 @@ fn covered(ranges: &[Range], first: u64, last: u64) -> Range {
     Range { first, last, row }
 }
 
-/// Says how well the patients of a sealed batch are hidden among each other.
-fn warn_of_few(zone: &Zone, seq: u64, job: Job, content: &Content) {
+/// Says how well the patients of a sealed batch, revision or fold are hidden among each other.
+fn warn_of_few(zone: &Zone, seq: u64, content: &Content) {
     let Some(patients) = content.sealed_patients() else {
         return;
     };
-    if job == Job::New && patients < FEW_PATIENTS {
+    // None at all are left of a batch that was revoked whole: there is nobody to tell apart.
+    if (1..FEW_PATIENTS).contains(&patients) {
         tracing::warn!(%zone, seq, patients, "{}", few_patients(seq, patients));
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use bellwether_formats::id::{Level, RecordId, Scheme, Zone};
-use redb::{ReadableTable, ReadableTableMetadata, WriteTransaction};
+use redb::{ReadableTable, WriteTransaction};
 
 use super::rows::{CodeRow, Mode, NoteRow, first_key, note_key, pending_key};
 use super::{
@@ -246,7 +246,7 @@ impl Store {
         Ok(Some(changed))
     }
 
-    /// How many notifications of a zone wait for its next batch.
+    /// How many notifications of a zone wait for its next batch, or for a revision.
     ///
     /// # Errors
     ///
@@ -257,21 +257,6 @@ impl Store {
         let end = prefix_end(&prefix);
         let table = tx.open_table(PENDING)?;
         Ok(table.range(prefix.as_slice()..end.as_slice())?.count())
-    }
-
-    /// Whether `max` notifications of a zone or more wait for its next batch. Unlike
-    /// [`pending`](Self::pending) it costs nothing while they are few, so it may be asked after
-    /// every report.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`]
-    pub fn is_pending(&self, zone: &Zone, max: usize) -> Result<bool, StoreError> {
-        let all = self.read()?.open_table(PENDING)?.len()?;
-        if usize::try_from(all).is_ok_and(|all| all < max) {
-            return Ok(false);
-        }
-        Ok(self.pending(zone)? >= max)
     }
 }
 
@@ -359,6 +344,10 @@ pub(super) fn notes_of(
         .collect()
 }
 
+/// What stands in the list of notes that wait, if only a revision can speak of the note: a closing
+/// is not brought forward for it, and this is asked too often to read every note.
+pub(super) const REVISION: &[u8] = &[1];
+
 /// Writes a note, whether its zone's next batch must speak of it, and which batch was the first.
 pub(super) fn put_note(
     tx: &WriteTransaction,
@@ -370,7 +359,8 @@ pub(super) fn put_note(
     let pending = pending_key(zone, &record);
     let mut table = tx.open_table(PENDING)?;
     if note.is_pending() {
-        table.insert(pending.as_slice(), [].as_slice())?;
+        let waits = note.revises().map_or([].as_slice(), |_| REVISION);
+        table.insert(pending.as_slice(), waits)?;
     } else {
         table.remove(pending.as_slice())?;
     }

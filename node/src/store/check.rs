@@ -6,7 +6,7 @@ use bellwether_formats::id::{FeedId, RecordId};
 use bellwether_formats::signed::Signed;
 use redb::{ReadTransaction, ReadableTable};
 
-use super::accept::split_note_key;
+use super::accept::{REVISION, split_note_key};
 use super::rows::{BatchRow, NoteRow, PreparedRow, batches_of, note_key, parse_feed, pending_key};
 use super::{
     BATCHES, BLOCKS, CODES, DESCRIPTORS, FORKS, HEADS, NOTES, NOTES_OF_CODE, PENDING, PREPARED,
@@ -201,8 +201,13 @@ fn notes(tx: &ReadTransaction, faults: &mut Faults) -> Result<(), StoreError> {
         if RecordId::of(note.scheme(), &note.unit) != record {
             faults.push(format!("{zone}: a notification is kept under another id"));
         }
-        let listed = get(tx, PENDING, &pending_key(zone, &record))?.is_some();
-        match (note.is_pending(), listed) {
+        let listed = get(tx, PENDING, &pending_key(zone, &record))?;
+        if listed.as_deref() == Some(REVISION) && note.revises().is_none() {
+            faults.push(format!(
+                "{zone}: a notification waits for a revision that does not speak of it"
+            ));
+        }
+        match (note.is_pending(), listed.is_some()) {
             (true, false) => faults.push(format!("{zone}: a notification waits for no batch")),
             (false, true) => {
                 faults.push(format!("{zone}: a notification waits though all was said"));

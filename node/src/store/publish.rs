@@ -6,7 +6,7 @@ use bellwether_formats::batch::Batch;
 use bellwether_formats::cid::{Block, Cid, Codec};
 use bellwether_formats::id::{FeedId, RecordId, Zone};
 use bellwether_formats::signed::Signed;
-use redb::{ReadableTable, WriteTransaction};
+use redb::{ReadableTable, ReadableTableMetadata, WriteTransaction};
 
 use super::rows::{BatchRow, Mode, NoteRow, PreparedRow, note_key, zone_prefix};
 use super::{
@@ -80,7 +80,10 @@ impl Store {
             if pending.len() >= max {
                 break;
             }
-            let (key, _) = entry?;
+            let (key, waits) = entry?;
+            if waits.value() == accept::REVISION {
+                continue;
+            }
             let record = key
                 .value()
                 .get(prefix.len()..)
@@ -96,6 +99,31 @@ impl Store {
             }
         }
         Ok(pending)
+    }
+
+    /// Whether `max` notifications of a zone or more wait for its next batch of what is new; those
+    /// that wait for a revision do not count. It costs nothing while few wait for either, and reads
+    /// no note, so it may be asked after every report.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]
+    pub fn is_pending(&self, zone: &Zone, max: usize) -> Result<bool, StoreError> {
+        let tx = self.read()?;
+        let table = tx.open_table(PENDING)?;
+        if usize::try_from(table.len()?).is_ok_and(|all| all < max) {
+            return Ok(false);
+        }
+        let prefix = zone_prefix(zone);
+        let end = prefix_end(&prefix);
+        let mut new = 0;
+        for entry in table.range(prefix.as_slice()..end.as_slice())? {
+            if new >= max {
+                break;
+            }
+            new += usize::from(entry?.1.value() != accept::REVISION);
+        }
+        Ok(new >= max)
     }
 
     /// The batch that is prepared in a zone, to be signed as it stands.

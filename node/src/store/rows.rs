@@ -282,6 +282,12 @@ impl NoteRow {
         self.batch.filter(|_| published && self.is_pending())
     }
 
+    /// Whether it alerts at the level that was published last.
+    pub(crate) fn is_published_live(&self) -> bool {
+        self.published_level
+            .is_some_and(|level| Level(level).alerts())
+    }
+
     /// Whether it alerts at its level of now.
     pub fn is_live(&self) -> bool {
         Level(self.level).alerts()
