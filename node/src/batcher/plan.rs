@@ -66,7 +66,9 @@ fn outdated<'a>(known: &Known<'a>) -> impl Iterator<Item = (u64, u64)> + use<'a>
 }
 
 /// Folds of the days that are over and have none yet: of each day's sealed batches as many as fit
-/// one, again and again. A batch that would be alone needs none.
+/// one, again and again. A batch that would be alone needs none. One that came back from a relay
+/// after a restore is in none: a fold without the seeds that are missing here would hide them from
+/// whoever was away, and a fold around it would be such a one.
 fn new_folds(known: &Known<'_>) -> impl Iterator<Item = (u64, u64)> {
     let day = |range: &Range| range.row.published_at / DAY_S;
     let today = known.now / DAY_S;
@@ -77,7 +79,8 @@ fn new_folds(known: &Known<'_>) -> impl Iterator<Item = (u64, u64)> {
     let mut groups: Vec<Group> = Vec::new();
     for range in over {
         let same_day = groups.last_mut().filter(|group| group.day == day(range));
-        if !same_day.is_some_and(|group| group.takes(range)) {
+        let goes_on = same_day.filter(|group| !group.came_back && !range.row.came_back);
+        if !goes_on.is_some_and(|group| group.takes(range)) {
             groups.push(Group::of(day(range), range));
         }
     }
@@ -95,6 +98,7 @@ struct Group {
     first: u64,
     last: u64,
     counts: BTreeMap<u8, u32>,
+    came_back: bool,
 }
 
 impl Group {
@@ -104,6 +108,7 @@ impl Group {
             first: range.first,
             last: range.last,
             counts: range.row.counts.clone(),
+            came_back: range.row.came_back,
         }
     }
 

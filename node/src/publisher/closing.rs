@@ -226,6 +226,7 @@ fn covered(ranges: &[Range], first: u64, last: u64) -> Range {
         published_at: 0,
         window: (u64::MAX, 0),
         counts: Default::default(),
+        came_back: false,
     };
     let inside = ranges.iter().filter(|range| !range.is_fold());
     for range in inside.filter(|range| (first..=last).contains(&range.first)) {

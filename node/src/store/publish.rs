@@ -275,7 +275,7 @@ fn say(
             *new.entry(scheme).or_default() += 1;
         }
     }
-    ranges::put_range(tx, batch, new)?;
+    ranges::put_range(tx, batch, new, false)?;
     for dummy in dummies {
         let record = RecordId::of(dummy.scheme(), &dummy.unit);
         accept::put_note(tx, &note_key(&record, batch.zone.as_str()), &dummy)?;

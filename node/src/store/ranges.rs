@@ -166,6 +166,7 @@ pub(super) fn put_range(
     tx: &WriteTransaction,
     batch: &Batch,
     counts: impl IntoIterator<Item = (u8, u32)>,
+    came_back: bool,
 ) -> Result<(), StoreError> {
     let mut windows = batch.parts.iter().filter_map(|part| match part {
         Part::Sealed(part) => Some((part.window.from, part.window.to)),
@@ -183,6 +184,7 @@ pub(super) fn put_range(
         published_at: batch.published_at,
         window,
         counts: std::collections::BTreeMap::new(),
+        came_back,
     };
     let mut range: RangeRow = known.transpose()?.unwrap_or_else(new);
     range.seq = batch.seq;

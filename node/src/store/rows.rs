@@ -306,6 +306,9 @@ pub struct RangeRow {
     pub window: (u64, u64),
     /// Sealed notifications that are in it, or were before they were revoked, by scheme.
     pub counts: BTreeMap<u8, u32>,
+    /// It came back from a relay: seeds that were accepted after the backup may be missing here.
+    #[serde(default)]
+    pub came_back: bool,
 }
 
 /// A batch drawn up and not yet signed. Its bytes never change: the signer may have seen them.

@@ -33,7 +33,7 @@ impl Store {
         let tx = self.write()?;
         if let Some(batch) = &batch {
             let new = sealed::settle(&tx, batch)?;
-            ranges::put_range(&tx, batch, new)?;
+            ranges::put_range(&tx, batch, new, true)?;
         }
         for part in batch.iter().flat_map(|batch| &batch.parts) {
             let Part::Open(part) = part else { continue };

@@ -18,6 +18,7 @@ fn range(first: u64, last: u64, seq: u64, published_at: u64, count: u32) -> Rang
             published_at,
             window: (0, published_at),
             counts: [(1, count)].into(),
+            came_back: false,
         },
     }
 }
@@ -78,6 +79,16 @@ fn a_day_is_folded_when_it_is_over() {
     let mut published = days.to_vec();
     published.push(range(1, 2, 10, TODAY, 0));
     assert_eq!(planned(false, &[], &published), [fold(3, 9)]);
+}
+
+#[test]
+fn what_came_back_after_a_restore_is_in_no_fold() {
+    let yesterday = TODAY - DAY_S;
+    let mut day: Vec<Range> = (1..=6).map(|n| plain(n, yesterday + n, 1)).collect();
+    day[2].row.came_back = true;
+    assert_eq!(planned(false, &[], &day), [fold(1, 2), fold(4, 6)]);
+    day[4].row.came_back = true;
+    assert_eq!(planned(false, &[], &day), [fold(1, 2)]);
 }
 
 #[test]
