@@ -40,7 +40,11 @@ fn live(publisher: &mut Publisher, now: &mut u64, end: u64) -> Vec<Signed<Batch>
         if at > end {
             return batches;
         }
-        *now = at.max(*now);
+        if at > *now {
+            // Having waited, the task looks again.
+            *now = at;
+            continue;
+        }
         let done = all(match what {
             What::Close => publisher.close(&gb(), *now),
             What::GoOn => publisher.go_on(&gb(), *now),
