@@ -130,8 +130,8 @@ impl Publisher {
     }
 
     /// When the next batch of what is new in a zone is due, in seconds of UTC: be it a heartbeat, or
-    /// at once because there is enough. Revisions bring it neither forward nor off: an interval
-    /// counts from where the last closing began, however long it takes to finish.
+    /// at once because there is enough. Revisions do not bring it forward; nor do they put it
+    /// off for long, for while a closing is unfinished its interval counts from where it began.
     ///
     /// # Errors
     ///

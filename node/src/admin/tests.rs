@@ -120,6 +120,34 @@ fn publish(admin: &Admin, codes: std::ops::Range<u8>, mode: Mode, at: u64) {
 }
 
 #[test]
+fn who_is_left_in_a_revision_is_counted() {
+    let temp = TempDir::new().unwrap();
+    let admin = admin(&temp, |config| {
+        let provider = config.provider.as_mut().unwrap();
+        provider.zone[0].privacy = Privacy::Unlinkable;
+    });
+    let patients = |now| {
+        let status = admin.answer(&Request::Status, None, now).unwrap();
+        let checked = admin.answer(&Request::Check, None, now).unwrap();
+        let warnings = checked["warnings"].to_string();
+        let told = warnings.contains("sealed batch 3 speaks of one patient");
+        (status["feeds"][0]["patients"].clone(), told)
+    };
+    publish(&admin, 1..13, Mode::Sealed, NOW);
+    assert_eq!(patients(NOW), (12.into(), false));
+    for which in 1..12 {
+        let level = admin.store.set_level(&[which; 32], Level::NO_ALERT);
+        assert_eq!(level.unwrap(), Some(1));
+    }
+    assert_eq!(patients(NOW + 5), (12.into(), false), "not yet published");
+    publish(&admin, 0..0, Mode::Sealed, NOW + 10);
+    assert_eq!(patients(NOW + 10), (1.into(), true));
+    admin.store.set_level(&[12; 32], Level::NO_ALERT).unwrap();
+    publish(&admin, 0..0, Mode::Sealed, NOW + 20);
+    assert_eq!(patients(NOW + 20), (0.into(), false), "nobody is left");
+}
+
+#[test]
 fn a_zone_says_what_it_costs_and_whom_it_hides() {
     let temp = TempDir::new().unwrap();
     let admin = admin(&temp, |config| {

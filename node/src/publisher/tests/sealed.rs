@@ -11,8 +11,11 @@ use bellwether_formats::sealed::{Chunk, IdHash, Index, Shape};
 
 use super::*;
 use crate::batcher::plan::Job;
+use crate::cost::zone::Newest;
 use crate::store::SubmittedUnit;
 use crate::store::tests::fixture::sealed_unit;
+
+mod turns;
 
 /// Midnight of the day of `NOW`.
 const TODAY: u64 = NOW / DAY * DAY;
@@ -399,4 +402,17 @@ fn a_restored_store_that_caught_up_says_nothing_twice() {
     assert_eq!(restored.store.pending(&gb()).unwrap(), 0);
     assert_eq!(all(publisher.close(&gb(), TODAY + DAY + 20)).len(), 1);
     whole(&restored.store);
+}
+
+#[test]
+fn whose_notifications_were_lost_is_not_told_to_be_nobody() {
+    let (lived, restored) = (home(), home());
+    accept(&lived.store, 1, 1);
+    close(&mut lived.publisher(), &gb(), TODAY + 10).unwrap();
+    let mut publisher = restored.publisher();
+    give(&lived.store, &restored.store);
+    close(&mut publisher, &gb(), TODAY + 20).unwrap();
+    let newest = |home: &Home| Newest::of(&home.store, &gb()).unwrap().unwrap();
+    assert_eq!(newest(&lived).patients, Some(1));
+    assert_eq!(newest(&restored).patients, None);
 }
