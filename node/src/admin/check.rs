@@ -142,11 +142,17 @@ fn provider_findings(
             descriptor.name, provider.name
         )));
     }
-    if admin.dir.join(crate::keys::ROOT).exists() {
-        found.push(warning(format!(
-            "the root key is on this machine: take `{}` offline",
-            admin.dir.join(crate::keys::ROOT).display()
-        )));
+    for (what, name) in [
+        ("the root key", crate::keys::ROOT),
+        ("the next root key", crate::keys::NEXT_ROOT),
+    ] {
+        let path = admin.dir.join(name);
+        if path.exists() {
+            found.push(warning(format!(
+                "{what} is on this machine: take `{}` offline",
+                path.display()
+            )));
+        }
     }
     for path in [&provider.intake.tls_cert, &provider.intake.tls_key]
         .into_iter()
