@@ -18,7 +18,7 @@ use crate::config::{Config, ConfigError, Provider, ZonePolicy};
 use crate::init::CODE_KEY;
 use crate::intake::code::{self, CodeKey};
 use crate::keys::{self, KeyError};
-use crate::publisher::{Closed, PublishZoneError};
+use crate::publisher::{Closed, Places, PublishZoneError};
 use crate::store::{NewCode, Store, StoreError};
 
 mod check;
@@ -116,7 +116,7 @@ impl Admin {
             Request::CodeList => self.list(now),
             Request::Level { code, level } => self.level(code, level),
             Request::Status => status::status(self, live, now),
-            Request::Check => check::check(self, now),
+            Request::Check => check::check(self, live, now),
             Request::Descriptor => {
                 let descriptor = self.descriptor()?;
                 let zones = self.config.own_feeds()?.into_iter().map(|feed| feed.zone);
@@ -238,6 +238,13 @@ impl Admin {
         self.store
             .descriptor(&self.provider()?.id()?)?
             .ok_or(AdminError::NotProvider)
+    }
+
+    /// Size of the store's file: some three times the blocks, and it does not shrink. 0 if it cannot
+    /// be seen.
+    fn file_bytes(&self) -> u64 {
+        let file = std::fs::metadata(Places::of(&self.dir).store);
+        file.map_or(0, |file| file.len())
     }
 
     /// How a feed is published, if it is one's own.

@@ -15,6 +15,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use bellwether_formats::cid::Cid;
+use bellwether_formats::id::FeedId;
 use bellwether_formats::limit::{MAX_BLOCK_BYTES, MAX_CAR_BYTES, MAX_DESCRIPTOR_BYTES};
 use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
@@ -62,6 +63,9 @@ const RAW: &str = "application/vnd.ipld.raw";
 const CAR: &str = "application/vnd.ipld.car; version=1";
 const DAG_CBOR: &str = "application/vnd.ipld.dag-cbor";
 
+/// Tells the feeds that stand still, and the number of the batch that there is no place for.
+pub type TooLarge = Arc<dyn Fn() -> Vec<(FeedId, u64)> + Send + Sync>;
+
 /// What the gateway serves from.
 #[derive(Clone)]
 pub struct GatewayState {
@@ -71,6 +75,8 @@ pub struct GatewayState {
     pub clock: Clock,
     /// Most bytes of blocks that the store shall keep: `/health` says when it is nearly full.
     pub max_bytes: u64,
+    /// Tells which batches cannot be taken because they are larger than that.
+    pub too_large: TooLarge,
 }
 
 impl fmt::Debug for GatewayState {
@@ -87,6 +93,7 @@ struct Inner {
     store: Store,
     clock: Clock,
     disk: health::Disk,
+    too_large: TooLarge,
     reads: Arc<Semaphore>,
     budget: Budget,
     pir: Pir,
@@ -98,6 +105,7 @@ impl Gateway {
             store: state.store,
             clock: state.clock,
             disk: health::Disk::new(state.max_bytes),
+            too_large: state.too_large,
             reads: Arc::new(Semaphore::new(READS)),
             budget: Budget::new(ANSWER_BYTES),
             pir: Pir::new(pir),

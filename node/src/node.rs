@@ -115,7 +115,7 @@ impl Node {
             start_network(&dir, &config, &store, &tasks).await?;
         let (mut gateway, mut intake) = (None, None);
         if mode != Mode::Once {
-            gateway = start_gateway(&config, &store, &tasks).await?;
+            gateway = start_gateway(&config, &store, status.clone(), &tasks).await?;
         }
         if mode == Mode::Serve {
             intake = bind_intake(&config).await?;

@@ -187,7 +187,7 @@ impl Publisher {
     /// Signs and publishes what is prepared in a zone, if anything; or drops it, if it can no
     /// longer be published and was never signed. Its notifications are then still pending.
     fn resume(&mut self, zone: &Zone) -> Result<(), PublishZoneError> {
-        let given_back = self.store.settle(&self.feed(zone))?;
+        let given_back = self.store.settle(&self.provider)?;
         if given_back > 0 {
             tracing::warn!(%zone, given_back, "batches of this provider came back from relays");
         }

@@ -59,6 +59,15 @@ pub struct RelayStatus {
     pub faulty: u64,
 }
 
+impl RelayStatus {
+    /// The feeds whose next batch is larger than the disk cap, and its number.
+    pub fn too_large(&self) -> Vec<(FeedId, u64)> {
+        let feeds = self.feeds.iter();
+        let found = feeds.filter_map(|(feed, status)| Some((feed.clone(), status.too_large?)));
+        found.collect()
+    }
+}
+
 /// Why a relay does not pass on a gossiped batch. Source: spec §9.4.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages are the documentation")]

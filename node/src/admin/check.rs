@@ -5,7 +5,7 @@ use std::fs;
 use bellwether_formats::id::FeedId;
 use serde_json::{Value, json};
 
-use super::{Admin, AdminError, time};
+use super::{Admin, AdminError, Live, time};
 use crate::config::Provider;
 use crate::cost::zone::{Lately, Newest};
 use crate::publisher::{self, Places};
@@ -33,8 +33,8 @@ pub(super) struct Finding {
 }
 
 /// Answers `check`: reads everything.
-pub(super) fn check(admin: &Admin, now: u64) -> Result<Value, AdminError> {
-    let findings = findings(admin, now, Depth::Whole)?;
+pub(super) fn check(admin: &Admin, live: Option<&Live>, now: u64) -> Result<Value, AdminError> {
+    let findings = findings(admin, live, now, Depth::Whole)?;
     let texts = |warning: bool| -> Vec<&str> {
         let some = findings.iter().filter(|finding| finding.warning == warning);
         some.map(|finding| finding.what.as_str()).collect()
@@ -42,8 +42,13 @@ pub(super) fn check(admin: &Admin, now: u64) -> Result<Value, AdminError> {
     Ok(json!({ "ok": texts(false).is_empty(), "errors": texts(false), "warnings": texts(true) }))
 }
 
-/// Everything found, at a depth.
-pub(super) fn findings(admin: &Admin, now: u64, depth: Depth) -> Result<Vec<Finding>, AdminError> {
+/// Everything found, at a depth. What peers have and this node cannot take is known while it runs.
+pub(super) fn findings(
+    admin: &Admin,
+    live: Option<&Live>,
+    now: u64,
+    depth: Depth,
+) -> Result<Vec<Finding>, AdminError> {
     let mut found = Vec::new();
     if depth == Depth::Whole {
         found.extend(admin.store.faults()?.into_iter().map(error));
@@ -62,17 +67,36 @@ pub(super) fn findings(admin: &Admin, now: u64, depth: Depth) -> Result<Vec<Find
                 "{feed}: the provider signed two batches of one number"
             )));
         }
+        found.extend(live.and_then(|live| too_large(live, &feed)));
         found.extend(part_findings(admin, &feed)?);
         found.extend(zone_findings(admin, &feed, now)?);
     }
     let (used, max) = (admin.store.used_bytes()?, admin.config.retain.max_bytes);
     if used > max / 20 * 19 {
-        found.push(warning(format!("{used} bytes of blocks, the cap is {max}")));
+        let file = admin.file_bytes();
+        found.push(warning(format!(
+            "{used} bytes of blocks, the cap is {max}; the file has {file} bytes"
+        )));
     }
     if let Some(provider) = &admin.config.provider {
         provider_findings(admin, provider, now, &mut found)?;
     }
     Ok(found)
+}
+
+/// A batch that there can be no place for: the feed stands still here, and its clients with it.
+fn too_large(live: &Live, feed: &FeedId) -> Option<Finding> {
+    let listed = live.network.get("batches_too_large")?.as_array()?;
+    let (provider, zone) = (feed.provider.to_string(), feed.zone.as_str());
+    let is = |entry: &Value, key: &str, text: &str| entry.get(key).is_some_and(|is| is == text);
+    let mut own = listed
+        .iter()
+        .filter(|entry| is(entry, "provider", &provider) && is(entry, "zone", zone));
+    let seq = own.next()?.get("seq")?;
+    Some(error(format!(
+        "{feed}: batch {seq} is not taken, nor any after it: it is larger than the disk cap \
+         (`retain.max_bytes`)"
+    )))
 }
 
 /// Sealed parts that break rules: an error for whoever published them, and for others to know.
@@ -142,11 +166,17 @@ fn provider_findings(
             descriptor.name, provider.name
         )));
     }
-    if admin.dir.join(crate::keys::ROOT).exists() {
-        found.push(warning(format!(
-            "the root key is on this machine: take `{}` offline",
-            admin.dir.join(crate::keys::ROOT).display()
-        )));
+    for (what, name) in [
+        ("the root key", crate::keys::ROOT),
+        ("the next root key", crate::keys::NEXT_ROOT),
+    ] {
+        let path = admin.dir.join(name);
+        if path.exists() {
+            found.push(warning(format!(
+                "{what} is on this machine: take `{}` offline",
+                path.display()
+            )));
+        }
     }
     for path in [&provider.intake.tls_cert, &provider.intake.tls_key]
         .into_iter()

@@ -44,7 +44,7 @@ pub(super) fn status(admin: &Admin, live: Option<&Live>, now: u64) -> Result<Val
     let provider = admin.config.provider.as_ref();
     let info = live.map(|live| &live.info);
     let share = info.and_then(|info| info.get("share")).cloned();
-    let problems: Vec<String> = check::findings(admin, now, check::Depth::Glance)?
+    let problems: Vec<String> = check::findings(admin, live, now, check::Depth::Glance)?
         .into_iter()
         .map(|finding| finding.what)
         .collect();
@@ -62,6 +62,7 @@ pub(super) fn status(admin: &Admin, live: Option<&Live>, now: u64) -> Result<Val
         "feeds": feeds,
         "used_bytes": admin.store.used_bytes()?,
         "max_bytes": admin.config.retain.max_bytes,
+        "file_bytes": admin.file_bytes(),
         "problems": problems,
     }))
 }

@@ -195,3 +195,44 @@ fn a_zone_says_what_it_costs_and_whom_it_hides() {
     assert_eq!(much_later["bytes_client_day"], 0);
     assert!(much_later["mode_beside"].is_null());
 }
+
+#[test]
+fn a_batch_that_cannot_be_taken_is_an_error() {
+    let temp = TempDir::new().unwrap();
+    let admin = admin(&temp, |_| {});
+    let feed = admin.config.own_feeds().unwrap().remove(0);
+    let live = |zone: &str| Live {
+        info: Value::Null,
+        network: json!({ "batches_too_large": [
+            { "provider": feed.provider.to_string(), "zone": zone, "seq": 7 },
+        ] }),
+    };
+    let (this, other) = (live("gb/sct"), live("fr"));
+    for (live, told) in [(None, false), (Some(&other), false), (Some(&this), true)] {
+        let checked = admin.answer(&Request::Check, live, NOW).unwrap();
+        assert_eq!(checked["ok"], !told, "{checked}");
+        let status = admin.answer(&Request::Status, live, NOW).unwrap();
+        for list in [&checked["errors"], &status["problems"]] {
+            let list = list.to_string();
+            assert_eq!(list.contains("batch 7 is not taken"), told, "{list}");
+        }
+    }
+}
+
+#[test]
+fn both_root_keys_and_the_file_are_seen() {
+    let temp = TempDir::new().unwrap();
+    let admin = admin(&temp, |_| {});
+    let status = admin.answer(&Request::Status, None, NOW).unwrap();
+    let file = std::fs::metadata(Places::of(&admin.dir).store).unwrap();
+    assert_eq!(status["file_bytes"], file.len());
+    let warned = || {
+        let checked = admin.answer(&Request::Check, None, NOW).unwrap();
+        checked["warnings"].to_string().matches("offline").count()
+    };
+    assert_eq!(warned(), 2);
+    std::fs::remove_file(admin.dir.join(keys::ROOT)).unwrap();
+    assert_eq!(warned(), 1);
+    std::fs::remove_file(admin.dir.join(keys::NEXT_ROOT)).unwrap();
+    assert_eq!(warned(), 0);
+}

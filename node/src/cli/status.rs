@@ -34,9 +34,10 @@ pub(super) fn status(args: &Args) -> Result<ExitCode, CliError> {
     }
     let number = |key| answer.get(key).and_then(Value::as_u64).unwrap_or_default();
     say(format_args!(
-        "{} of {} bytes used",
+        "{} of {} bytes of blocks used, the file has {}",
         number("used_bytes"),
-        number("max_bytes")
+        number("max_bytes"),
+        number("file_bytes")
     ))?;
     for problem in list(&answer, "problems")? {
         say(format_args!(

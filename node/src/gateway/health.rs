@@ -15,7 +15,7 @@ const NEARLY_FULL_PERCENT: u64 = 95;
 /// How long a count of bytes serves, in seconds: counting walks the store, and anybody may ask.
 const COUNT_SERVES_S: u64 = 10;
 
-/// Most stale feeds that are listed: an answer has an end.
+/// Most feeds that a list names: an answer has an end.
 const MAX_LISTED: usize = 1000;
 
 /// How full the disk is, counted now and then.
@@ -57,11 +57,23 @@ pub(super) async fn answer(gateway: &Gateway) -> Result<Option<Response>, Troubl
             })
         })
         .collect();
-    let ok = stale.is_empty() && !disk.is_nearly_full(used);
+    let too_large: Vec<_> = (gateway.0.too_large)()
+        .into_iter()
+        .take(MAX_LISTED)
+        .map(|(feed, seq)| {
+            json!({
+                "provider": feed.provider.to_string(),
+                "zone": feed.zone.as_str(),
+                "seq": seq,
+            })
+        })
+        .collect();
+    let ok = stale.is_empty() && too_large.is_empty() && !disk.is_nearly_full(used);
     let value = json!({
         "ok": ok,
         "feeds": heads.len(),
         "stale": stale,
+        "too_large": too_large,
         "disk_bytes": used,
         "disk_cap_bytes": disk.cap,
     });

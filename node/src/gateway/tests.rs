@@ -344,6 +344,26 @@ fn health_names_stale_feeds() {
 }
 
 #[test]
+fn health_names_feeds_whose_next_batch_is_too_large() {
+    let world = World::new();
+    let provider = world.provider(1, "gb/sct");
+    assert_eq!(world.get("/health", &[]).status, 200);
+    let feed = FeedId {
+        provider: provider.id(),
+        zone: "gb/sct".parse().unwrap(),
+    };
+    world.too_large.lock().unwrap().push((feed, 7));
+    let stuck = world.get("/health", &[]);
+    assert_eq!((stuck.status, &stuck.json()["ok"]), (503, &false.into()));
+    let expect = serde_json::json!([{
+        "provider": provider.id().to_string(), "zone": "gb/sct", "seq": 7,
+    }]);
+    assert_eq!(stuck.json()["too_large"], expect);
+    world.too_large.lock().unwrap().clear();
+    assert_eq!(world.get("/health", &[]).status, 200);
+}
+
+#[test]
 fn health_tells_when_the_disk_is_nearly_full() {
     let world = World::with_cap(100_000);
     let mut provider = world.provider(1, "gb");

@@ -59,9 +59,8 @@ impl Control {
     /// What an operator wants to know of the network, in numbers.
     fn network(&self) -> Value {
         let (network, relay) = (self.network.status(), self.status.borrow());
-        let too_large = relay.feeds.iter().filter_map(|(feed, status)| {
-            let seq = status.too_large?;
-            Some(json!({ "provider": feed.provider.to_string(), "zone": feed.zone.as_str(), "seq": seq }))
+        let too_large = relay.too_large().into_iter().map(|(feed, seq)| {
+            json!({ "provider": feed.provider.to_string(), "zone": feed.zone.as_str(), "seq": seq })
         });
         let too_large: Vec<Value> = too_large.collect();
         json!({

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 use super::{StartError, Tasks};
 use crate::admin;
@@ -15,11 +16,13 @@ use crate::gateway::{self, GatewayState};
 use crate::http::{self, Limits, Tls};
 use crate::intake::{self, IntakeState};
 use crate::publisher;
+use crate::relay::RelayStatus;
 use crate::store::Store;
 
 pub(super) async fn start_gateway(
     config: &Config,
     store: &Store,
+    status: watch::Receiver<RelayStatus>,
     tasks: &Tasks,
 ) -> Result<Option<String>, StartError> {
     let Some(listen) = config.gateway.listen else {
@@ -31,6 +34,7 @@ pub(super) async fn start_gateway(
         store: store.clone(),
         clock: Arc::new(clock::now),
         max_bytes: config.retain.max_bytes,
+        too_large: Arc::new(move || status.borrow().too_large()),
     };
     let router = gateway::router(state);
     let serving = http::serve(

@@ -8,7 +8,7 @@ use redb::{ReadableTable, WriteTransaction};
 use super::rows::{CodeRow, Mode, NoteRow, first_key, note_key, pending_key};
 use super::{
     CODES, META, NOTES, NOTES_OF_BATCH, NOTES_OF_CODE, PENDING, Store, StoreError, feed, modes,
-    prefix_end, row, to_row,
+    prefix_end, row, settle, to_row,
 };
 
 /// Most notifications that one code admits: it is a person's, and a person has few seeds.
@@ -37,6 +37,7 @@ pub struct SubmittedUnit {
     /// Hash of the key that signed for it.
     pub key: [u8; 32],
     /// How it is to be published, if no zone of this provider ever accepted it: as its zone says.
+    /// A sealed batch that came back from a relay and has it says otherwise.
     pub mode: Mode,
 }
 
@@ -298,7 +299,7 @@ fn add_note(
             published_level: None,
             observed_before: 0,
             dummy: false,
-            mode: modes::mode_of(tx, &record, unit.mode)?,
+            mode: modes::mode_of(tx, &record, || settle::first_mode(tx, unit))?,
             batch: None,
         };
         put_note(tx, &key, &note)?;

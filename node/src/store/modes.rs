@@ -8,11 +8,12 @@ use super::rows::{Mode, NoteRow};
 use super::{MODES, NOTES, StoreError};
 
 /// The mode of a seed: that of its first acceptance in any zone, which is now if there was none.
-/// An open copy would unmask a sealed one, whichever came first. Source: spec §5.7.
+/// An open copy would unmask a sealed one, whichever came first. `new` tells the mode of one that
+/// was never seen. Source: spec §5.7.
 pub(super) fn mode_of(
     tx: &WriteTransaction,
     record: &RecordId,
-    new: Mode,
+    new: impl FnOnce() -> Result<Mode, StoreError>,
 ) -> Result<Mode, StoreError> {
     let mut modes = tx.open_table(MODES)?;
     let record = record.as_bytes().as_slice();
@@ -20,6 +21,7 @@ pub(super) fn mode_of(
     match known {
         Some(mode) => mode,
         None => {
+            let new = new()?;
             modes.insert(record, new.code().as_slice())?;
             Ok(new)
         }
@@ -46,7 +48,7 @@ pub(super) fn was_mode(
     mode: Mode,
 ) -> Result<(), StoreError> {
     let notes = notes_of(tx, record)?;
-    if mode_of(tx, record, mode)? == mode
+    if mode_of(tx, record, || Ok(mode))? == mode
         || notes.iter().any(|(_, note)| note.published_level.is_some())
     {
         return Ok(());

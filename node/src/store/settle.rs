@@ -3,22 +3,46 @@
 
 use bellwether_formats::batch::Part;
 use bellwether_formats::body::open::{OpenBody, Terms};
-use bellwether_formats::id::{FeedId, RecordId, Scheme};
+use bellwether_formats::id::{FeedId, ProviderId, RecordId, Scheme};
 use redb::{ReadableTable, WriteTransaction};
 
-use super::rows::{BatchRow, Mode, NoteRow, feed_key, note_key};
-use super::{BLOCKS, META, NOTES, Store, StoreError, accept, feed, modes, ranges, row};
+use super::rows::{BatchRow, Mode, NoteRow, feed_key, note_key, parse_feed};
+use super::{
+    BLOCKS, HEADS, META, NOTES, Store, StoreError, accept, feed, modes, prefix_end, ranges, row,
+};
 
+mod returned;
 mod sealed;
 
+pub(super) use returned::first_mode;
+
 impl Store {
-    /// Reads the batches of this provider's own feed that were kept without being published here,
-    /// and notes what they say. Gives how many they were: none, but after a restore.
+    /// Reads the batches of a provider of this node's own that were kept without being published
+    /// here, and notes what they say. Gives how many they were: none, but after a restore.
+    ///
+    /// Those of all zones at once: what one zone has published sealed, no other may publish open.
     ///
     /// # Errors
     ///
     /// [`StoreError`]; then the batches that were not read are read the next time.
-    pub fn settle(&self, feed: &FeedId) -> Result<usize, StoreError> {
+    pub fn settle(&self, provider: &ProviderId) -> Result<usize, StoreError> {
+        let mut settled = 0;
+        for feed in self.feeds_of(provider)? {
+            settled += self.settle_feed(&feed)?;
+        }
+        Ok(settled)
+    }
+
+    /// The feeds of a provider that have a batch.
+    fn feeds_of(&self, provider: &ProviderId) -> Result<Vec<FeedId>, StoreError> {
+        let tx = self.read()?;
+        let end = prefix_end(provider.as_bytes());
+        let heads = tx.open_table(HEADS)?;
+        let feeds = heads.range(provider.as_bytes().as_slice()..end.as_slice())?;
+        feeds.map(|entry| parse_feed(entry?.0.value())).collect()
+    }
+
+    fn settle_feed(&self, feed: &FeedId) -> Result<usize, StoreError> {
         let known = super::get(&self.read()?, META, &settled_key(feed))?;
         let known = known.map(|seq| feed::u64_of(&seq)).transpose()?;
         let rows = self.rows_after(feed, known.unwrap_or_default(), usize::MAX)?;
@@ -33,6 +57,13 @@ impl Store {
         let tx = self.write()?;
         if let Some(batch) = &batch {
             let new = sealed::settle(&tx, batch)?;
+            if batch
+                .parts
+                .iter()
+                .any(|part| matches!(part, Part::Sealed(_)))
+            {
+                returned::note(&tx, feed, batch.seq)?;
+            }
             ranges::put_range(&tx, batch, new, true)?;
         }
         for part in batch.iter().flat_map(|batch| &batch.parts) {

@@ -16,6 +16,7 @@ mod prune;
 mod publish;
 mod refs;
 mod replicate;
+mod returned;
 mod staged;
 
 fn memory() -> Store {

@@ -1,13 +1,13 @@
 //! A gateway to ask, and providers whose batches it serves.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use bellwether_formats::batch::{Batch, BlockRef, OpenPart, Part, Window};
 use bellwether_formats::car::Car;
 use bellwether_formats::cid::{Block, Cid};
 use bellwether_formats::descriptor::{Descriptor, KeyWindow};
-use bellwether_formats::id::{PublicKey, Scheme, Zone};
+use bellwether_formats::id::{FeedId, PublicKey, Scheme, Zone};
 use bellwether_formats::limit::{MAX_BLOCK_BYTES, MAX_CAR_BYTES};
 use bellwether_formats::signed::Signed;
 use ed25519_dalek::SigningKey;
@@ -26,6 +26,8 @@ pub(crate) const LIMIT: usize = MAX_CAR_BYTES + MAX_BLOCK_BYTES;
 pub(crate) struct World {
     pub(crate) store: Store,
     pub(crate) now: Arc<AtomicU64>,
+    /// What `/health` is told of batches that cannot be taken.
+    pub(crate) too_large: Arc<Mutex<Vec<(FeedId, u64)>>>,
     pub(crate) gateway: Gateway,
     pub(crate) served: Served,
     _dir: TempDir,
@@ -58,10 +60,13 @@ impl World {
         let now = Arc::new(AtomicU64::new(START));
         let time = Arc::clone(&now);
         let clock: Clock = Arc::new(move || time.load(Ordering::Relaxed));
+        let too_large = Arc::new(Mutex::new(Vec::new()));
+        let told = Arc::clone(&too_large);
         let state = GatewayState {
             store: store.clone(),
             clock,
             max_bytes: cap,
+            too_large: Arc::new(move || told.lock().unwrap().clone()),
         };
         let gateway = Gateway::new(state, limits);
         Self {
@@ -69,6 +74,7 @@ impl World {
             gateway,
             store,
             now,
+            too_large,
             _dir: dir,
         }
     }

@@ -21,6 +21,8 @@ use super::with_level;
 ///
 /// A batch of its own range publishes new ones. A revision tells the levels of its batch, and those
 /// that are not in it were withdrawn. A fold changes nothing.
+///
+/// A seed that another zone has accepted, and not yet published, is sealed there too.
 pub(super) fn settle(
     tx: &WriteTransaction,
     batch: &Batch,
@@ -32,7 +34,10 @@ pub(super) fn settle(
         return Ok(new);
     }
     let is_revision = batch.covers.is_some();
-    for (key, note) in notes_of(tx, batch.zone.as_str())? {
+    if !is_revision {
+        elsewhere(tx, batch.zone.as_str(), &reader)?;
+    }
+    for (key, note) in notes_where(tx, |zone| zone == batch.zone.as_str())? {
         let concerned = match note.published_level {
             Some(_) => is_revision && note.mode == Mode::Sealed && note.batch == Some(first),
             None => !is_revision,
@@ -40,7 +45,7 @@ pub(super) fn settle(
         if !concerned || note.dummy {
             continue;
         }
-        let said = reader.look_up(tx, &note)?;
+        let said = reader.look_up(tx, note.scheme(), &note.unit)?;
         match said {
             Some(payload) if !is_revision => {
                 let (record, _) = split_note_key(&key)?;
@@ -63,12 +68,28 @@ pub(super) fn settle(
     Ok(new)
 }
 
-/// The notes of a zone, with their keys.
-fn notes_of(tx: &WriteTransaction, zone: &str) -> Result<Vec<(Vec<u8>, NoteRow)>, StoreError> {
+/// Makes sealed what other zones were about to publish open.
+fn elsewhere(tx: &WriteTransaction, zone: &str, reader: &Reader<'_>) -> Result<(), StoreError> {
+    for (key, note) in notes_where(tx, |other| other != zone)? {
+        if note.mode == Mode::Open
+            && note.published_level.is_none()
+            && reader.look_up(tx, note.scheme(), &note.unit)?.is_some()
+        {
+            was_mode(tx, &split_note_key(&key)?.0, Mode::Sealed)?;
+        }
+    }
+    Ok(())
+}
+
+/// The notes of some zones, with their keys.
+fn notes_where(
+    tx: &WriteTransaction,
+    is_one: impl Fn(&str) -> bool,
+) -> Result<Vec<(Vec<u8>, NoteRow)>, StoreError> {
     let mut notes = Vec::new();
     for entry in tx.open_table(NOTES)?.iter()? {
         let (key, value) = entry?;
-        if split_note_key(key.value())?.1 == zone {
+        if is_one(split_note_key(key.value())?.1) {
             notes.push((key.value().to_vec(), row(value.value())?));
         }
     }
@@ -76,13 +97,13 @@ fn notes_of(tx: &WriteTransaction, zone: &str) -> Result<Vec<(Vec<u8>, NoteRow)>
 }
 
 /// Reads the sealed parts of one batch.
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     batch: &'a Batch,
     schemes: BTreeSet<Scheme>,
 }
 
 impl<'a> Reader<'a> {
-    fn of(batch: &'a Batch) -> Self {
+    pub(super) fn of(batch: &'a Batch) -> Self {
         let schemes = batch.parts.iter().filter_map(|part| match part {
             Part::Sealed(part) => Some(part.scheme),
             Part::Open(_) | Part::Unknown(_) => None,
@@ -93,17 +114,17 @@ impl<'a> Reader<'a> {
 
     /// What the batch says of a notification. One of its identifiers tells: the others stand and
     /// fall with it.
-    fn look_up(
+    pub(super) fn look_up(
         &self,
         tx: &WriteTransaction,
-        note: &NoteRow,
+        scheme: Scheme,
+        unit: &[u8],
     ) -> Result<Option<Payload>, StoreError> {
-        let scheme = note.scheme();
         if !self.schemes.contains(&scheme) {
             return Ok(None);
         }
         let generator = Generator::from_code(scheme.0.into());
-        let seed = generator.and_then(|generator| Seed::new(generator, &note.unit).ok());
+        let seed = generator.and_then(|generator| Seed::new(generator, unit).ok());
         let Some(identifier) = seed.and_then(|seed| seed.identifiers().next()) else {
             return Ok(None);
         };
@@ -126,7 +147,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn block(tx: &WriteTransaction, cid: &Cid) -> Result<Vec<u8>, StoreError> {
+pub(super) fn block(tx: &WriteTransaction, cid: &Cid) -> Result<Vec<u8>, StoreError> {
     let blocks = tx.open_table(BLOCKS)?;
     let bytes = blocks.get(cid.to_bytes().as_slice())?;
     let bytes = bytes.map(|bytes| bytes.value().to_vec());
