@@ -11,6 +11,8 @@ use crate::fixture::{Sealed, WINDOW_S};
 use crate::sync::Request;
 use crate::trust::Choice;
 
+mod versions;
+
 const DAY_S: u64 = 86_400;
 
 /// A provider, its chain, and the blocks that the chain names.

@@ -28,6 +28,10 @@ pub struct KnownBatch {
     pub cid: Cid,
     /// It is on another branch than the head.
     pub side: bool,
+    /// The batches whose live content it has again, first and last. An older state lacks it, and
+    /// has it in the sealed parts alone.
+    #[serde(default)]
+    pub covers: Option<(u64, u64)>,
     /// What is done with its sealed parts, once that is chosen.
     #[serde(default)]
     pub choice: Option<Choice>,
