@@ -249,7 +249,10 @@ impl Client {
         self.state.policy
     }
 
-    /// Sets how hits in filters are confirmed, from now on. A look that was drawn stays as drawn.
+    /// Sets how hits in filters are confirmed, from now on. A look under way that the new policy
+    /// would not ask for in this way is drawn anew; so is, done or not, every look that was drawn
+    /// under [`Policy::Lean`], for only who had a hit has one. What was confirmed stays confirmed;
+    /// until the first look is done again, a part is in doubt.
     ///
     /// # Errors
     ///
@@ -258,6 +261,13 @@ impl Client {
         if self.state.policy != policy {
             let mut state = self.state.clone();
             state.policy = policy;
+            let feeds = state
+                .followed
+                .iter_mut()
+                .flat_map(|followed| &mut followed.feeds);
+            feeds
+                .flat_map(Feed::sealed_mut)
+                .for_each(|sealed| sealed.change_policy(policy));
             self.store.save(&state)?;
             self.state = state;
         }

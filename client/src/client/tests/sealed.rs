@@ -11,6 +11,7 @@ use crate::fixture::{Sealed, WINDOW_S};
 use crate::sync::Request;
 use crate::trust::Choice;
 
+mod policies;
 mod versions;
 
 const DAY_S: u64 = 86_400;
