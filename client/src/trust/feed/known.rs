@@ -77,7 +77,7 @@ pub enum Body {
     Broken,
     /// It is sealed: its filter says what is possible, and looks at its body what is true.
     Sealed(Box<SealedPart>),
-    /// Of a kind, scheme or fold that this version does not read.
+    /// Of a kind, scheme, fold or rung of the ladder that this version does not read.
     Unread,
 }
 

@@ -1,5 +1,7 @@
 //! Versions of a range that are unusual: without parts, or in parts that this version cannot read.
 
+use bellwether_formats::batch::Part;
+
 use super::*;
 
 impl World {
@@ -80,4 +82,35 @@ fn a_fold_without_parts_withdraws_for_those_who_took_it() {
         [Level::DIAGNOSED],
         "who took the single ones hears of them by their own revisions"
     );
+}
+
+#[test]
+fn a_size_that_is_no_rung_is_left_to_a_later_version() {
+    let mut world = World::new();
+    let now = world.now;
+    let (batch, blocks) = world
+        .provider
+        .sealed(world.chain.last(), now - 300, &diagnosed(7));
+    let mut batch = (*batch).clone();
+    for part in &mut batch.parts {
+        if let Part::Sealed(part) = part {
+            part.ids = 9000;
+        }
+    }
+    world
+        .chain
+        .push(Signed::sign(&batch, &world.provider.keys[0]).unwrap());
+    world.blocks.extend(blocks);
+    let mirror = world.mirror();
+    let mut phone = Phone::new(&world, 2);
+    phone.observe(7, now - 3600, now);
+    phone.sync(&[Some(&mirror), Some(&mirror)], now);
+    assert_eq!(phone.rules(), ["ladder"]);
+    assert!(phone.report.feeds[0].reached);
+    assert_eq!(phone.doubts(now), [Doubted::Update { parts: 1 }]);
+    let mut phone = phone.reopen();
+    phone.sync(&[Some(&mirror), Some(&mirror)], now + 60);
+    assert_eq!((phone.levels(now), phone.rules()), (vec![], vec![]));
+    assert_eq!(phone.doubts(now), [Doubted::Update { parts: 1 }]);
+    assert_eq!(phone.report.pir_queries, 0);
 }
