@@ -12,6 +12,7 @@ use crate::sync::Request;
 use crate::trust::Choice;
 
 mod policies;
+mod troubles;
 mod versions;
 
 const DAY_S: u64 = 86_400;
