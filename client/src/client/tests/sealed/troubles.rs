@@ -6,8 +6,11 @@ use bellwether_formats::sealed::{Index, Shape};
 
 use super::*;
 
+/// Changes a chunk.
+type Spoil = fn(&mut [u8]);
+
 /// A world in which seed 7 was published in chunks that `spoil` changed before they were listed.
-fn spoilt(spoil: fn(&mut [u8])) -> World {
+fn spoilt(spoil: Spoil) -> World {
     let mut world = World::new();
     let (batch, blocks) = world
         .provider
@@ -46,10 +49,8 @@ fn reserve(chunk: &mut [u8]) {
 #[test]
 fn the_end_of_a_sync_tells_what_is_wrong_inside_of_chunks() {
     let many = |chunk: &mut [u8]| chunk[..2].fill(0xff);
-    for (spoil, rule) in [
-        (reserve as fn(&mut [u8]), "reserved"),
-        (many, "chunk-count"),
-    ] {
+    let cases: [(Spoil, &str); 2] = [(reserve, "reserved"), (many, "chunk-count")];
+    for (spoil, rule) in cases {
         let world = spoilt(spoil);
         let (now, mirror) = (world.now, world.mirror());
         let mut phone = Phone::new(&world, 2);
