@@ -52,11 +52,11 @@ pub enum Answer {
     Behind { have: u64, seen: u64 },
     #[error("not covered: something was observed at {}, before {} nothing is known", time::format(*at), time::format(*from))]
     Before { at: u64, from: u64 },
-    #[error(
-        "not covered: {parts} sealed parts are not looked at yet, or cannot be read; a sync looks again"
-    )]
+    #[error("not covered: {parts} sealed parts are not looked at yet, or hold what cannot be read")]
     Unconfirmed { parts: usize },
-    #[error("update needed: {parts} parts are of a kind or scheme that this version does not read")]
+    #[error(
+        "update needed: {parts} parts are of a kind, scheme or size that this version does not read"
+    )]
     Update { parts: usize },
 }
 

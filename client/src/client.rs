@@ -139,10 +139,9 @@ impl Client {
             }
         }
         let traffic = http.traffic();
-        self.end_sync()?;
-        let (matches, _) = self.resolve(&self.state);
         let mut report = sync.report().clone();
-        report.errors.append(&mut self.troubles);
+        report.errors.extend(self.end_sync()?);
+        let (matches, _) = self.resolve(&self.state);
         Ok(Synced {
             bytes_down: traffic.body_bytes,
             header_bytes: traffic.header_bytes,
@@ -155,13 +154,15 @@ impl Client {
 
     /// Starts a sync that the app drives with an HTTP stack of its own: it does what
     /// [`Sync::poll`] says, hands what is to be kept to [`keep`](Self::keep), has looks drawn with
-    /// [`draw`](Self::draw), and calls [`end_sync`](Self::end_sync).
+    /// [`draw`](Self::draw), and calls [`end_sync`](Self::end_sync), which gives what else belongs
+    /// into the report. Where one of these fails, the sync is over: polled further, it would send
+    /// what is not persisted.
     ///
     /// ```no_run
-    /// use bellwether_client::sync::{Answer, Request, Step};
+    /// use bellwether_client::sync::{Answer, Report, Request, Step};
     /// use bellwether_client::{Client, error::ClientError};
     ///
-    /// fn sync(client: &mut Client, ask: fn(&Request) -> Answer) -> Result<(), ClientError> {
+    /// fn sync(client: &mut Client, ask: fn(&Request) -> Answer) -> Result<Report, ClientError> {
     ///     let mut sync = client.begin_sync()?;
     ///     loop {
     ///         match sync.poll() {
@@ -171,7 +172,9 @@ impl Client {
     ///             Step::Done => break,
     ///         }
     ///     }
-    ///     client.end_sync()
+    ///     let mut report = sync.report().clone();
+    ///     report.errors.extend(client.end_sync()?);
+    ///     Ok(report)
     /// }
     /// ```
     ///
@@ -230,18 +233,21 @@ impl Client {
         Ok(())
     }
 
-    /// Removes what is past the retention.
+    /// Removes what is past the retention. Gives what is wrong with the chunks that this sync looked
+    /// at, once: the sync hands them to [`keep`](Self::keep) unread, and cannot say it in its own
+    /// report.
     ///
     /// # Errors
     ///
     /// [`ClientError::State`].
-    pub fn end_sync(&mut self) -> Result<(), ClientError> {
+    pub fn end_sync(&mut self) -> Result<Vec<Problem>, ClientError> {
         let mut state = self.state.clone();
         expire(&mut state, time::now());
         self.catch_up(&mut state);
         self.store.save(&state)?;
         self.state = state;
-        Ok(self.store.sweep(&self.state)?)
+        self.store.sweep(&self.state)?;
+        Ok(std::mem::take(&mut self.troubles))
     }
 
     /// How hits in filters are confirmed.
@@ -249,7 +255,10 @@ impl Client {
         self.state.policy
     }
 
-    /// Sets how hits in filters are confirmed, from now on. A look that was drawn stays as drawn.
+    /// Sets how hits in filters are confirmed, from now on. A look under way that the new policy
+    /// would not ask for in this way is drawn anew; so is, done or not, every look that was drawn
+    /// under [`Policy::Lean`], for only who had a hit has one. What was confirmed stays confirmed;
+    /// until the first look is done again, a part is in doubt.
     ///
     /// # Errors
     ///
@@ -258,6 +267,13 @@ impl Client {
         if self.state.policy != policy {
             let mut state = self.state.clone();
             state.policy = policy;
+            let feeds = state
+                .followed
+                .iter_mut()
+                .flat_map(|followed| &mut followed.feeds);
+            feeds
+                .flat_map(Feed::sealed_mut)
+                .for_each(|sealed| sealed.change_policy(policy));
             self.store.save(&state)?;
             self.state = state;
         }

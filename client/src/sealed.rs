@@ -108,18 +108,20 @@ pub(crate) struct Told {
 pub(crate) type Trouble = (&'static str, String);
 
 impl SealedPart {
-    /// Part `position` of `batch`, if it is sealed; nothing was fetched of it yet.
+    /// Part `position` of `batch`, if it is sealed and its `ids` is a rung that this version knows;
+    /// nothing was fetched of it yet.
     pub(crate) fn of(batch: &Batch, position: usize) -> Option<Self> {
         let Some(Part::Sealed(part)) = batch.parts.get(position) else {
             return None;
         };
+        Shape::of(part.ids).ok()?;
         let of_scheme = siblings(batch, part.scheme);
         let number = of_scheme.iter().position(|(at, _)| *at == position)?;
         let (first, _) = of_scheme.first()?;
         let in_order = |(number, (at, sibling)): (usize, &(usize, &batch::SealedPart))| {
             *at == first + number && sibling.ids == part.ids
         };
-        let sound = of_scheme.iter().enumerate().all(in_order) && Shape::of(part.ids).is_ok();
+        let sound = of_scheme.iter().enumerate().all(in_order);
         Some(Self {
             scheme: part.scheme.0,
             from: part.window.from,
@@ -248,6 +250,7 @@ impl SealedPart {
     fn settle(&mut self, shape: &Shape, number: usize, bytes: &[u8]) -> Result<(), SealedError> {
         let place = self.place();
         let chunk = Chunk::decode(bytes, shape, place, number);
+        let mut broken = Ok(());
         let mut candidates = std::mem::take(&mut self.candidates);
         candidates.retain_mut(|candidate| {
             let hash = self.hash(&candidate.observation);
@@ -259,7 +262,12 @@ impl SealedPart {
             let told = match chunk.as_ref().map(|chunk| chunk.open(&hash)) {
                 Ok(Some(Ok(payload))) => Told::of(&payload),
                 Ok(None) => return false,
-                Ok(Some(Err(_))) | Err(_) => {
+                Ok(Some(Err(error))) => {
+                    broken = Err(error);
+                    candidate.verdict = Verdict::Unreadable;
+                    return true;
+                }
+                Err(_) => {
                     candidate.verdict = Verdict::Unreadable;
                     return true;
                 }
@@ -268,7 +276,7 @@ impl SealedPart {
             candidate.observation.at < told.observed_before
         });
         self.candidates = candidates;
-        chunk.map(|_| ())
+        chunk.and(broken)
     }
 
     fn hash(&self, observation: &Observation) -> IdHash {

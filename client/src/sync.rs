@@ -68,10 +68,11 @@ pub enum Answer {
 pub enum Step {
     /// Ask, then call [`Sync::answer`].
     Fetch(Request),
-    /// Match and persist this ([`Client::keep`](crate::Client::keep)), then go on.
+    /// Match and persist this ([`Client::keep`](crate::Client::keep)), then go on. If that fails,
+    /// stop: do not poll on, for what is sent next must have been persisted.
     Keep(Box<Keep>),
     /// All feeds are through: draw the looks at sealed parts
-    /// ([`Client::draw`](crate::Client::draw)), then go on.
+    /// ([`Client::draw`](crate::Client::draw)), then go on. If that fails, stop.
     Draw,
     /// Nothing is left to do.
     Done,
@@ -261,7 +262,8 @@ impl Sync {
         }
     }
 
-    /// What came of it so far.
+    /// What came of it so far, without what is wrong inside chunks:
+    /// [`Client::end_sync`](crate::Client::end_sync) gives that.
     pub const fn report(&self) -> &Report {
         &self.context.report
     }

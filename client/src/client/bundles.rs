@@ -69,6 +69,7 @@ impl Client {
             self.keep(offer.into_keep())?;
         }
         self.take_bodies(&bundle, now)?;
+        // What is wrong with a chunk stays in doubt, as in a sync.
         self.end_sync()?;
         match missing {
             Some((feed, reason)) => Err(ClientError::Incomplete { feed, reason }),
@@ -88,7 +89,6 @@ impl Client {
             .filter(|sealed| sealed.stage == Stage::Held);
         for sealed in held {
             if let Some(chunks) = bundle.whole(sealed, |cid| self.store.block(cid)) {
-                // What is wrong with a chunk stays in doubt, as in a sync.
                 sealed.take_whole(chunks, now);
             }
         }

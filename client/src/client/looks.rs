@@ -223,6 +223,12 @@ pub(super) fn read_again(state: &mut State, store: &Store, now: u64) {
         .iter_mut()
         .flat_map(|followed| &mut followed.feeds);
     for known in feeds.flat_map(Feed::batches_mut) {
+        // Older versions took what is on no rung that they know for broken.
+        for part in &mut known.parts {
+            if matches!(&part.body, Body::Sealed(sealed) if sealed.shape().is_err()) {
+                part.body = Body::Unread;
+            }
+        }
         if known.parts.iter().all(|part| part.body != Body::Unread) {
             continue;
         }

@@ -51,6 +51,10 @@ pub(crate) struct Look {
     drawn_at: u64,
     /// What is asked for; nothing once it is there.
     pub(crate) open: Option<Kind>,
+    /// It was drawn under `lean`, where only a candidate has a look drawn: that there is one must
+    /// not decide what is asked for under another policy. An older state does not say.
+    #[serde(default)]
+    lean: bool,
 }
 
 /// What a look asks for, and whom.
@@ -85,9 +89,12 @@ pub(crate) enum Kind {
 }
 
 impl Look {
-    /// Whether what it asks for is what the policy asks for. Who changes the policy means the
-    /// looks that are under way, too.
+    /// Whether it is as the policy would have it. Who changes the policy means the looks that are
+    /// under way, too; and of those that are done, the ones that only a candidate has.
     const fn fits(&self, policy: Policy) -> bool {
+        if self.lean && !matches!(policy, Policy::Lean) {
+            return false;
+        }
         matches!(
             (&self.open, policy),
             (None, _)
@@ -188,11 +195,29 @@ impl SealedPart {
                 *self.look_mut(which) = kind.map(|kind| Look {
                     drawn_at: now,
                     open: Some(kind),
+                    lean: policy == Policy::Lean,
                 });
                 news = true;
             }
         }
         news
+    }
+
+    /// Drops the looks that are not as `policy` would have them, done or not; they are drawn anew.
+    /// What they confirmed stays, and so does what they withdrew.
+    pub(crate) fn change_policy(&mut self, policy: Policy) {
+        let looked = self.is_done(Which::First) && self.is_done(Which::Second);
+        let mut any = false;
+        for which in Which::BOTH {
+            let look = self.look_mut(which);
+            any |= look.take_if(|look| !look.fits(policy)).is_some();
+        }
+        if any && looked {
+            self.candidates
+                .iter_mut()
+                .filter(|candidate| candidate.verdict == Verdict::Possible)
+                .for_each(|candidate| candidate.before = None);
+        }
     }
 
     /// Takes what [`crate::confirm::Confirm`] wants to have persisted. Gives what is wrong with the
@@ -232,8 +257,12 @@ impl SealedPart {
         let seen = Look {
             drawn_at: now,
             open: None,
+            lean: false,
         };
-        self.first.get_or_insert(seen);
+        // A look that only a candidate has must not decide when the next one is due.
+        if self.first.as_ref().is_none_or(|first| first.lean) {
+            self.first = Some(seen);
+        }
         if let Some(second) = &mut self.second {
             second.open = None;
         }

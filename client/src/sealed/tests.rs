@@ -459,7 +459,7 @@ fn a_part_is_what_its_batch_says_and_its_siblings_bear_out() {
     if let Part::Sealed(part) = &mut no_rung.parts[0] {
         part.ids = 8193;
     }
-    assert_eq!(stages(&no_rung), [Stage::Broken]);
+    assert!(SealedPart::of(&no_rung, 0).is_none(), "for a later version");
 }
 
 #[test]

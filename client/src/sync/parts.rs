@@ -32,11 +32,20 @@ pub(crate) fn judge<'a>(
     let mut problems = Vec::new();
     let mut judge_one = |(at, part): (usize, &Part)| match read_as(batch, at, part, now) {
         Reading::Known(known) => {
-            if let Body::Sealed(sealed) = &known.body
-                && sealed.stage == Stage::Broken
-            {
-                let message = format!("sealed part {at} of batch {} is malformed", batch.seq);
-                problems.push(("sealed-parts", message));
+            match (&known.body, part) {
+                (Body::Sealed(sealed), _) if sealed.stage == Stage::Broken => {
+                    let message = format!("sealed part {at} of batch {} is malformed", batch.seq);
+                    problems.push(("sealed-parts", message));
+                }
+                // An update may know the rung; of a scheme it would be said by the scheme.
+                (Body::Unread, Part::Sealed(part)) if family(part.scheme).is_some() => {
+                    if let Err(error) = Shape::of(part.ids) {
+                        let message =
+                            format!("part {at} of batch {} is not read: {error}", batch.seq);
+                        problems.push((error.rule(), message));
+                    }
+                }
+                _ => {}
             }
             known
         }
@@ -115,7 +124,7 @@ fn read_as<'a>(batch: &Batch, at: usize, part: &'a Part, now: u64) -> Reading<'a
         Part::Open(open) => Reading::Body(open),
         Part::Sealed(sealed) => {
             let body = match SealedPart::of(batch, at) {
-                Some(_) if expired(sealed.window.to, now) => Body::Past,
+                _ if expired(sealed.window.to, now) => Body::Past,
                 Some(part) if family(sealed.scheme).is_some() => Body::Sealed(Box::new(part)),
                 Some(_) | None => Body::Unread,
             };

@@ -262,6 +262,7 @@ impl Feed {
             next_by: batch.next_by,
             cid: batch.cid(),
             side: place == Place::Side,
+            covers: batch.covers,
             choice: None,
             parts,
         };

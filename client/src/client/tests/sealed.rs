@@ -11,6 +11,10 @@ use crate::fixture::{Sealed, WINDOW_S};
 use crate::sync::Request;
 use crate::trust::Choice;
 
+mod policies;
+mod troubles;
+mod versions;
+
 const DAY_S: u64 = 86_400;
 
 /// A provider, its chain, and the blocks that the chain names.

@@ -28,6 +28,10 @@ pub struct KnownBatch {
     pub cid: Cid,
     /// It is on another branch than the head.
     pub side: bool,
+    /// The batches whose live content it has again, first and last. An older state lacks it, and
+    /// has it in the sealed parts alone.
+    #[serde(default)]
+    pub covers: Option<(u64, u64)>,
     /// What is done with its sealed parts, once that is chosen.
     #[serde(default)]
     pub choice: Option<Choice>,
@@ -73,7 +77,7 @@ pub enum Body {
     Broken,
     /// It is sealed: its filter says what is possible, and looks at its body what is true.
     Sealed(Box<SealedPart>),
-    /// Of a kind, scheme or fold that this version does not read.
+    /// Of a kind, scheme, fold or rung of the ladder that this version does not read.
     Unread,
 }
 

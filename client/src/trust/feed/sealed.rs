@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bellwether_formats::cid::Cid;
 use bellwether_formats::id::ObjectId;
 
-use super::ranges::{self, Choice, Sealed};
+use super::ranges::{self, Choice, Range, Sealed};
 use super::{Body, Feed, KnownBatch};
 use crate::observations::{Observation, expired};
 use crate::policy::Policy;
@@ -40,6 +40,14 @@ impl KnownBatch {
             })
     }
 
+    /// The range whose live content it has, if it has one: in sealed parts that this version reads,
+    /// or by saying that nothing of it is live (spec §4.5). Of parts that this version does not
+    /// read nothing is known, and they take nothing's place.
+    fn range(&self) -> Option<Range> {
+        let empty = self.covers.filter(|_| self.parts.is_empty());
+        empty.or_else(|| self.sealed().next().map(|sealed| sealed.range))
+    }
+
     /// Whether it takes the place of what it has another version of: all of it is there.
     fn is_held(&self) -> bool {
         self.sealed().all(|sealed| sealed.stage == Stage::Held)
@@ -62,7 +70,7 @@ impl Feed {
     /// is the true one, it is heard.
     pub(crate) fn choose(&mut self) -> bool {
         let of = |known: &KnownBatch| {
-            let range = known.sealed().next()?.range;
+            let range = known.range()?;
             let (seq, choice) = (known.seq, known.choice);
             (!known.side).then_some(Sealed { seq, range, choice })
         };
@@ -70,7 +78,7 @@ impl Feed {
         let mut choices = ranges::choose(&main).into_iter();
         let mut any = false;
         for known in &mut self.batches {
-            if known.sealed().next().is_none() {
+            if known.range().is_none() {
                 continue;
             }
             let chosen = if known.side {
@@ -117,7 +125,7 @@ impl Feed {
             let Some((older, [newest, ..])) = self.batches.split_at_mut_checked(at) else {
                 continue;
             };
-            let range = newest.sealed().next().map(|sealed| sealed.range);
+            let range = newest.range();
             if !newest.is_held() {
                 continue;
             }
@@ -156,20 +164,20 @@ impl Feed {
         let mut ranges = BTreeSet::new();
         let mut newer = Vec::new();
         for (at, known) in self.batches.iter().enumerate() {
-            let Some(sealed) = known.sealed().next() else {
+            let Some(range) = known.range() else {
                 continue;
             };
             if known.side || known.choice != Some(Choice::Taken) {
                 continue;
             }
-            if ranges.contains(&sealed.range) {
+            if ranges.contains(&range) {
                 newer.push(at);
             }
             if known
                 .sealed()
                 .any(|sealed| matches!(sealed.stage, Stage::Held | Stage::Wanted))
             {
-                ranges.insert(sealed.range);
+                ranges.insert(range);
             }
         }
         newer.reverse();
@@ -284,7 +292,7 @@ impl Feed {
 
     /// Whether a newer version of what it has is processed.
     fn is_outdated(&self, known: &KnownBatch) -> bool {
-        let Some(range) = known.sealed().next().map(|sealed| sealed.range) else {
+        let Some(range) = known.range() else {
             return false;
         };
         !known.side
@@ -292,7 +300,7 @@ impl Feed {
                 !other.side
                     && other.seq > known.seq
                     && other.choice == Some(Choice::Taken)
-                    && other.sealed().next().map(|sealed| sealed.range) == Some(range)
+                    && other.range() == Some(range)
             })
     }
 }
