@@ -12,6 +12,8 @@ use bellwether_formats::limit;
 use serde::{Deserialize, Serialize};
 use ureq::http::Uri;
 
+use crate::confirm::Operators;
+
 /// Most gateways kept for a provider, in items: those of a descriptor, and as many by hand.
 pub const MAX_GATEWAYS: usize = 32;
 
@@ -130,8 +132,8 @@ pub fn order(pinned: &[Gateway], named: &[Gateway], random: u64) -> Vec<Gateway>
 }
 
 /// Numbers of the gateways to ask, those that are not `dead` in order, except that the second is the
-/// first of another operator than the first's: the first two are asked in every sync, and should
-/// not be one witness.
+/// first of another operator than the first's, as looks tell them apart: the first two are asked in
+/// every sync, and should not be one witness.
 pub(crate) fn witnesses(gateways: &[Gateway], dead: impl Fn(&Gateway) -> bool) -> Vec<usize> {
     let alive = gateways
         .iter()
@@ -139,7 +141,8 @@ pub(crate) fn witnesses(gateways: &[Gateway], dead: impl Fn(&Gateway) -> bool) -
         .filter(|(_, gateway)| !dead(gateway));
     let mut alive: Vec<(usize, &Gateway)> = alive.collect();
     if let Some((_, first)) = alive.first().copied() {
-        let other = |(_, gateway): &(usize, &Gateway)| gateway.operator != first.operator;
+        let operators = Operators::of(gateways, |_| false);
+        let other = |(_, gateway): &(usize, &Gateway)| !operators.are_one(first, gateway);
         if let Some(other) = alive.iter().position(other) {
             let witness = alive.remove(other);
             alive.insert(1, witness);
@@ -282,6 +285,19 @@ mod tests {
         firsts.sort();
         firsts.dedup();
         assert_eq!(firsts.len(), 2, "chance decides");
+    }
+
+    #[test]
+    fn the_second_witness_is_not_the_first_under_another_name() {
+        let known = [
+            gateway("https://a.example", "Relay Aid"),
+            gateway("https://a.example:8443", "Other"),
+            gateway("https://b.example", "relay aid "),
+            gateway("https://c.example", "other"),
+            gateway("https://d.example", "D"),
+        ];
+        assert_eq!(witnesses(&known, |_| false), [0, 4, 1, 2, 3]);
+        assert_eq!(witnesses(&known[..4], |_| false), [0, 1, 2, 3]);
     }
 
     #[test]

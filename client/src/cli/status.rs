@@ -60,8 +60,13 @@ fn print(feed: &FeedStatus, out: &mut impl Write) -> io::Result<()> {
     )?;
     writeln!(
         out,
-        "  policy {}, {} operators known; what that tells others:",
-        feed.policy, feed.operators
+        "  policy {}, {} operators to ask, {}; what that tells others:",
+        feed.policy,
+        feed.operators,
+        match feed.operators_by {
+            "hand" => "given by hand",
+            _ => "named by the provider",
+        }
     )?;
     for leak in &feed.leaks {
         writeln!(out, "    {leak}")?;
@@ -75,7 +80,13 @@ fn print(feed: &FeedStatus, out: &mut impl Write) -> io::Result<()> {
     for doubt in &feed.doubts {
         writeln!(out, "  {doubt}")?;
     }
-    feed.gateways
-        .iter()
-        .try_for_each(|gateway| writeln!(out, "  gateway {gateway}"))
+    for relay in &feed.relays {
+        let by = if relay.by_hand { ", given by hand" } else { "" };
+        let asked = if relay.asked { "" } else { ", not asked" };
+        writeln!(out, "  operator {}{by}{asked}", relay.names.join(" = "))?;
+        for gateway in &relay.gateways {
+            writeln!(out, "    gateway {gateway}")?;
+        }
+    }
+    Ok(())
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bellwether_formats::batch::Batch;
 use bellwether_formats::cid::{Block, Cid, Codec};
+use bellwether_formats::descriptor::Gateway;
 use bellwether_formats::id::FeedId;
 use bellwether_formats::sealed::{Index, Shape};
 use bellwether_formats::signed::Signed;
@@ -54,21 +55,20 @@ impl Client {
         let mut random = |bytes: &mut [u8]| failed |= !source(bytes);
         let mut tasks = Vec::new();
         let policy = state.policy;
-        for feed in state
-            .followed
-            .iter_mut()
-            .flat_map(|followed| &mut followed.feeds)
-        {
-            let id = feed.id();
-            let Some(listing) = sync.listing(&id) else {
-                continue;
-            };
-            for batch in feed.batches_mut() {
-                let operators = Arc::new(listing.operators(batch.seq));
-                for sealed in batch.sealed_mut() {
-                    changed |= sealed.draw(sync.now(), policy, &operators, &mut random);
+        for followed in &mut state.followed {
+            let gateways = Gateways::of(followed);
+            for feed in &mut followed.feeds {
+                let id = feed.id();
+                let Some(listing) = sync.listing(&id) else {
+                    continue;
+                };
+                for batch in feed.batches_mut() {
+                    let operators = Arc::new(gateways.operators(listing, batch.seq));
+                    for sealed in batch.sealed_mut() {
+                        changed |= sealed.draw(sync.now(), policy, &operators, &mut random);
+                    }
+                    tasks.extend(self.tasks(&id, batch, &operators));
                 }
-                tasks.extend(self.tasks(&id, batch, &operators));
             }
         }
         if failed {
@@ -132,11 +132,28 @@ impl Client {
     }
 }
 
-impl Listing {
-    /// Who can be asked for what batch `seq` names: those whose newest batch is not older.
-    fn operators(&self, seq: u64) -> Operators {
-        Operators::of(&self.known, |gateway| {
-            let head = self.heads.get(&gateway.url);
+/// What is said of a provider's gateways, by whom.
+struct Gateways {
+    pinned: Vec<Gateway>,
+    named: Vec<Gateway>,
+}
+
+impl Gateways {
+    fn of(followed: &Followed) -> Self {
+        let named = followed.descriptor.as_ref();
+        Self {
+            pinned: followed.pins.iter().map(Gateway::from).collect(),
+            named: named.map_or_else(Vec::new, |held| held.gateways.clone()),
+        }
+    }
+
+    /// Who can be asked for what batch `seq` names: those whose newest batch is not older. What
+    /// the descriptor says of a gateway given by hand counts too: it may link operators.
+    fn operators(&self, listing: &Listing, seq: u64) -> Operators {
+        let parts = [&listing.known, &self.pinned, &self.named];
+        let known: Vec<Gateway> = parts.into_iter().flatten().cloned().collect();
+        Operators::with_pins(&self.pinned, &known, |gateway| {
+            let head = listing.heads.get(&gateway.url);
             head.is_some_and(|head| *head >= seq)
         })
     }

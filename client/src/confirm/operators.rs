@@ -2,6 +2,8 @@
 //!
 //! An operator is whoever ends the TLS of a gateway. What can be known of that are names and
 //! hosts: gateways that share either are one operator, and so is whatever they share one with.
+//! Where a person named two operators, nobody else is asked: the provider, which names the others,
+//! could be all of them.
 
 use std::collections::BTreeSet;
 
@@ -32,7 +34,10 @@ pub(crate) struct Operator {
 /// The operators known for a provider, and which of their gateways can be asked for what a batch
 /// names. A function of public data.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(crate) struct Operators(Vec<Operator>);
+pub(crate) struct Operators {
+    list: Vec<Operator>,
+    by_hand: bool,
+}
 
 /// The two halves of a query.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -68,7 +73,7 @@ pub(crate) struct Halves {
 impl Marks {
     fn of(gateway: &Gateway) -> Self {
         Self {
-            names: [gateway.operator.clone()].into(),
+            names: [name(&gateway.operator)].into(),
             hosts: [host(&gateway.url)].into(),
         }
     }
@@ -113,15 +118,57 @@ impl Operators {
                 }
                 !same
             });
-            gateways.extend(eligible(gateway).then(|| gateway.clone()));
+            let is_there = gateways.iter().any(|other| other.url == gateway.url);
+            gateways.extend((!is_there && eligible(gateway)).then(|| gateway.clone()));
             operators.push(Operator { marks, gateways });
         }
-        Self(operators)
+        Self {
+            list: operators,
+            by_hand: false,
+        }
     }
 
-    /// How many are known, whether or not they can be asked.
+    /// As [`of`](Self::of), where `pinned` were given by hand. If they are of two operators by
+    /// themselves, only gateways on their hosts can be asked: a name alone is the provider's word,
+    /// and it could lend itself two names of others. What it says can make operators one, though.
+    pub(crate) fn with_pins(
+        pinned: &[Gateway],
+        known: &[Gateway],
+        eligible: impl Fn(&Gateway) -> bool,
+    ) -> Self {
+        let by_hand = Self::of(pinned, |_| true).list.len() > 1;
+        let hosts: BTreeSet<String> = pinned.iter().map(|pin| host(&pin.url)).collect();
+        let operators = Self::of(known, |gateway| {
+            eligible(gateway) && (!by_hand || hosts.contains(&host(&gateway.url)))
+        });
+        Self {
+            by_hand,
+            ..operators
+        }
+    }
+
+    /// How many are known, whether or not they can be asked. Two that were given by hand stay two
+    /// if the provider says that they are one: nothing is sent then, and nothing worse either.
     pub(crate) fn known(&self) -> usize {
-        self.0.len()
+        let known = self.list.len();
+        if self.by_hand { known.max(2) } else { known }
+    }
+
+    /// Whether only those given by hand can be asked.
+    pub(crate) const fn by_hand(&self) -> bool {
+        self.by_hand
+    }
+
+    /// All, in the order in which they became known.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Operator> {
+        self.list.iter()
+    }
+
+    /// Whether two gateways are, as far as is known, of one operator.
+    pub(crate) fn are_one(&self, one: &Gateway, other: &Gateway) -> bool {
+        let (one, other) = (Marks::of(one), Marks::of(other));
+        let mut list = self.list.iter().map(|operator| &operator.marks);
+        one.meet(&other) || list.any(|marks| marks.meet(&one) && marks.meet(&other))
     }
 
     /// Those that can be asked, in the order that `seed` draws.
@@ -133,11 +180,11 @@ impl Operators {
 
     /// The gateways that can be asked, in the order in which their operators became known.
     pub(crate) fn gateways(&self) -> impl Iterator<Item = &Gateway> {
-        self.0.iter().flat_map(|operator| &operator.gateways)
+        self.list.iter().flat_map(|operator| &operator.gateways)
     }
 
     fn askable(&self) -> impl Iterator<Item = &Operator> {
-        self.0
+        self.list
             .iter()
             .filter(|operator| !operator.gateways.is_empty())
     }
@@ -185,7 +232,7 @@ impl Halves {
     pub(crate) fn learn(&mut self, operators: &Operators) -> bool {
         let mut news = false;
         for half in Half::BOTH {
-            for operator in &operators.0 {
+            for operator in &operators.list {
                 let marks = self.of_mut(half);
                 if marks.meet(&operator.marks) && !marks.contain(&operator.marks) {
                     let before = marks.clone();
@@ -210,6 +257,11 @@ impl Halves {
             Half::B => &mut self.b,
         }
     }
+}
+
+/// An operator's name as it is compared: how it is spaced and capitalised makes no other operator.
+fn name(operator: &str) -> String {
+    operator.trim().to_lowercase()
 }
 
 /// Where a gateway is, in lower case: its host. On this very machine, which alone is asked by plain
