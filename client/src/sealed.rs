@@ -1,10 +1,10 @@
 //! What is known of a sealed part: its candidates, its two looks, and what came of them.
 //! Source: spec §11.7.
 //!
-//! The path of an observation: [`SealedPart::test`] makes it a candidate if the filter says
-//! "possible"; [`SealedPart::draw`] draws what is looked at, candidate or not;
-//! [`crate::confirm::Confirm`] asks for it; [`SealedPart::apply`] takes what came of it; and
-//! [`SealedPart::shown`] is what may be shown. Only the choice of a look's chunk depends on
+//! The path of an observation: `SealedPart::test` makes it a candidate if the filter says
+//! "possible"; `SealedPart::draw` draws what is looked at, candidate or not;
+//! `Confirm` asks for it; `SealedPart::apply` takes what came of it; and
+//! `SealedPart::shown` is what may be shown. Only the choice of a look's chunk depends on
 //! candidates, and no request shows it.
 
 use std::collections::BTreeMap;
