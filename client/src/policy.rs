@@ -14,6 +14,10 @@ use ureq::http::Uri;
 
 use crate::confirm::Operators;
 
+/// Largest body that is fetched whole under [`Policy::Private`] where one operator is known, in bytes
+/// (512 KiB); larger ones are asked for behind decoys. Source: spec §11.7.
+pub(crate) const MAX_WHOLE_BYTES: usize = 512 * 1024;
+
 /// Most gateways kept for a provider, in items: those of a descriptor, and as many by hand.
 pub const MAX_GATEWAYS: usize = 32;
 

@@ -24,10 +24,6 @@ mod look;
 use look::Look;
 pub(crate) use look::{Kind, Which};
 
-/// Fewest bits of a fingerprint in a filter that a client uses. With fewer, candidates by chance
-/// would take the looks away from real ones. Source: spec §11.7.
-pub(crate) const MIN_FILTER_BITS: u8 = 12;
-
 /// Most candidates kept of a part, in items: many times what a phone makes, and what a filter that
 /// says "possible" to everything can cost.
 const MAX_CANDIDATES: usize = 4096;

@@ -8,14 +8,10 @@ use serde::Serialize;
 
 use crate::answers;
 use crate::confirm::Operators;
-use crate::policy::{self, Policy};
+use crate::policy::{self, MAX_WHOLE_BYTES, Policy};
 use crate::sealed::Stage;
 use crate::state::Followed;
 use crate::trust::{Body, Feed, KnownPart};
-
-/// Largest body that is fetched whole where one operator is known, in bytes (512 KiB): as looks are
-/// drawn. Source: spec §11.7.
-const MAX_WHOLE_BYTES: usize = 512 * 1024;
 
 /// A feed, in numbers.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]

@@ -24,6 +24,10 @@ pub const MIN_BITS: u8 = 8;
 /// Most bits of a fingerprint: 2^18 keys still fit a block, and a look-up reads one word.
 pub const MAX_BITS: u8 = 30;
 
+/// Fewest bits that clients take: with fewer, candidates by chance would take the looks away from
+/// real ones. Source: spec §11.7.
+pub const MIN_CLIENT_BITS: u8 = 12;
+
 /// Longest segment, as the power of two: 2^18 slots.
 const MAX_SEGMENT_LOG: u8 = 18;
 

@@ -5,39 +5,13 @@
 //! inputs, some minutes.
 #![allow(clippy::indexing_slicing, reason = "a test may panic")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+#[path = "common/counting.rs"]
+mod counting;
+
 use std::collections::BTreeMap;
 
 use bellwether_formats::filter::{Filter, build};
-
-/// The system's allocator, which counts for each thread what it asked for.
-struct Counting;
-
-thread_local! {
-    static ASKED: Cell<usize> = const { Cell::new(0) };
-}
-
-#[expect(
-    unsafe_code,
-    reason = "an allocator is unsafe by its trait; this one only passes on"
-)]
-// SAFETY: every call goes to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ASKED.set(ASKED.get() + layout.size());
-        // SAFETY: as the caller promised.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: as the caller promised.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+use counting::allocated;
 
 /// Numbers that look random.
 struct Random(u64);
@@ -119,9 +93,7 @@ fn run(inputs: u64, state: u64) {
             input.extend(original);
             mutate(&mut input, &mut ids, &mut random);
         }
-        let before = ASKED.get();
-        let verdict = Filter::decode(&input, ids, 8);
-        let asked = ASKED.get() - before;
+        let (asked, verdict) = allocated(|| Filter::decode(&input, ids, 8));
         assert!(
             asked <= 2 * input.len() + 64,
             "{asked} bytes for {}",

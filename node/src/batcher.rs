@@ -17,6 +17,7 @@ mod content;
 mod open;
 pub mod plan;
 mod sealed;
+pub mod turn;
 
 pub use content::Content;
 

@@ -20,7 +20,7 @@ use crate::sync::{Listing, Problem, Sync, parts};
 use crate::trust::{Body, Feed, KnownBatch};
 
 /// Most bytes of whole bodies kept for bundles (64 MiB): ten of the largest parts.
-const MAX_WHOLE_BYTES: usize = 64 * 1024 * 1024;
+const MAX_KEPT_BYTES: usize = 64 * 1024 * 1024;
 
 /// What may be: observations that a filter calls possible, and that no look confirmed. Nothing to
 /// tell a user; most of it is chance.
@@ -217,7 +217,7 @@ pub(super) fn keep_whole(
     let blocks: Vec<Block> = blocks.collect();
     store.put(&blocks)?;
     kept.push(WholeBody::of(sealed.index, &blocks));
-    while kept.iter().map(|whole| whole.bytes).sum::<usize>() > MAX_WHOLE_BYTES {
+    while kept.iter().map(|whole| whole.bytes).sum::<usize>() > MAX_KEPT_BYTES {
         kept.remove(0);
     }
     Ok(())

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bellwether_formats::car::Car;
+use bellwether_formats::car::{self, Car};
 use bellwether_formats::cid::{Block, Cid};
 use bellwether_formats::descriptor::Gateway;
 use bellwether_formats::sealed::{Index, Shape};
@@ -11,9 +11,6 @@ use bellwether_formats::sealed::{Index, Shape};
 use super::{Context, MAX_SENDINGS, Next, Task, What};
 use crate::sealed::{Kind, Trouble};
 use crate::sync::{Answer, Request};
-
-/// What a section of a CAR takes beside its block, in bytes: a length, and a CID.
-const SECTION_BYTES: usize = 4 + Cid::LEN;
 
 /// Most bytes of the header of a CAR with one root.
 const HEADER_BYTES: usize = 128;
@@ -129,10 +126,8 @@ impl Plain {
 
 /// Most bytes of a CAR with an index and its chunks.
 pub(super) fn max_car_bytes(shape: &Shape) -> usize {
-    let chunk = SECTION_BYTES + shape.chunk_bytes();
-    // A link in an index takes 41 bytes: its CID, and what says that it is one.
-    let index = SECTION_BYTES + 3 + shape.chunks() * (Cid::LEN + 5);
-    HEADER_BYTES + index + shape.chunks() * chunk
+    let index = car::section_len_of(Index::len_of(shape.chunks()));
+    HEADER_BYTES + index + shape.chunks() * car::section_len_of(shape.chunk_bytes())
 }
 
 /// Reads a CAR of all chunks: its root is the index, whose block may stand first; the chunks

@@ -4,12 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bellwether_formats::cid::{Block, Cid};
-use bellwether_formats::filter::Filter;
+use bellwether_formats::filter::{Filter, MIN_CLIENT_BITS};
 use bellwether_formats::id::Scheme;
 
 use super::{Match, Statement};
 use crate::observations::{Observation, Observations};
-use crate::sealed::{MIN_FILTER_BITS, SealedPart, Stage, family};
+use crate::sealed::{SealedPart, Stage, family};
 use crate::trust::Feed;
 
 /// Observations, by time.
@@ -37,7 +37,7 @@ pub(crate) fn catch_up(
         }
         changed = true;
         let filter = block(&sealed.filter)
-            .and_then(|block| Filter::decode(block.bytes(), sealed.ids, MIN_FILTER_BITS).ok());
+            .and_then(|block| Filter::decode(block.bytes(), sealed.ids, MIN_CLIENT_BITS).ok());
         match filter {
             Some(filter) => {
                 sealed.test(observations, |key| filter.contains(key));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bellwether_formats::batch::{BlockRef, SealedPart as WirePart};
 use bellwether_formats::cid::Block;
-use bellwether_formats::filter::Filter;
+use bellwether_formats::filter::{Filter, MIN_CLIENT_BITS};
 use bellwether_formats::id::ObjectId;
 use bellwether_formats::sealed::{Entry, Index, Plan};
 
@@ -110,7 +110,7 @@ impl Published {
                 part: 0,
             },
             batch,
-            filter: Filter::decode(built.filter.bytes(), built.ids, MIN_FILTER_BITS).unwrap(),
+            filter: Filter::decode(built.filter.bytes(), built.ids, MIN_CLIENT_BITS).unwrap(),
             listed: Arc::new(Index::decode(built.index.bytes(), &shape).unwrap()),
             index: built.index,
             chunks: built.chunks.into_iter().map(Block::into_bytes).collect(),

@@ -7,14 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{SealedPart, Stage, Trouble, Verdict, chunk_of};
 use crate::confirm::{Half, Halves, Operators, What};
-use crate::policy::Policy;
+use crate::policy::{MAX_WHOLE_BYTES, Policy};
 
 /// Time between the draws of a part's two looks, in seconds (24 hours): most late observations are
 /// there by then. Source: spec §11.7.
 const SECOND_LOOK_S: u64 = 86_400;
-
-/// Largest body that is fetched whole where only one operator is known, in bytes (512 KiB).
-const MAX_WHOLE_BYTES: usize = 512 * 1024;
 
 /// How many chunks hide the one that is looked at where even that is too much, in items.
 const DECOYS: usize = 7;

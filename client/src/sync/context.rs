@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use bellwether_formats::cid::Block;
+use bellwether_formats::cid::{Block, Cid};
 use bellwether_formats::descriptor::{Descriptor, Gateway};
 use bellwether_formats::id::{FeedId, ProviderId};
 use bellwether_formats::limit;
@@ -111,6 +111,19 @@ impl Context {
                 .filter_map(|(index, seq)| Some((gateway(*index)?.url, *seq)))
                 .collect(),
         });
+    }
+
+    /// Asks the next of `others` that can be asked for a block of at most `max` bytes; gives whom.
+    pub(super) fn fetch_block(
+        &mut self,
+        others: &mut VecDeque<usize>,
+        cid: &Cid,
+        max: usize,
+    ) -> Option<usize> {
+        let gateway =
+            std::iter::from_fn(|| others.pop_front()).find(|other| !self.is_dead(*other))?;
+        self.fetch(gateway, format!("/ipfs/{cid}?format=raw"), max, None);
+        Some(gateway)
     }
 
     pub(super) fn fetch(

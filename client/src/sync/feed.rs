@@ -135,18 +135,10 @@ impl FeedSync {
                 cid,
                 asking,
                 others,
-            } => {
-                let alive = std::iter::from_fn(|| others.pop_front())
-                    .find(|other| !context.is_dead(*other));
-                match alive {
-                    Some(gateway) => {
-                        *asking = gateway;
-                        let path = format!("/ipfs/{cid}?format=raw");
-                        context.fetch(gateway, path, limit::MAX_BLOCK_BYTES, None);
-                    }
-                    None => self.give_up(context),
-                }
-            }
+            } => match context.fetch_block(others, cid, limit::MAX_BLOCK_BYTES) {
+                Some(gateway) => *asking = gateway,
+                None => self.give_up(context),
+            },
             Stage::Sealed { .. } => self.ask_sealed(context),
             Stage::More => self.ask_more(context),
             Stage::Done => return false,

@@ -3,12 +3,12 @@
 use bellwether_formats::batch::{Batch, OpenPart, Part};
 use bellwether_formats::body::open::OpenBody;
 use bellwether_formats::cid::{Block, Cid, Codec};
-use bellwether_formats::filter::Filter;
+use bellwether_formats::filter::{Filter, MIN_CLIENT_BITS};
 use bellwether_formats::sealed::{Index, Shape};
 use bellwether_formats::signed::Signed;
 
 use crate::observations::expired;
-use crate::sealed::{MIN_FILTER_BITS, SealedPart, Stage, family};
+use crate::sealed::{SealedPart, Stage, family};
 use crate::trust::{Body, KnownPart, Wanted};
 
 /// The bodies that `batch` commits to and that every client reads, now or never.
@@ -98,7 +98,7 @@ pub(crate) fn check_sealed(
         let message = format!("the filter {cid} has {size} bytes, its part says {said}");
         return Err(("size", message));
     }
-    Filter::decode(filter, part.ids, MIN_FILTER_BITS).map_err(|error| {
+    Filter::decode(filter, part.ids, MIN_CLIENT_BITS).map_err(|error| {
         let message = format!("the filter {cid} is malformed: {error}");
         (error.rule(), message)
     })?;

@@ -89,9 +89,6 @@ impl Privacy {
     }
 }
 
-/// Fewest bits of a fingerprint: clients refuse a filter with fewer. Source: spec §11.7.
-const MIN_FILTER_BITS: u8 = 12;
-
 /// Wrong hits are one in 2^18: with 20,000 observations, one look in thirteen finds one.
 const fn filter_bits() -> u8 {
     18
@@ -145,7 +142,7 @@ impl ZonePolicy {
                 "parts are padded up to 10000 notifications at most",
             );
         }
-        if !(MIN_FILTER_BITS..=filter::MAX_BITS).contains(&self.filter_bits) {
+        if !(filter::MIN_CLIENT_BITS..=filter::MAX_BITS).contains(&self.filter_bits) {
             return bad(
                 "provider.zone.filter_bits",
                 "a fingerprint has 12 to 30 bits: clients refuse fewer",

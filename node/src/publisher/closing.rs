@@ -10,17 +10,11 @@ use bellwether_formats::signed::Signed;
 
 use super::{Closed, PublishZoneError, Publisher, attempts};
 use crate::batcher::plan::{Job, Known, jobs};
+use crate::batcher::turn::{MAX_AHEAD_S, MAX_WAIT_S};
 use crate::batcher::{self, Content, Place, Policy};
 use crate::clock;
 use crate::cost::zone::{FEW_PATIENTS, Lately, few_patients};
 use crate::store::{Range, RangeRow};
-
-/// How far a batch's time may run ahead of the clock before the next one waits, in seconds. Each of
-/// a closing's batches has a second of its own.
-pub(super) const MAX_AHEAD_S: u64 = 5;
-
-/// Most that is waited for, in seconds: more is a clock that was set back.
-pub(super) const MAX_WAIT_S: u64 = 15;
 
 impl Publisher {
     /// Closes the batches of all zones now, as far as it goes: what one zone cannot publish does

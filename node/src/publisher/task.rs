@@ -11,8 +11,8 @@ use bellwether_formats::signed::Signed;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::closing::{MAX_AHEAD_S, MAX_WAIT_S};
 use super::{Closed, PublishZoneError, Publisher};
+use crate::batcher::turn::{Stand, What};
 use crate::clock;
 
 /// What others ask of the publisher.
@@ -197,47 +197,6 @@ fn obey(
             });
             let _ = reply.send(renewed);
             published
-        }
-    }
-}
-
-/// What is to be done in a zone.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum What {
-    /// A batch of what is new, or a heartbeat, and then revisions and folds.
-    Close,
-    /// The revisions and folds that the last closing left.
-    GoOn,
-}
-
-/// How a zone stands; times in seconds of UTC.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Stand {
-    /// The time.
-    pub(super) now: u64,
-    /// When the newest batch was published.
-    pub(super) head: Option<u64>,
-    /// When the next batch of what is new is due.
-    pub(super) due: u64,
-    /// When what the last closing left can go on, if it left anything.
-    pub(super) goes_on: Option<u64>,
-}
-
-impl Stand {
-    /// What is to be done next, and when. What is new comes when it is due, and not before the clock
-    /// has caught up with the newest batch; until then an unfinished closing goes on.
-    pub(super) fn next(self) -> (u64, What) {
-        let head = self.head.unwrap_or_default();
-        let ahead = head.saturating_sub(self.now);
-        // A clock that was set back is not waited for: the attempt says so.
-        let ready = if ahead < MAX_WAIT_S {
-            head.saturating_sub(MAX_AHEAD_S - 1)
-        } else {
-            0
-        };
-        match self.goes_on {
-            Some(at) if self.due > self.now => (at.min(self.due), What::GoOn),
-            _ => (self.due.max(ready), What::Close),
         }
     }
 }

@@ -17,14 +17,8 @@ impl FeedSync {
         let Stage::Lost { asking, others } = &mut self.stage else {
             return;
         };
-        let alive =
-            std::iter::from_fn(|| others.pop_front()).find(|other| !context.is_dead(*other));
-        match alive {
-            Some(gateway) => {
-                *asking = gateway;
-                let path = format!("/ipfs/{cid}?format=raw");
-                context.fetch(gateway, path, limit::MAX_BLOCK_BYTES, None);
-            }
+        match context.fetch_block(others, &cid, limit::MAX_BLOCK_BYTES) {
+            Some(gateway) => *asking = gateway,
             None => {
                 let message = format!("no gateway has the body {cid}, which was lost here");
                 context.blame(None, Some(&self.id), "not-found", message);

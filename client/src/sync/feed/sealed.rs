@@ -40,14 +40,8 @@ impl FeedSync {
         let Stage::Sealed { asking, others } = &mut self.stage else {
             return;
         };
-        let alive =
-            std::iter::from_fn(|| others.pop_front()).find(|other| !context.is_dead(*other));
-        match alive {
-            Some(gateway) => {
-                *asking = gateway;
-                let path = format!("/ipfs/{cid}?format=raw");
-                context.fetch(gateway, path, max, None);
-            }
+        match context.fetch_block(others, &cid, max) {
+            Some(gateway) => *asking = gateway,
             None => {
                 let message = format!("no gateway has the block {cid} of a sealed part");
                 context.blame(None, Some(&self.id), "not-found", message);

@@ -2,7 +2,8 @@
 //! goes on as the task waits.
 
 use super::*;
-use crate::publisher::task::{Stand, What, next};
+use crate::batcher::turn::{Stand, What};
+use crate::publisher::task::next;
 
 /// When many levels change.
 const THEN: u64 = TODAY + 36_000;
