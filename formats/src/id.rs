@@ -273,6 +273,30 @@ impl Scheme {
     pub const CX1: Self = Self(1);
     /// CX, generator type 2 (AES-256).
     pub const CX2: Self = Self(2);
+    /// TCN's signed reports.
+    pub const TCN: Self = Self(3);
+    /// DP-3T, low-cost design.
+    pub const DP3T_LOWCOST: Self = Self(4);
+    /// DP-3T, unlinkable design.
+    pub const DP3T_UNLINKABLE: Self = Self(5);
+    /// DP-3T, hybrid design.
+    pub const DP3T_HYBRID: Self = Self(6);
+    /// Apple and Google's Exposure Notification.
+    pub const GAEN: Self = Self(7);
+    /// FANNY's tokens.
+    pub const FANNY: Self = Self(8);
+
+    /// The schemes that this version knows, in the order of their codes.
+    pub const ALL: [Self; 8] = [
+        Self::CX1,
+        Self::CX2,
+        Self::TCN,
+        Self::DP3T_LOWCOST,
+        Self::DP3T_UNLINKABLE,
+        Self::DP3T_HYBRID,
+        Self::GAEN,
+        Self::FANNY,
+    ];
 
     const NAMES: [&'static str; 8] = [
         "cx1",
@@ -284,14 +308,17 @@ impl Scheme {
         "gaen",
         "fanny",
     ];
+}
 
-    /// Width of one unit in an open body, in bytes, if this version knows the scheme.
-    pub const fn unit_len(self) -> Option<usize> {
-        match self {
-            Self::CX1 => Some(24),
-            Self::CX2 => Some(48),
-            _ => None,
-        }
+impl FromStr for Scheme {
+    type Err = ParseIdError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIdError> {
+        let named = Self::ALL.into_iter().zip(Self::NAMES);
+        named
+            .into_iter()
+            .find_map(|(scheme, name)| (name == text).then_some(scheme))
+            .ok_or(ParseIdError::Scheme)
     }
 }
 
@@ -319,12 +346,15 @@ pub enum ParseIdError {
     Zone,
     #[error("a level is one of {}", Level::NAMES.join(", "))]
     Level,
+    #[error("a scheme is one of {}", Scheme::NAMES.join(", "))]
+    Scheme,
 }
 
 rules!(ParseIdError {
     Self::Key => "provider-id",
     Self::Zone => "zone",
-    Self::Level => "level"
+    Self::Level => "level",
+    Self::Scheme => "scheme"
 });
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use crate::cbor::{Reader, Writer, ascending};
 use crate::error::DecodeError;
 use crate::id::{Level, Scheme};
 use crate::limit;
+use crate::scheme::{Units, Width};
 
 /// What a group's units have in common. Groups stand in this order, no grade first.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -26,15 +27,15 @@ pub struct Terms {
 pub struct Group {
     /// What they have in common.
     pub terms: Terms,
-    /// The units, at the scheme's width, ascending.
-    pub values: Vec<u8>,
+    /// The units, ascending.
+    pub values: Units,
 }
 
 /// The body of an open part, verified to have its one spelling.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct OpenBody {
     scheme: Scheme,
-    width: usize,
+    width: Width,
     groups: Vec<Group>,
 }
 
@@ -54,9 +55,10 @@ impl OpenBody {
             .into_iter()
             .map(|(terms, unit)| (unit.as_ref().to_vec(), terms))
             .collect();
-        let mut groups: BTreeMap<Terms, Vec<u8>> = BTreeMap::new();
+        let mut groups: BTreeMap<Terms, Units> = BTreeMap::new();
         for (unit, terms) in last {
-            groups.entry(terms).or_default().extend(unit);
+            let group = groups.entry(terms).or_insert_with(|| Units::new(width));
+            group.push(&unit);
         }
         let groups = groups
             .into_iter()
@@ -98,7 +100,7 @@ impl OpenBody {
         ascending("groups", 0, groups.iter().map(|group| group.terms))?;
         let mut all: Vec<&[u8]> = groups
             .iter()
-            .flat_map(|group| group.values.chunks_exact(width))
+            .flat_map(|group| group.values.iter())
             .collect();
         let count = all.len();
         all.sort_unstable();
@@ -126,7 +128,18 @@ impl OpenBody {
                 Some(grade) => w.uint(u64::from(grade)),
                 None => w.null(),
             };
-            w.uint(terms.observed_before).bytes(values);
+            w.uint(terms.observed_before);
+            match self.width {
+                Width::Fixed(_) => {
+                    w.bytes(values.as_bytes());
+                }
+                Width::Listed { .. } => {
+                    w.array(values.len());
+                    values.iter().for_each(|unit| {
+                        w.bytes(unit);
+                    });
+                }
+            }
         }
         w.finish()
     }
@@ -143,28 +156,26 @@ impl OpenBody {
 
     /// Every unit with its terms, in order.
     pub fn units(&self) -> impl Iterator<Item = (Terms, &[u8])> {
-        self.groups.iter().flat_map(|group| {
-            group
-                .values
-                .chunks_exact(self.width)
-                .map(|unit| (group.terms, unit))
-        })
+        self.groups
+            .iter()
+            .flat_map(|group| group.values.iter().map(|unit| (group.terms, unit)))
     }
 
     /// How many units it holds; the part's `count` must say the same.
     pub fn count(&self) -> u64 {
-        u64::try_from(self.units().count()).unwrap_or(u64::MAX)
+        let units = self.groups.iter().map(|group| group.values.len());
+        u64::try_from(units.sum::<usize>()).unwrap_or(u64::MAX)
     }
 }
 
-fn width(scheme: Scheme) -> Result<usize, DecodeError> {
-    let what = "a body of a scheme that this version does not know";
-    scheme
-        .unit_len()
-        .ok_or(DecodeError::Value { what, offset: 0 })
+fn width(scheme: Scheme) -> Result<Width, DecodeError> {
+    let what = "an open body of a scheme that this version does not know, or that is always sealed";
+    let rules = scheme.rules().filter(|rules| !rules.always_sealed());
+    let rules = rules.ok_or(DecodeError::Value { what, offset: 0 })?;
+    Ok(rules.width())
 }
 
-fn group(reader: &mut Reader<'_>, width: usize) -> Result<Group, DecodeError> {
+fn group(reader: &mut Reader<'_>, width: Width) -> Result<Group, DecodeError> {
     let offset = reader.offset();
     if reader.array("group", 4)? != 4 {
         return Err(DecodeError::Value {
@@ -176,20 +187,46 @@ fn group(reader: &mut Reader<'_>, width: usize) -> Result<Group, DecodeError> {
     let grade = reader.null_or(|r| r.uint("grade", limit::MAX_GRADE).map(small))?;
     let observed_before = reader.uint("observed_before", limit::MAX_NUMBER)?;
     let offset = reader.offset();
-    let values = reader
-        .bytes("values in bytes", limit::MAX_BLOCK_BYTES)?
-        .to_vec();
-    if values.is_empty() || values.len() % width != 0 {
-        let what = "values are not one or more whole units of the scheme";
-        return Err(DecodeError::Value { what, offset });
-    }
-    ascending("units", offset, values.chunks_exact(width))?;
+    let values = match width {
+        Width::Fixed(width) => concatenated(reader, width)?,
+        Width::Listed { min, max } => listed(reader, min, max)?,
+    };
+    ascending("units", offset, values.iter())?;
     let terms = Terms {
         level: Level(level),
         grade,
         observed_before,
     };
     Ok(Group { terms, values })
+}
+
+fn concatenated(reader: &mut Reader<'_>, width: usize) -> Result<Units, DecodeError> {
+    let offset = reader.offset();
+    let values = reader.bytes("values in bytes", limit::MAX_BLOCK_BYTES)?;
+    let units = Units::concatenated(width, values.to_vec()).filter(|units| !units.is_empty());
+    let what = "values are not one or more whole units of the scheme";
+    units.ok_or(DecodeError::Value { what, offset })
+}
+
+fn listed(reader: &mut Reader<'_>, min: usize, max: usize) -> Result<Units, DecodeError> {
+    let offset = reader.offset();
+    let mut units = Units::new(Width::Listed { min, max });
+    // Each takes at least `min` bytes of a body, which is bounded.
+    let most = u64::try_from(limit::MAX_BLOCK_BYTES / min.max(1)).unwrap_or(u64::MAX);
+    for _ in 0..reader.array("values", most)? {
+        let offset = reader.offset();
+        let unit = reader.bytes("a value in bytes", max)?;
+        if unit.len() < min {
+            let what = "a value is shorter than the scheme's units";
+            return Err(DecodeError::Value { what, offset });
+        }
+        units.push(unit);
+    }
+    if units.is_empty() {
+        let what = "values are not one or more whole units of the scheme";
+        return Err(DecodeError::Value { what, offset });
+    }
+    Ok(units)
 }
 
 /// A number that was checked to be at most 255.

@@ -15,7 +15,6 @@ mod bench;
 mod drbg;
 mod expand;
 mod identifier;
-mod wanted;
 
 #[cfg(test)]
 mod tests;
@@ -25,8 +24,11 @@ use aes::{Aes128Enc, Aes256Enc};
 pub use bench::{bench_checksum, bench_seed};
 pub use expand::{Engine, expand, matches};
 pub use identifier::{Identifier, ParseIdentifierError};
-pub use wanted::WantedIds;
 
+use alloc::vec::Vec;
+
+use super::{Facts, Family, Rules, Sink, UnitError, Units, WantedIds, Width};
+use crate::id::Scheme;
 use drbg::Drbg;
 
 /// The generator of type 1.
@@ -34,10 +36,74 @@ type Drbg128 = Drbg<Aes128Enc, 3>;
 /// The generator of type 2.
 type Drbg256 = Drbg<Aes256Enc, 4>;
 
+/// Rules of scheme `cx1`.
+pub const CX1: Cx = Cx(Generator::Aes128);
+/// Rules of scheme `cx2`.
+pub const CX2: Cx = Cx(Generator::Aes256);
+
+/// The rules of CX with one generator.
+#[derive(Clone, Copy, Debug)]
+pub struct Cx(Generator);
+
+impl Rules for Cx {
+    fn scheme(&self) -> Scheme {
+        Scheme(self.0.code())
+    }
+
+    fn family(&self) -> Family {
+        Family::Cx
+    }
+
+    fn width(&self) -> Width {
+        Width::Fixed(self.0.seed_len())
+    }
+
+    fn check(&self, unit: &[u8]) -> Result<Facts, UnitError> {
+        let (found, expected) = (unit.len(), self.0.seed_len());
+        if found != expected {
+            return Err(UnitError::Length { found, expected });
+        }
+        Ok(Facts {
+            identifiers: IDENTIFIERS,
+            period: None,
+            publish_from: 0,
+        })
+    }
+
+    fn expand(&self, units: &Units, sink: &mut Sink<'_>) {
+        let whole = expand(self.0, units.as_bytes(), |unit, _, identifier| {
+            sink(unit, identifier.as_bytes(), None);
+        });
+        debug_assert!(whole.is_ok(), "units are whole");
+    }
+
+    /// By [`matches`], which is compiled as one with the engine.
+    fn matches(&self, units: &Units, wanted: &WantedIds, hit: &mut Sink<'_>) {
+        let mut hit = |unit, _, identifier: Identifier| hit(unit, identifier.as_bytes(), None);
+        let whole = matches(self.0, units.as_bytes(), wanted, &mut hit);
+        debug_assert!(whole.is_ok(), "units are whole");
+    }
+
+    fn look_ups(&self, observed: &[u8], _: u64, sink: &mut dyn FnMut(Option<u64>, &[u8])) {
+        if observed.len() == 16 {
+            sink(None, observed);
+        }
+    }
+
+    fn dummy(&self, _: &[u8], random: &mut dyn FnMut(&mut [u8])) -> Option<Vec<u8>> {
+        let mut unit = alloc::vec![0; self.0.seed_len()];
+        random(&mut unit);
+        Some(unit)
+    }
+}
+
 /// Longest pre-seed verification key, in bytes of its DER SubjectPublicKeyInfo.
 ///
 /// An RSA key of 16,384 bits takes 2.1 KiB; more is nobody's key. Source: spec §2.6.
 pub const MAX_KEY_BYTES: usize = 4096;
+
+/// Identifiers of one seed, as [`Facts`] count them.
+const IDENTIFIERS: u32 = 2048;
 
 /// A kind of generator: CX's generator type.
 ///

@@ -106,7 +106,7 @@ impl<'a> Chunk<'a> {
             .binary_search_by_key(&tag, |entry| split(entry).0)
             .ok()?;
         let (_, sealed) = split(self.entries.get(at)?);
-        Some(Payload::decode(xor(sealed, hash.keystream())))
+        Some(Payload::decode(xor(sealed, hash.keystream()), hash.day()))
     }
 }
 

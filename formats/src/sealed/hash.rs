@@ -6,30 +6,44 @@ use sha2::{Digest, Sha256};
 
 use super::SealedError;
 use crate::id::{Level, Scheme};
+use crate::scheme::DAY_S;
 
 /// The salted hash of an identifier: where its entry lies, and what opens it.
 ///
 /// `Debug` says nothing of it: it tells that an identifier was observed.
 #[derive(Clone, Copy, Eq, PartialEq)]
-pub struct IdHash([u8; 32]);
+pub struct IdHash {
+    hash: [u8; 32],
+    /// The day that was hashed, from which a payload's times count.
+    day: Option<u64>,
+}
 
 impl IdHash {
-    /// The hash under a batch's salt. For a timed scheme, `identifier` begins with its time bucket,
-    /// 8 bytes big-endian (CX has none).
-    pub fn of(scheme: Scheme, salt: &[u8; 16], identifier: &[u8]) -> Self {
-        let hash = Sha256::new()
+    /// The hash under a batch's salt. In timed schemes it holds the day of UTC in which the
+    /// identifier was broadcast, counted from 1970-01-01; others have none.
+    pub fn of(scheme: Scheme, salt: &[u8; 16], day: Option<u64>, identifier: &[u8]) -> Self {
+        let mut hash = Sha256::new()
             .chain_update(b"bw1")
             .chain_update([scheme.0])
-            .chain_update(salt)
-            .chain_update(identifier)
-            .finalize();
-        Self(hash.into())
+            .chain_update(salt);
+        if let Some(day) = day {
+            hash.update(day.to_be_bytes());
+        }
+        let hash = hash.chain_update(identifier).finalize().into();
+        Self { hash, day }
+    }
+
+    /// The day that was hashed, in timed schemes.
+    pub(super) const fn day(&self) -> Option<u64> {
+        self.day
     }
 
     /// The first 12 bytes, by which its entry is found.
     pub fn tag(&self) -> Tag {
         let mut tag = [0; Tag::LEN];
-        tag.iter_mut().zip(self.0).for_each(|(to, byte)| *to = byte);
+        tag.iter_mut()
+            .zip(self.hash)
+            .for_each(|(to, byte)| *to = byte);
         Tag(tag)
     }
 
@@ -41,7 +55,7 @@ impl IdHash {
     /// The 12 bytes that a payload is XORed with.
     pub(super) fn keystream(&self) -> [u8; Payload::LEN] {
         let mut keystream = [0; Payload::LEN];
-        let bytes = self.0.iter().skip(Tag::LEN);
+        let bytes = self.hash.iter().skip(Tag::LEN);
         keystream
             .iter_mut()
             .zip(bytes)
@@ -112,6 +126,10 @@ fn share(position: u64, shares: usize) -> (usize, u64) {
     (number, rest)
 }
 
+/// Length of a step in which a payload's span counts, in seconds: what GAEN's intervals and DP-3T's
+/// epochs are multiples of.
+const STEP_S: u64 = 300;
+
 /// What an entry says to whoever can open it. Source: spec §5.5.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Payload {
@@ -121,6 +139,9 @@ pub struct Payload {
     pub grade_step: u8,
     /// Observations at or after this time do not match, in seconds of UTC; below 2^40.
     pub observed_before: u64,
+    /// In timed schemes, when the identifier can be observed: seconds of UTC, from inclusive, to
+    /// exclusive.
+    pub span: Option<(u64, u64)>,
 }
 
 impl Payload {
@@ -150,30 +171,55 @@ impl Payload {
         (step > 0).then_some(step * 25)
     }
 
-    /// The bytes on the wire, before they are sealed. A step or a time that is too high is written
-    /// as the highest.
+    /// Whether an observation at `at` is one of those that the entry speaks of.
+    pub fn matches(&self, at: u64) -> bool {
+        let in_span = self.span.is_none_or(|(from, to)| from <= at && at < to);
+        in_span && at < self.observed_before
+    }
+
+    /// The bytes on the wire, before they are sealed, in an entry whose hash holds `day`. A number
+    /// that is too high is written as the highest.
     #[cfg(feature = "build")]
-    pub(super) fn encode(&self) -> [u8; Self::LEN] {
+    pub(super) fn encode(&self, day: Option<u64>) -> [u8; Self::LEN] {
         let time = self.observed_before.min(Self::MAX_TIME);
         let [_, _, _, a, b, c, d, e] = time.to_be_bytes();
         let step = self.grade_step.min(Self::MAX_GRADE_STEP);
-        [self.level.0, step, a, b, c, d, e, 0, 0, 0, 0, 0]
+        let (mut first, mut count) = (0, 0);
+        if let (Some(day), Some((from, to))) = (day, self.span) {
+            let steps = |time: u64| i64::try_from(time / STEP_S).unwrap_or(i64::MAX);
+            let start = steps(day.saturating_mul(DAY_S));
+            first = i16::try_from(steps(from).saturating_sub(start)).unwrap_or(i16::MAX);
+            count = u16::try_from(to.saturating_sub(from) / STEP_S).unwrap_or(u16::MAX);
+        }
+        let ([f, g], [h, i]) = (first.to_be_bytes(), count.to_be_bytes());
+        [self.level.0, step, a, b, c, d, e, f, g, h, i, 0]
     }
 
-    /// Reads the bytes of an opened entry.
+    /// Reads the bytes of an opened entry whose hash holds `day`.
     ///
     /// # Errors
     ///
     /// [`SealedError::Reserved`] for a grade step above 4 and for bytes that are not 0.
-    pub(super) fn decode(bytes: [u8; Self::LEN]) -> Result<Self, SealedError> {
-        let [level, grade_step, a, b, c, d, e, zeros @ ..] = bytes;
-        if grade_step > Self::MAX_GRADE_STEP || zeros != [0; 5] {
+    pub(super) fn decode(bytes: [u8; Self::LEN], day: Option<u64>) -> Result<Self, SealedError> {
+        let [level, grade_step, a, b, c, d, e, f, g, h, i, zero] = bytes;
+        let (first, count) = (i16::from_be_bytes([f, g]), u16::from_be_bytes([h, i]));
+        let timed = day.is_some();
+        if grade_step > Self::MAX_GRADE_STEP || zero != 0 || (!timed && (first, count) != (0, 0)) {
             return Err(SealedError::Reserved);
         }
+        let span = day.map(|day| {
+            let start = day.saturating_mul(DAY_S);
+            let from = match u64::try_from(first) {
+                Ok(after) => start.saturating_add(after * STEP_S),
+                Err(_) => start.saturating_sub(u64::from(first.unsigned_abs()) * STEP_S),
+            };
+            (from, from.saturating_add(u64::from(count) * STEP_S))
+        });
         Ok(Self {
             level: Level(level),
             grade_step,
             observed_before: u64::from_be_bytes([0, 0, 0, a, b, c, d, e]),
+            span,
         })
     }
 }

@@ -17,17 +17,17 @@ use crate::limit;
 pub struct Entry {
     tag: Tag,
     keystream: [u8; Payload::LEN],
-    payload: [u8; 7],
+    payload: [u8; 11],
 }
 
 impl Entry {
     /// The entry of an identifier.
     pub fn seal(hash: &IdHash, payload: Payload) -> Self {
-        let [a, b, c, d, e, f, g, ..] = payload.encode();
+        let [payload @ .., _] = payload.encode(hash.day());
         Self {
             tag: hash.tag(),
             keystream: hash.keystream(),
-            payload: [a, b, c, d, e, f, g],
+            payload,
         }
     }
 
@@ -50,8 +50,8 @@ impl Entry {
     /// time, so that whoever is warned by one of them is warned by the one that is left; then the
     /// highest grade.
     fn weight(&self) -> (u8, [u8; 5], u8) {
-        let [level, grade, time @ ..] = self.payload;
-        (level, time, grade)
+        let [level, grade, a, b, c, d, e, ..] = self.payload;
+        (level, [a, b, c, d, e], grade)
     }
 
     const fn hash(&self) -> (Tag, [u8; Payload::LEN]) {

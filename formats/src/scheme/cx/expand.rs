@@ -2,7 +2,8 @@
 
 #[cfg(target_arch = "x86_64")]
 use super::aesni::{AesNi, LANES, State};
-use super::{CxError, Generator, Identifier, WantedIds, drbg::Drbg};
+use super::{CxError, Generator, Identifier, drbg::Drbg};
+use crate::scheme::WantedIds;
 use aes::{
     Aes128Enc, Aes256Enc,
     cipher::{BlockCipherEncrypt, KeyInit, consts::U16},

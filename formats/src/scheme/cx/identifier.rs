@@ -34,26 +34,26 @@ impl Identifier {
 
     /// Marks 16 random bytes as a version 4, variant 1 UUID (RFC 9562 §5.4).
     #[inline]
-    pub(super) const fn from_random(bytes: [u8; Self::LEN]) -> Self {
+    pub(crate) const fn from_random(bytes: [u8; Self::LEN]) -> Self {
         Self(((u128::from_be_bytes(bytes) & RANDOM_BITS) | UUID_BITS).to_be_bytes())
     }
 
     /// The bytes as one number, whose order is that of the bytes.
     #[inline]
-    pub(super) const fn number(self) -> u128 {
+    pub(crate) const fn number(self) -> u128 {
         u128::from_be_bytes(self.0)
     }
 
     /// The first four bytes, in the order that costs most processors nothing.
     #[inline]
-    pub(super) const fn head(self) -> u32 {
+    pub(crate) const fn head(self) -> u32 {
         let [a, b, c, d, ..] = self.0;
         u32::from_le_bytes([a, b, c, d])
     }
 
     /// The last four bytes, alike.
     #[inline]
-    pub(super) const fn tail(self) -> u32 {
+    pub(crate) const fn tail(self) -> u32 {
         let [.., a, b, c, d] = self.0;
         u32::from_le_bytes([a, b, c, d])
     }

@@ -1,6 +1,6 @@
 //! The identifiers that a device observed, arranged for a quick "no".
 
-use super::Identifier;
+use super::cx::Identifier;
 use alloc::{vec, vec::Vec};
 
 /// Bits of a bitmap for each identifier: one in 64 strangers passes it.
@@ -8,7 +8,7 @@ const BITS_PER_ID: usize = 64;
 /// Bounds of a bitmap, as powers of two: 512 bytes to 2 MiB.
 const LOG2_BITS: core::ops::RangeInclusive<u32> = 12..=24;
 
-/// A set of observed identifiers, built once and asked for every identifier of every seed.
+/// A set of observed identifiers, built once and asked for every identifier of every unit.
 ///
 /// Anyone nearby chooses what a device observes, so nothing here depends on identifiers being
 /// random: two bitmaps over different bytes make the common "no" cheap, and what passes them costs
