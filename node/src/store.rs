@@ -31,8 +31,9 @@ mod sealed;
 mod settle;
 mod snapshot;
 mod staged;
+mod submit;
 
-pub use accept::{AcceptError, Accepted, CodeStatus, NewCode, SubmittedUnit};
+pub use accept::{AcceptError, Accepted, CodeStatus, Fate, NewCode, SubmittedUnit};
 pub use feed::FeedHead;
 pub use prune::{Pruned, RetainPolicy};
 pub use publish::{Draft, PublishError};
@@ -42,6 +43,7 @@ pub use replicate::ReplicateError;
 pub use rows::{BatchRow, CodeRow, Mode, NoteRow, PreparedRow, RangeRow, SealedRow};
 pub use sealed::{FaultyBatch, PartFault};
 pub use snapshot::Snapshot;
+pub use submit::{Item, ItemError};
 
 type Table = TableDefinition<'static, &'static [u8], &'static [u8]>;
 

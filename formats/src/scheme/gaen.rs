@@ -185,6 +185,11 @@ impl Rules for Gaen {
         })
     }
 
+    /// What an owner may say anew of a key: risk and onset, never its time.
+    fn may_replace(&self, old: &[u8], new: &[u8]) -> bool {
+        old.get(..21) == new.get(..21)
+    }
+
     fn key_material<'a>(&self, unit: &'a [u8]) -> &'a [u8] {
         unit.get(..16).unwrap_or(unit)
     }
