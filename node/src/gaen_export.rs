@@ -21,9 +21,6 @@ mod set;
 mod writer;
 mod zip;
 
-#[cfg(test)]
-mod tests;
-
 pub use self::key::{Key, KeyError, ReportType, TEK_BYTES};
 pub use self::line::LineError;
 pub use self::message::{Header, SignerName};

@@ -11,6 +11,9 @@ pub const TEK_BYTES: usize = 16;
 /// Longest validity of a key, in intervals of ten minutes: a day. Absent, it is this.
 pub(super) const MAX_PERIOD: u8 = 144;
 
+/// Last interval (2^31 - 1): others hold them in 32 bits with a sign.
+const MAX_INTERVAL: u32 = u32::MAX / 2;
+
 /// Largest transmission risk.
 const MAX_RISK: u8 = 8;
 
@@ -77,11 +80,10 @@ impl ReportType {
 }
 
 impl Key {
-    /// The interval after its last.
-    const fn end(&self) -> Option<u32> {
-        // A `u8` is widened; `From` is not const.
-        self.rolling_start
-            .checked_add(u32::from_le_bytes([self.rolling_period, 0, 0, 0]))
+    /// The interval after its last; `None` if that is beyond [`MAX_INTERVAL`].
+    fn end(&self) -> Option<u32> {
+        let end = self.rolling_start.checked_add(self.rolling_period.into());
+        end.filter(|end| *end <= MAX_INTERVAL)
     }
 
     /// Whether every number is in its range.
@@ -157,7 +159,7 @@ impl Taken {
 pub enum KeyError {
     #[error("a key has {TEK_BYTES} bytes")]
     KeyData,
-    #[error("the first interval is missing, or the validity ends beyond 32 bits")]
+    #[error("the first interval is missing, or the validity ends beyond {MAX_INTERVAL}")]
     RollingStart,
     #[error("a key is valid for 1 to {MAX_PERIOD} intervals")]
     RollingPeriod,

@@ -227,9 +227,9 @@ pub(super) fn decode_key(
             5 => {
                 let code = value.int()?;
                 // A number that the enumeration has not is as good as no field (proto2).
-                let known = ReportType::ALL.into_iter();
-                let known = known.filter(|known| i64::from(known.code()) == code);
-                report_type = known.last().unwrap_or(report_type);
+                let mut known = ReportType::ALL.into_iter();
+                let known = known.find(|known| i64::from(known.code()) == code);
+                report_type = known.unwrap_or(report_type);
             }
             6 => onset = Some(value.sint()?),
             _ => {}
@@ -280,6 +280,8 @@ fn batch(num: Option<i64>, size: Option<i64>) -> Option<(u32, u32)> {
         (None, None) => (1, 1),
         (num, size) => (num?, size?),
     };
+    // Others hold them in 32 bits with a sign.
+    let (num, size) = (i32::try_from(num).ok()?, i32::try_from(size).ok()?);
     let (num, size) = (u32::try_from(num).ok()?, u32::try_from(size).ok()?);
     (1..=size).contains(&num).then_some((num, size))
 }
