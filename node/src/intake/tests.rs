@@ -5,12 +5,13 @@ use std::{fs, io};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use axum::http::HeaderName;
 use bellwether_formats::id::{Level, Zone};
+use bellwether_formats::scheme::cx::{Generator, calculate_seed};
 use data_encoding::HEXLOWER;
 use redb::StorageBackend;
 use redb::backends::InMemoryBackend;
 
 use super::code::guesses::PREFIX_BURST;
-use super::report::MAX_BODY_BYTES;
+use super::report::{MAX_BODY_BYTES, SeedReport};
 use super::*;
 use crate::http::client::{Reply, Served};
 use crate::store::NewCode;
@@ -36,15 +37,17 @@ impl World {
     fn on(backend: impl StorageBackend) -> Self {
         let now = Arc::new(AtomicU64::new(START));
         let time = Arc::clone(&now);
-        let state = IntakeState::new(
-            Store::with_backend(backend).unwrap(),
-            PUBLISHER.to_owned(),
-            [(ZONE.to_owned(), Mode::Open)].into(),
-            CodeKey::new(&KEY),
-            Arc::new(Notify::new()),
-            Arc::new(move || time.load(Ordering::Relaxed)),
-            false,
-        );
+        let state = IntakeState::new(Setup {
+            store: Store::with_backend(backend).unwrap(),
+            publisher: PUBLISHER.to_owned(),
+            modes: [(ZONE.to_owned(), Mode::Open)].into(),
+            code_key: CodeKey::new(&KEY),
+            accepted: Arc::new(Notify::new()),
+            clock: Arc::new(move || time.load(Ordering::Relaxed)),
+            behind_proxy: false,
+            submitters: None,
+            tcn_self_reports: None,
+        });
         Self {
             served: Served::new(router(state.clone())),
             state,
