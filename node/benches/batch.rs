@@ -82,7 +82,7 @@ fn publish(store: &Store, zone: &Zone) {
         at: NOW,
         salt: [1; 16],
     };
-    let pending = store.pending_notes(zone, policy.max_notifications);
+    let pending = store.pending_notes(zone, policy.max_notifications, u64::MAX);
     let pending = pending.expect("what waits");
     let draft = batcher::draft(&policy, place, &pending, |_| {}).expect("a batch");
     store.prepare(&draft).expect("the first batch");

@@ -223,7 +223,12 @@ fn what_is_accepted_is_the_seed_and_is_told() {
     let pair = Ed25519KeyPair::from_seed_unchecked(&[1; 32]).unwrap();
     let spki = [&spki, pair.public_key().as_ref()].concat();
     let seed = calculate_seed(Generator::Aes128, &[9; 24], &spki).unwrap();
-    let pending = world.state.0.store.pending_notes(&zone(), 10).unwrap();
+    let pending = world
+        .state
+        .0
+        .store
+        .pending_notes(&zone(), 10, u64::MAX)
+        .unwrap();
     assert_eq!(pending.len(), 1);
     assert_eq!(pending[0].1.unit, seed.as_bytes());
     assert_eq!((pending[0].1.level, pending[0].1.accepted_at), (5, START));

@@ -87,7 +87,7 @@ impl Store {
                 continue;
             };
             weight = weight.saturating_add(more.into());
-            if weight > max {
+            if weight > max && !pending.is_empty() {
                 break;
             }
             let record = key

@@ -18,6 +18,8 @@ mod refs;
 mod replicate;
 mod returned;
 mod staged;
+mod submit;
+pub(crate) mod units;
 
 fn memory() -> Store {
     Store::with_backend(InMemoryBackend::new()).unwrap()

@@ -268,7 +268,7 @@ fn draft(
     let head = store.head(&own_feed(&zone))?.map(|head| head.head);
     let known = (head.map(|head| head.id), zone.to_string(), after);
     let content = match covers {
-        None => Content::new(&store.pending_notes(&zone, policy.max_notifications)?),
+        None => Content::new(&store.pending_notes(&zone, policy.max_notifications, u64::MAX)?),
         Some((first, last)) => {
             let notes = store.sealed_notes(&zone, first, last)?;
             let mut ranges = store.ranges(&zone)?;
