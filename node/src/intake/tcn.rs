@@ -137,3 +137,6 @@ fn check(report: &[u8], at: u64) -> Result<&[u8], Refusal> {
     Tcn.check_at(report, at)?;
     Ok(report.get(..32).unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests;

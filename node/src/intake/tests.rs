@@ -17,16 +17,16 @@ use crate::http::client::{Reply, Served};
 use crate::store::NewCode;
 
 const PUBLISHER: &str = "Bellwether Test Health Authority";
-const ZONE: &str = "gb/sct";
-const START: u64 = 1_800_000_000;
-const KEY: [u8; 32] = [7; 32];
+pub(super) const ZONE: &str = "gb/sct";
+pub(super) const START: u64 = 1_800_000_000;
+pub(super) const KEY: [u8; 32] = [7; 32];
 const OCTETS: (&str, &str) = ("Content-Type", "application/octet-stream");
 
 /// An intake on loopback, its store and its clock.
-struct World {
-    state: IntakeState,
-    now: Arc<AtomicU64>,
-    served: Served,
+pub(super) struct World {
+    pub(super) state: IntakeState,
+    pub(super) now: Arc<AtomicU64>,
+    pub(super) served: Served,
 }
 
 impl World {
@@ -35,9 +35,14 @@ impl World {
     }
 
     fn on(backend: impl StorageBackend) -> Self {
+        Self::with(backend, |_| {})
+    }
+
+    /// One that is set up otherwise.
+    pub(super) fn with(backend: impl StorageBackend, change: impl FnOnce(&mut Setup)) -> Self {
         let now = Arc::new(AtomicU64::new(START));
         let time = Arc::clone(&now);
-        let state = IntakeState::new(Setup {
+        let mut setup = Setup {
             store: Store::with_backend(backend).unwrap(),
             publisher: PUBLISHER.to_owned(),
             modes: [(ZONE.to_owned(), Mode::Open)].into(),
@@ -47,7 +52,9 @@ impl World {
             behind_proxy: false,
             submitters: None,
             tcn_self_reports: None,
-        });
+        };
+        change(&mut setup);
+        let state = IntakeState::new(setup);
         Self {
             served: Served::new(router(state.clone())),
             state,
@@ -55,7 +62,7 @@ impl World {
         }
     }
 
-    fn issue(&self, code: &str) {
+    pub(super) fn issue(&self, code: &str) {
         let code = NewCode {
             hash: *CodeKey::new(&KEY).hash(code).as_bytes(),
             zone: zone(),
@@ -83,12 +90,12 @@ impl World {
         (reply.status, said)
     }
 
-    fn pending(&self) -> usize {
+    pub(super) fn pending(&self) -> usize {
         self.state.0.store.pending(&zone()).unwrap()
     }
 }
 
-fn zone() -> Zone {
+pub(super) fn zone() -> Zone {
     ZONE.parse().unwrap()
 }
 

@@ -37,14 +37,17 @@ fn item<'a, T: Deserialize<'a>>(line: &'a [u8]) -> Result<T, ItemRefusal> {
     if line.len() > MAX_LINE_BYTES {
         return Err(ItemRefusal::Line);
     }
-    serde_json::from_slice(line).map_err(|error| {
+    let refusal = |error: serde_json::Error| {
         let why = error.to_string();
         if error.is_data() {
             ItemRefusal::Value { why }
         } else {
             ItemRefusal::Json { why }
         }
-    })
+    };
+    // First whether it is JSON at all: reading an item stops at the first member that is none.
+    serde_json::from_slice::<serde::de::IgnoredAny>(line).map_err(refusal)?;
+    serde_json::from_slice(line).map_err(refusal)
 }
 
 /// An item of a system.
