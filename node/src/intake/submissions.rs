@@ -76,26 +76,9 @@ pub(super) async fn post(state: IntakeState, request: Request) -> Result<Respons
         }
     };
     let outcomes = state.work(job).await?;
-    let count = |of: fn(&Outcome) -> bool| outcomes.iter().filter(|one| of(one)).count();
-    let new = count(|one| {
-        matches!(
-            one,
-            Outcome::Taken {
-                fate: Fate::New,
-                ..
-            }
-        )
-    });
-    let changed = count(|one| {
-        matches!(
-            one,
-            Outcome::Taken {
-                fate: Fate::Changed,
-                ..
-            }
-        )
-    });
-    let refused = count(|one| matches!(one, Outcome::Refused(_)));
+    let count = |fate| outcomes.iter().filter(|one| one.fate() == fate).count();
+    let new = count(Some(Fate::New));
+    let (changed, refused) = (count(Some(Fate::Changed)), count(None));
     tracing::info!(new, changed, refused, of = outcomes.len(), "submission");
     if new > 0 {
         state.0.accepted.notify_one();

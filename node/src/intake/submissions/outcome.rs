@@ -59,9 +59,21 @@ impl Outcome {
         }
     }
 
-    /// Whether it was refused.
-    pub const fn is_refused(&self) -> bool {
-        matches!(self, Self::Refused(_))
+    /// What became of it in the store; none if it was refused.
+    pub const fn fate(&self) -> Option<Fate> {
+        match self {
+            Self::Taken { fate, .. } => Some(*fate),
+            Self::Others => Some(Fate::Others),
+            Self::Refused(_) => None,
+        }
+    }
+
+    /// The rule that it broke.
+    pub const fn rule(&self) -> Option<&'static str> {
+        match self {
+            Self::Refused(refusal) => Some(refusal.rule()),
+            Self::Taken { .. } | Self::Others => None,
+        }
     }
 }
 
