@@ -22,6 +22,7 @@ mod expire;
 mod feed;
 mod migrate;
 mod modes;
+mod notes;
 mod prune;
 mod publish;
 mod ranges;

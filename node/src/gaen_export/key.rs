@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use bellwether_formats::id::Level;
 use serde::{Deserialize, Serialize};
 
 /// Length of a temporary exposure key, in bytes.
@@ -75,6 +76,30 @@ impl ReportType {
             Self::SelfReport => 3,
             Self::Recursive => 4,
             Self::Revoked => 5,
+        }
+    }
+}
+
+impl ReportType {
+    /// What is said of such a key here. Source: spec §6.2.
+    pub const fn level(self) -> Level {
+        match self {
+            Self::Unknown | Self::Recursive => Level::UNKNOWN,
+            Self::ConfirmedTest => Level::DIAGNOSED,
+            Self::ClinicalDiagnosis => Level::CLINICALLY_DIAGNOSED,
+            Self::SelfReport => Level::SYMPTOMATIC,
+            Self::Revoked => Level::NO_ALERT,
+        }
+    }
+
+    /// What is said of a key of that level in an export. Source: spec §6.2.
+    pub const fn of(level: Level) -> Self {
+        match level {
+            Level::NO_ALERT | Level::EXPIRED => Self::Revoked,
+            Level::SYMPTOMATIC => Self::SelfReport,
+            Level::DIAGNOSED => Self::ConfirmedTest,
+            Level::CLINICALLY_DIAGNOSED => Self::ClinicalDiagnosis,
+            _ => Self::Unknown,
         }
     }
 }

@@ -29,6 +29,11 @@ impl PublicKey {
             .map_err(|_| PemError::Key)
     }
 
+    /// Its DER (SubjectPublicKeyInfo), as it stood in the file.
+    pub fn der(&self) -> &[u8] {
+        self.0.as_ref()
+    }
+
     /// Whether `signature` (X9.62) is the key's over what has this SHA-256.
     pub(super) fn accepts(&self, hash: &Digest, signature: &[u8]) -> bool {
         self.0.verify_digest_sig(hash, signature).is_ok()

@@ -5,27 +5,28 @@ use std::{fs, io};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use axum::http::HeaderName;
 use bellwether_formats::id::{Level, Zone};
+use bellwether_formats::scheme::cx::{Generator, calculate_seed};
 use data_encoding::HEXLOWER;
 use redb::StorageBackend;
 use redb::backends::InMemoryBackend;
 
 use super::code::guesses::PREFIX_BURST;
-use super::report::MAX_BODY_BYTES;
+use super::report::{MAX_BODY_BYTES, SeedReport};
 use super::*;
 use crate::http::client::{Reply, Served};
 use crate::store::NewCode;
 
 const PUBLISHER: &str = "Bellwether Test Health Authority";
-const ZONE: &str = "gb/sct";
-const START: u64 = 1_800_000_000;
-const KEY: [u8; 32] = [7; 32];
+pub(super) const ZONE: &str = "gb/sct";
+pub(super) const START: u64 = 1_800_000_000;
+pub(super) const KEY: [u8; 32] = [7; 32];
 const OCTETS: (&str, &str) = ("Content-Type", "application/octet-stream");
 
 /// An intake on loopback, its store and its clock.
-struct World {
-    state: IntakeState,
-    now: Arc<AtomicU64>,
-    served: Served,
+pub(super) struct World {
+    pub(super) state: IntakeState,
+    pub(super) now: Arc<AtomicU64>,
+    pub(super) served: Served,
 }
 
 impl World {
@@ -34,17 +35,26 @@ impl World {
     }
 
     fn on(backend: impl StorageBackend) -> Self {
+        Self::with(backend, |_| {})
+    }
+
+    /// One that is set up otherwise.
+    pub(super) fn with(backend: impl StorageBackend, change: impl FnOnce(&mut Setup)) -> Self {
         let now = Arc::new(AtomicU64::new(START));
         let time = Arc::clone(&now);
-        let state = IntakeState::new(
-            Store::with_backend(backend).unwrap(),
-            PUBLISHER.to_owned(),
-            [(ZONE.to_owned(), Mode::Open)].into(),
-            CodeKey::new(&KEY),
-            Arc::new(Notify::new()),
-            Arc::new(move || time.load(Ordering::Relaxed)),
-            false,
-        );
+        let mut setup = Setup {
+            store: Store::with_backend(backend).unwrap(),
+            publisher: PUBLISHER.to_owned(),
+            modes: [(ZONE.to_owned(), Mode::Open)].into(),
+            code_key: CodeKey::new(&KEY),
+            accepted: Arc::new(Notify::new()),
+            clock: Arc::new(move || time.load(Ordering::Relaxed)),
+            behind_proxy: false,
+            submitters: None,
+            tcn_self_reports: None,
+        };
+        change(&mut setup);
+        let state = IntakeState::new(setup);
         Self {
             served: Served::new(router(state.clone())),
             state,
@@ -52,7 +62,7 @@ impl World {
         }
     }
 
-    fn issue(&self, code: &str) {
+    pub(super) fn issue(&self, code: &str) {
         let code = NewCode {
             hash: *CodeKey::new(&KEY).hash(code).as_bytes(),
             zone: zone(),
@@ -80,12 +90,12 @@ impl World {
         (reply.status, said)
     }
 
-    fn pending(&self) -> usize {
+    pub(super) fn pending(&self) -> usize {
         self.state.0.store.pending(&zone()).unwrap()
     }
 }
 
-fn zone() -> Zone {
+pub(super) fn zone() -> Zone {
     ZONE.parse().unwrap()
 }
 

@@ -14,7 +14,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::gateway::{self, GatewayState};
 use crate::http::{self, Limits, Tls};
-use crate::intake::{self, IntakeState};
+use crate::intake::{self, IntakeState, Setup};
 use crate::publisher;
 use crate::relay::RelayStatus;
 use crate::store::Store;
@@ -83,16 +83,21 @@ pub(super) fn start_intake(
     publisher: &publisher::PublisherHandle,
     tasks: &Tasks,
 ) -> Result<(), StartError> {
-    let name = config.provider.as_ref().map(|provider| &provider.name);
-    let state = IntakeState::new(
-        store.clone(),
-        name.cloned().unwrap_or_default(),
-        config.modes(),
-        admin::code_key(dir)?,
-        Arc::clone(&publisher.accepted),
-        Arc::new(clock::now),
-        intake.tls.is_none(),
-    );
+    let Some(provider) = &config.provider else {
+        return Ok(());
+    };
+    let submitters = provider.intake.submitters.as_ref();
+    let state = IntakeState::new(Setup {
+        store: store.clone(),
+        publisher: provider.name.clone(),
+        modes: config.modes(),
+        code_key: admin::code_key(dir)?,
+        accepted: Arc::clone(&publisher.accepted),
+        clock: Arc::new(clock::now),
+        behind_proxy: intake.tls.is_none(),
+        submitters: submitters.map(|path| dir.join(path)),
+        tcn_self_reports: provider.intake.tcn_self_reports()?,
+    });
     let router = intake::router(state);
     let serving = http::serve(
         intake.listener,

@@ -31,6 +31,7 @@ pub struct Guesses {
     /// Bounded by [`MAX_PREFIXES`]. Full buckets are not kept.
     prefixes: HashMap<Prefix, Bucket>,
     total: Bucket,
+    rates: Rates,
     /// Whether loopback is a proxy with everybody behind it: then the total alone holds there.
     behind_proxy: bool,
 }
@@ -53,9 +54,15 @@ impl Refused {
 impl Guesses {
     /// Nobody has guessed yet.
     pub fn new(now: Instant) -> Self {
+        Self::limiting(GUESSES, now)
+    }
+
+    /// Counts something else that strangers may do so often.
+    pub fn limiting(rates: Rates, now: Instant) -> Self {
         Self {
             prefixes: HashMap::new(),
             total: Bucket { full_at: now },
+            rates,
             behind_proxy: false,
         }
     }
@@ -77,8 +84,8 @@ impl Guesses {
         let prefix = self
             .prefixes
             .get(&Prefix::of(address))
-            .map_or(Duration::ZERO, |bucket| bucket.wait(PER_PREFIX, now));
-        let wait = prefix.max(self.total.wait(IN_TOTAL, now));
+            .map_or(Duration::ZERO, |bucket| bucket.wait(self.rates.prefix, now));
+        let wait = prefix.max(self.total.wait(self.rates.total, now));
         if wait.is_zero() {
             return Ok(());
         }
@@ -90,7 +97,7 @@ impl Guesses {
 
     /// Counts a code from `address` that is not known.
     pub fn failed(&mut self, address: IpAddr, now: Instant) {
-        self.total.take(IN_TOTAL, now);
+        self.total.take(self.rates.total, now);
         if self.behind_proxy && address.to_canonical().is_loopback() {
             return;
         }
@@ -101,7 +108,7 @@ impl Guesses {
         self.prefixes
             .entry(prefix)
             .or_insert(Bucket { full_at: now })
-            .take(PER_PREFIX, now);
+            .take(self.rates.prefix, now);
     }
 
     /// How many prefixes are remembered: at most [`MAX_PREFIXES`].
@@ -154,19 +161,32 @@ fn upper_half(address: Ipv6Addr) -> u64 {
 }
 
 /// A bucket's size and the time in which one token comes back.
-#[derive(Clone, Copy)]
-struct Rate {
-    burst: u32,
-    refill: Duration,
+#[derive(Clone, Copy, Debug)]
+pub struct Rate {
+    /// How often at once.
+    pub burst: u32,
+    /// Time after which once more.
+    pub refill: Duration,
 }
 
-const PER_PREFIX: Rate = Rate {
-    burst: PREFIX_BURST,
-    refill: PREFIX_REFILL,
-};
-const IN_TOTAL: Rate = Rate {
-    burst: TOTAL_BURST,
-    refill: TOTAL_REFILL,
+/// How often one address prefix may do something, and all together.
+#[derive(Clone, Copy, Debug)]
+pub struct Rates {
+    /// One prefix.
+    pub prefix: Rate,
+    /// All together.
+    pub total: Rate,
+}
+
+const GUESSES: Rates = Rates {
+    prefix: Rate {
+        burst: PREFIX_BURST,
+        refill: PREFIX_REFILL,
+    },
+    total: Rate {
+        burst: TOTAL_BURST,
+        refill: TOTAL_REFILL,
+    },
 };
 
 /// A token bucket, kept as the one instant at which it will be full.
