@@ -16,6 +16,7 @@ pub mod dp3t;
 pub mod fanny;
 pub mod gaen;
 pub mod tcn;
+pub mod text;
 
 mod span;
 mod units;
