@@ -1,14 +1,17 @@
 //! What a client can say, and what it cannot. Source: spec §11.5.
 
+use std::collections::BTreeSet;
+use std::fmt;
+
 use bellwether_formats::descriptor::Descriptor;
-use bellwether_formats::id::FeedId;
+use bellwether_formats::id::{FeedId, Scheme};
 use bellwether_formats::signed::Signed;
 
 use crate::matcher::Match;
 use crate::observations::expired;
 use crate::policy::Policy;
 use crate::time;
-use crate::trust::{Body, Feed};
+use crate::trust::{Body, Feed, KnownPart};
 
 /// How far back a heartbeat speaks, in seconds (14 days). Source: spec §11.5.
 const HEARTBEAT_WINDOW_S: u64 = 14 * 86_400;
@@ -46,7 +49,9 @@ pub enum Answer {
     Gap { after: u64, before: u64 },
     #[error("not covered: {parts} of the provider's bodies or filters cannot be read")]
     Broken { parts: usize },
-    #[error("not covered: {bodies} kept bodies are gone or damaged; a sync fetches them again")]
+    #[error(
+        "not covered: {bodies} bodies are gone, damaged or not fetched yet; a sync fetches them"
+    )]
     Lost { bodies: usize },
     #[error("not covered: batch {seen} is known to exist, only {have} could be fetched")]
     Behind { have: u64, seen: u64 },
@@ -55,9 +60,45 @@ pub enum Answer {
     #[error("not covered: {parts} sealed parts are not looked at yet, or hold what cannot be read")]
     Unconfirmed { parts: usize },
     #[error(
-        "update needed: {parts} parts are of a kind, scheme or size that this version does not read"
+        "update needed{unknown}: {parts} parts are of a kind, scheme or size that this version does not read"
     )]
-    Update { parts: usize },
+    Update { unknown: Unknown, parts: usize },
+}
+
+/// Codes that this version does not know.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Unknown {
+    /// Of schemes.
+    pub schemes: BTreeSet<u8>,
+    /// Of kinds of parts.
+    pub kinds: BTreeSet<u64>,
+}
+
+impl Unknown {
+    /// The codes of the parts of a feed that are not read and may still match.
+    pub(crate) fn of(feed: &Feed, now: u64) -> Self {
+        let unread = |part: &&KnownPart| part.body == Body::Unread && !expired(part.to, now);
+        let mut unknown = Self::default();
+        for part in feed.parts().filter(unread) {
+            let scheme = part.scheme.filter(|code| Scheme(*code).rules().is_none());
+            unknown.schemes.extend(scheme);
+            unknown.kinds.extend(part.kind);
+        }
+        unknown
+    }
+}
+
+/// ` for scheme 9, kind 2`; nothing if there is none.
+impl fmt::Display for Unknown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let schemes = self.schemes.iter().map(|code| format!("scheme {code}"));
+        let kinds = self.kinds.iter().map(|code| format!("kind {code}"));
+        let codes: Vec<String> = schemes.chain(kinds).collect();
+        if codes.is_empty() {
+            return Ok(());
+        }
+        write!(f, " for {}", codes.join(", "))
+    }
 }
 
 /// What stands against a "none" of this feed. `earliest` is the oldest observation's time.
@@ -122,7 +163,10 @@ pub(crate) fn doubts(
         answers.push(Answer::Broken { parts: broken });
     }
     if unread > 0 {
-        answers.push(Answer::Update { parts: unread });
+        answers.push(Answer::Update {
+            unknown: Unknown::of(feed, now),
+            parts: unread,
+        });
     }
     answers
         .into_iter()

@@ -14,7 +14,7 @@ use bellwether_formats::sealed::Index;
 use bellwether_formats::signed::{OpenError, Signed};
 
 use crate::error::ClientError;
-use crate::sealed::{SealedPart, Stage};
+use crate::sealed::{SealedPart, Stage, Trouble};
 use crate::state::{Followed, State};
 use crate::sync::{Keep, parts};
 use crate::trust::{self, Feed, Place, Wanted};
@@ -181,7 +181,8 @@ impl Bundle {
         }
         for cid in offer.feed.lost(now) {
             if let Some(block) = self.others.get(&cid) {
-                offer.feed.restore(&cid);
+                // What is wrong with it stays in doubt.
+                let _: Option<Trouble> = offer.feed.restore(block);
                 offer.blocks.push(block.clone());
             }
         }

@@ -20,7 +20,7 @@
 //!     client.follow(&share)?;
 //!     // Whenever something was near: an identifier, and when.
 //!     let seen = Observation {
-//!         id: ContactId([7; 16]),
+//!         id: ContactId::from([7; 16]),
 //!         at: bellwether_client::time::now(),
 //!         family: Family::Cx,
 //!     };

@@ -1,21 +1,27 @@
 //! Which observations a body speaks of. Source: spec §11.4.
 //!
 //! An observation matches a notification if it is one of its identifiers, and was made inside the
-//! part's window and before the notification was public. Whether the observation or the body came
-//! first makes no difference: each body remembers up to which observation it was tested.
+//! part's window, before the notification was public and, in schemes that know, when the identifier
+//! was broadcast. Whether the observation or the body came first makes no difference: each body
+//! remembers up to which observation it was tested.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bellwether_formats::batch::Window;
 use bellwether_formats::body::open::{Group, OpenBody};
 use bellwether_formats::cid::{Block, Cid};
-use bellwether_formats::id::{FeedId, Level, ObjectId, ProviderId, RecordId, Scheme, Zone};
-use bellwether_formats::scheme::cx::{self, Generator, WantedIds};
+use bellwether_formats::id::{FeedId, Level, ObjectId, ProviderId, Scheme, Zone};
+use bellwether_formats::scheme::{Span, WantedIds, cx, record_id};
 use serde::{Deserialize, Serialize};
 
-use crate::observations::{ContactId, Family, Observation, Observations};
+use crate::observations::{Observation, Observations};
 use crate::serial;
 use crate::trust::{Body, Feed, KnownBatch};
+
+mod details;
+
+pub use details::{Details, GaenDetails, Memo};
 
 /// An observation that is one of a notification's.
 #[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
@@ -33,18 +39,29 @@ pub(crate) struct Hit {
 }
 
 /// An alert, as a batch gave it.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Said {
     level: u8,
     grade: Option<u8>,
+    #[serde(default)]
+    details: Option<Details>,
     /// The batch's envelope.
     #[serde(with = "serial::text")]
     batch: Cid,
 }
 
-/// What a batch says of a notification.
-type Statement = (Level, Option<u8>);
+/// What a batch says of a notification. Of two in one batch the greater counts: the higher level,
+/// then the higher grade.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+struct Statement {
+    level: Level,
+    grade: Option<u8>,
+    details: Option<Details>,
+}
+
+/// Statements of a batch.
+type Statements = BTreeMap<Record, Statement>;
 
 /// A notification of a feed: its scheme's code and its record id.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
@@ -61,6 +78,8 @@ pub struct Match {
     pub level: Level,
     /// Finer weight, 0 to 100, if the provider gives one.
     pub grade: Option<u8>,
+    /// What its unit says beyond that; of open parts, in schemes whose units do.
+    pub details: Option<Details>,
     /// The envelope of the newest batch that speaks of it.
     pub batch: Cid,
     /// The provider signed two stories; this is in one of them.
@@ -119,14 +138,17 @@ fn test(
     window: Window,
     new: &[&Observation],
 ) -> BTreeSet<Hit> {
-    let Some((generator, family)) = expansion(body.scheme()) else {
+    let Some(rules) = body.scheme().rules() else {
         return BTreeSet::new();
     };
-    let mut by_id: BTreeMap<ContactId, Vec<Observation>> = BTreeMap::new();
-    for observation in new.iter().filter(|new| new.family == family) {
-        by_id.entry(observation.id).or_default().push(**observation);
+    let mut by_id: BTreeMap<&[u8], Vec<Observation>> = BTreeMap::new();
+    for observation in new.iter().filter(|new| new.family == rules.family()) {
+        let seen = by_id.entry(observation.id.as_bytes()).or_default();
+        seen.push(**observation);
     }
-    let wanted = WantedIds::new(by_id.keys().map(|id| cx::Identifier::from_bytes(id.0)));
+    // What is compared with open parts has 16 bytes in every family.
+    let short = |id: &&[u8]| (*id).try_into().map(cx::Identifier::from_bytes).ok();
+    let wanted = WantedIds::new(by_id.keys().filter_map(short));
     let mut hits = BTreeSet::new();
     // What is withdrawn need not be found: only a level that alerts makes a match.
     for Group { terms, values } in body
@@ -134,28 +156,30 @@ fn test(
         .iter()
         .filter(|group| group.terms.level.alerts())
     {
-        let units: Vec<&[u8]> = values.chunks_exact(generator.seed_len()).collect();
-        let mut hit = |unit: usize, _, id: cx::Identifier| {
-            let observed = by_id.get(&ContactId(*id.as_bytes())).into_iter().flatten();
-            let in_time =
-                observed.filter(|seen| window.contains(seen.at) && seen.at < terms.observed_before);
+        let mut hit = |number: usize, identifier: &[u8], span: Option<Span>| {
+            let unit = values.get(number).unwrap_or_default();
+            let observed = by_id.get(identifier).into_iter().flatten();
+            let in_time = observed.filter(|seen| {
+                window.contains(seen.at)
+                    && seen.at < terms.observed_before
+                    && span.is_none_or(|span| span.contains(seen.at))
+            });
             for observation in in_time {
-                let material = units.get(unit).copied().unwrap_or_default();
                 hits.insert(Hit {
                     provider: feed.provider,
                     zone: feed.zone.clone(),
-                    record: Record::of(body.scheme(), material),
+                    record: Record::of(body.scheme(), unit),
                     observation: *observation,
                     said: Some(Said {
                         level: terms.level.0,
                         grade: terms.grade,
+                        details: Details::of(body.scheme(), unit),
                         batch,
                     }),
                 });
             }
         };
-        let whole = cx::matches(generator, values, &wanted, &mut hit);
-        debug_assert!(whole.is_ok(), "a decoded body is made of whole units");
+        rules.matches(values, &wanted, &mut hit);
     }
     hits
 }
@@ -176,28 +200,20 @@ pub(crate) fn resolve<'a>(
     for hit in hits.filter(|hit| hit.provider == id.provider && hit.zone == id.zone) {
         let seen = observed.entry(hit.record).or_default();
         seen.insert((hit.observation.at, hit.observation));
-        if let Some(Said {
-            level,
-            grade,
-            batch,
-        }) = hit.said
-        {
-            let statement = (Level(level), grade);
-            let known = remembered.entry((batch, hit.record)).or_insert(statement);
-            *known = (*known).max(statement);
+        if let Some(said) = &hit.said {
+            raise(&mut remembered, (said.batch, hit.record), said.statement());
         }
     }
     if observed.is_empty() {
         return (Vec::new(), lost);
     }
-    let mut said: BTreeMap<ObjectId, BTreeMap<Record, Statement>> = BTreeMap::new();
+    let mut said: BTreeMap<ObjectId, Statements> = BTreeMap::new();
     for batch in feed.batches() {
         let (mut statements, unreadable) = statements(batch, &observed, &block);
         if !unreadable.is_empty() {
             for record in observed.keys() {
                 if let Some(statement) = remembered.get(&(batch.cid, *record)) {
-                    let known = statements.entry(*record).or_insert(*statement);
-                    *known = (*known).max(*statement);
+                    raise(&mut statements, *record, statement.clone());
                 }
             }
         }
@@ -208,18 +224,19 @@ pub(crate) fn resolve<'a>(
     let matched = observed.into_iter().filter_map(|(record, seen)| {
         let newest = |branch: &Vec<&KnownBatch>| {
             let said_in =
-                |batch: &&KnownBatch| Some((batch.cid, *said.get(&batch.id)?.get(&record)?));
+                |batch: &&KnownBatch| Some((batch.cid, said.get(&batch.id)?.get(&record)?));
             branch.iter().find_map(said_in)
         };
-        let (batch, (level, grade)) = branches
+        let (batch, statement) = branches
             .iter()
             .filter_map(newest)
-            .find(|(_, (level, _))| level.alerts())?;
+            .find(|(_, statement)| statement.level.alerts())?;
         Some(Match {
             feed: id.clone(),
             scheme: Scheme(record.0),
-            level,
-            grade,
+            level: statement.level,
+            grade: statement.grade,
+            details: statement.details.clone(),
             batch,
             disputed: !feed.forks().is_empty(),
             observations: seen
@@ -231,19 +248,22 @@ pub(crate) fn resolve<'a>(
     (matched.collect(), lost)
 }
 
-/// What a batch says of the notifications looked for, and which of its bodies cannot be read.
+/// What a batch says of the notifications looked for, and which of its bodies cannot be read. A unit
+/// that breaks its scheme's rules says nothing.
 fn statements<T>(
     batch: &KnownBatch,
     records: &BTreeMap<Record, T>,
     block: impl Fn(&Cid) -> Option<Block>,
-) -> (BTreeMap<Record, Statement>, BTreeSet<Cid>) {
-    let mut said: BTreeMap<Record, Statement> = BTreeMap::new();
+) -> (Statements, BTreeSet<Cid>) {
+    let mut said = Statements::new();
     let mut lost = BTreeSet::new();
     for part in &batch.parts {
         let (cid, block) = match &part.body {
             Body::Kept { cid, .. } => (cid, block(cid)),
             Body::Lost { cid, .. } => (cid, None),
-            Body::Past | Body::Broken | Body::Sealed(_) | Body::Unread => continue,
+            Body::Unfetched { .. } | Body::Past | Body::Broken | Body::Sealed(_) | Body::Unread => {
+                continue;
+            }
         };
         let scheme = Scheme(part.scheme.unwrap_or_default());
         let Some(body) = block.and_then(|block| OpenBody::decode(scheme, block.bytes()).ok())
@@ -253,29 +273,51 @@ fn statements<T>(
         };
         for (terms, unit) in body.units() {
             let record = Record::of(scheme, unit);
-            if records.contains_key(&record) {
+            let holds = || {
+                scheme
+                    .rules()
+                    .is_some_and(|rules| rules.check(unit).is_ok())
+            };
+            if records.contains_key(&record) && holds() {
                 // Twice in one batch is the provider's mistake; the higher level is the safer one.
-                let statement = (terms.level, terms.grade);
-                let said = said.entry(record).or_insert(statement);
-                *said = (*said).max(statement);
+                let statement = Statement {
+                    level: terms.level,
+                    grade: terms.grade,
+                    details: Details::of(scheme, unit),
+                };
+                raise(&mut said, record, statement);
             }
         }
     }
     (said, lost)
 }
 
-impl Record {
-    fn of(scheme: Scheme, key_material: &[u8]) -> Self {
-        Self(scheme.0, *RecordId::of(scheme, key_material).as_bytes())
+/// Takes a statement in, unless a greater one is there.
+fn raise<K: Ord>(said: &mut BTreeMap<K, Statement>, key: K, statement: Statement) {
+    match said.entry(key) {
+        Entry::Vacant(free) => {
+            free.insert(statement);
+        }
+        Entry::Occupied(mut known) if *known.get() < statement => {
+            known.insert(statement);
+        }
+        Entry::Occupied(_) => {}
     }
 }
 
-/// How units of a scheme expand, and which observations are compared with them.
-const fn expansion(scheme: Scheme) -> Option<(Generator, Family)> {
-    match scheme {
-        Scheme::CX1 => Some((Generator::Aes128, Family::Cx)),
-        Scheme::CX2 => Some((Generator::Aes256, Family::Cx)),
-        _ => None,
+impl Said {
+    fn statement(&self) -> Statement {
+        Statement {
+            level: Level(self.level),
+            grade: self.grade,
+            details: self.details.clone(),
+        }
+    }
+}
+
+impl Record {
+    fn of(scheme: Scheme, unit: &[u8]) -> Self {
+        Self(scheme.0, *record_id(scheme, unit).as_bytes())
     }
 }
 

@@ -1,13 +1,17 @@
 //! What the device observed. It never leaves the device. Source: spec §11.1.
 
 use std::collections::BTreeSet;
-use std::fmt;
-use std::str::FromStr;
 
 use bellwether_formats::scheme::cx;
 use serde::{Deserialize, Serialize};
 
+use crate::serial;
 use crate::time::{self, ParseTimeError};
+
+mod contact;
+
+pub use bellwether_formats::scheme::Family;
+pub use contact::ContactId;
 
 /// How long batches, bodies and observations are kept, in seconds (15 days): the 14 days of a usual
 /// window, and one for what comes late. Source: spec §11.1.
@@ -21,52 +25,6 @@ pub const MAX_OBSERVATIONS: usize = 200_000;
 /// would never expire.
 pub const MAX_AHEAD_S: u64 = 86_400;
 
-/// What a device can tell on the air; the matcher tries the schemes of the family.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
-#[non_exhaustive]
-pub enum Family {
-    /// CX of both generator types.
-    #[serde(rename = "cx")]
-    Cx,
-}
-
-impl FromStr for Family {
-    type Err = ObservationError;
-
-    fn from_str(text: &str) -> Result<Self, ObservationError> {
-        match text {
-            "cx" | "cx1" | "cx2" => Ok(Self::Cx),
-            _ => Err(ObservationError::Family),
-        }
-    }
-}
-
-/// A contact identifier as it was on the air: 16 bytes. Text is a UUID in lower case; `FromStr`
-/// takes a UUID or 32 hexadecimal digits, both in any case.
-#[derive(Clone, Copy, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
-pub struct ContactId(#[serde(with = "serde_bytes")] pub [u8; 16]);
-
-impl fmt::Display for ContactId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        cx::Identifier::from_bytes(self.0).fmt(f)
-    }
-}
-
-impl fmt::Debug for ContactId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl FromStr for ContactId {
-    type Err = ObservationError;
-
-    fn from_str(text: &str) -> Result<Self, ObservationError> {
-        let id: cx::Identifier = text.parse()?;
-        Ok(Self(*id.as_bytes()))
-    }
-}
-
 /// Something that was near, and when.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct Observation {
@@ -75,6 +33,7 @@ pub struct Observation {
     /// When it was observed, in seconds of UTC.
     pub at: u64,
     /// What kind of identifier it is.
+    #[serde(with = "serial::text")]
     pub family: Family,
 }
 
@@ -86,7 +45,7 @@ impl Observation {
     /// [`ObservationError`], by what is wrong.
     pub fn parse(family: Family, line: &str, now: u64) -> Result<Self, ObservationError> {
         let mut words = line.split_ascii_whitespace();
-        let id = words.next().unwrap_or_default().parse()?;
+        let id = ContactId::parse(family, words.next().unwrap_or_default())?;
         let at = words.next().map_or(Ok(now), time::parse)?;
         match words.next() {
             None => Self { id, at, family }.checked(now),
@@ -94,12 +53,17 @@ impl Observation {
         }
     }
 
-    /// The observation, if its time can be true at `now`.
+    /// The observation, if its identifier is of its family's length and its time can be true at
+    /// `now`.
     ///
     /// # Errors
     ///
-    /// [`ObservationError::Future`].
+    /// [`ObservationError::Length`], [`ObservationError::Future`].
     pub fn checked(self, now: u64) -> Result<Self, ObservationError> {
+        let (family, found) = (self.family, self.id.as_bytes().len());
+        if !family.takes(found) {
+            return Err(ObservationError::Length { family, found });
+        }
         if self.at > now.saturating_add(MAX_AHEAD_S) {
             return Err(ObservationError::Future);
         }
@@ -194,7 +158,9 @@ pub(crate) const fn expired(at: u64, now: u64) -> bool {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages are the documentation")]
 pub enum ObservationError {
-    #[error("the schemes that can be observed are cx (also: cx1, cx2)")]
+    #[error("an identifier of {family} is not hexadecimal")]
+    Digits { family: Family },
+    #[error("what can be observed is cx, tcn, dp3t, gaen and fanny, or a scheme of one of these")]
     Family,
     #[error("more than {MAX_OBSERVATIONS} observations would be kept")]
     Full,
@@ -202,6 +168,8 @@ pub enum ObservationError {
     Future,
     #[error(transparent)]
     Id(#[from] cx::ParseIdentifierError),
+    #[error("an identifier of {family} does not have {found} bytes")]
+    Length { family: Family, found: usize },
     #[error(transparent)]
     Time(#[from] ParseTimeError),
     #[error("an observation is an identifier and, after a space, a time")]

@@ -7,15 +7,16 @@
 //! `SealedPart::shown` is what may be shown. Only the choice of a look's chunk depends on
 //! candidates, and no request shows it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bellwether_formats::batch::{self, Batch, Part, Window};
 use bellwether_formats::cid::Cid;
 use bellwether_formats::id::{Level, Scheme};
+use bellwether_formats::scheme::{Family, Rules};
 use bellwether_formats::sealed::{Chunk, IdHash, Payload, Place, SealedError, Shape, Tag};
 use serde::{Deserialize, Serialize};
 
-use crate::observations::{Family, Observation, Observations, expired};
+use crate::observations::{Observation, Observations, expired};
 use crate::policy::Policy;
 use crate::serial;
 
@@ -76,6 +77,9 @@ pub(crate) enum Stage {
 #[serde(deny_unknown_fields)]
 struct Candidate {
     observation: Observation,
+    /// The day that was hashed, in timed schemes: an observation near midnight is looked up on two.
+    #[serde(default)]
+    day: Option<u64>,
     verdict: Verdict,
     /// What the version that this part replaces said of it.
     before: Option<Told>,
@@ -99,6 +103,9 @@ pub(crate) struct Told {
     grade_step: u8,
     observed_before: u64,
 }
+
+/// What is looked up for an observation: it, on a day in timed schemes.
+pub(crate) type LookUp = (Observation, Option<u64>);
 
 /// A broken rule's name, and what to tell people.
 pub(crate) type Trouble = (&'static str, String);
@@ -164,22 +171,23 @@ impl SealedPart {
         possible: impl Fn(u64) -> bool,
     ) -> bool {
         let before = self.tested;
-        let family = family(self.scheme());
-        let new: Vec<Candidate> = observations
-            .since(self.tested)
-            .filter(|new| Some(new.family) == family && self.window().contains(new.at))
-            .filter(|new| {
-                let tag = self.hash(new).tag();
-                self.place().holds(&tag) && possible(tag.key())
-            })
-            .map(|new| Candidate {
-                observation: *new,
-                verdict: Verdict::Possible,
-                before: None,
-            })
-            .collect();
+        let new = observations.since(self.tested);
+        let mut candidates = Vec::new();
+        for observation in new.filter(|new| self.speaks_of(new)) {
+            self.look_ups(observation, |day, hash| {
+                let tag = hash.tag();
+                if self.place().holds(&tag) && possible(tag.key()) {
+                    candidates.push(Candidate {
+                        observation: *observation,
+                        day,
+                        verdict: Verdict::Possible,
+                        before: None,
+                    });
+                }
+            });
+        }
         let room = MAX_CANDIDATES.saturating_sub(self.candidates.len());
-        self.candidates.extend(new.into_iter().take(room));
+        self.candidates.extend(candidates.into_iter().take(room));
         self.tested = observations.next();
         self.tested != before
     }
@@ -187,15 +195,15 @@ impl SealedPart {
     /// Takes over what the version that it replaces showed ([`shown`](Self::shown)); to be called
     /// once it was tested against all observations and before its first look is drawn. What its own
     /// filter calls absent is withdrawn with that.
-    pub(crate) fn inherit(&mut self, shown: &BTreeMap<Observation, Told>) {
+    pub(crate) fn inherit(&mut self, shown: &BTreeMap<LookUp, Told>) {
         for candidate in &mut self.candidates {
-            candidate.before = shown.get(&candidate.observation).copied();
+            candidate.before = shown.get(&candidate.look_up()).copied();
         }
     }
 
     /// What may be shown: the candidates that were confirmed, and those that the version before
     /// confirmed and that this one still may. Everything else is nobody's business.
-    pub(crate) fn shown(&self) -> impl Iterator<Item = (Observation, Told)> + '_ {
+    pub(crate) fn shown(&self) -> impl Iterator<Item = (LookUp, Told)> + '_ {
         let looked = self.is_done(Which::First) && self.is_done(Which::Second);
         self.candidates.iter().filter_map(move |candidate| {
             let told = match candidate.verdict {
@@ -204,7 +212,7 @@ impl SealedPart {
                 Verdict::Possible | Verdict::Unreadable => candidate.before,
             };
             let told = told.filter(|told| told.level().alerts())?;
-            Some((candidate.observation, told))
+            Some((candidate.look_up(), told))
         })
     }
 
@@ -213,7 +221,9 @@ impl SealedPart {
     pub(crate) fn unconfirmed(&self) -> impl Iterator<Item = &Observation> {
         let possible = |candidate: &&Candidate| candidate.verdict == Verdict::Possible;
         let candidates = self.candidates.iter().filter(possible);
-        candidates.map(|candidate| &candidate.observation)
+        let observations = candidates.map(|candidate| &candidate.observation);
+        // Once, on however many days it is possible.
+        observations.collect::<BTreeSet<_>>().into_iter()
     }
 
     /// Whether "no match" cannot be said of it yet, or ever.
@@ -249,14 +259,18 @@ impl SealedPart {
         let mut broken = Ok(());
         let mut candidates = std::mem::take(&mut self.candidates);
         candidates.retain_mut(|candidate| {
-            let hash = self.hash(&candidate.observation);
-            if candidate.verdict != Verdict::Possible
-                || chunk_of(place, shape, &hash.tag()) != number
-            {
+            if candidate.verdict != Verdict::Possible {
                 return true;
             }
-            let told = match chunk.as_ref().map(|chunk| chunk.open(&hash)) {
-                Ok(Some(Ok(payload))) => Told::of(&payload),
+            // What cannot be looked up (any more) is in no chunk.
+            let Some(hash) = self.hash(candidate) else {
+                return false;
+            };
+            if chunk_of(place, shape, &hash.tag()) != number {
+                return true;
+            }
+            let payload = match chunk.as_ref().map(|chunk| chunk.open(&hash)) {
+                Ok(Some(Ok(payload))) => payload,
                 Ok(None) => return false,
                 Ok(Some(Err(error))) => {
                     broken = Err(error);
@@ -268,15 +282,39 @@ impl SealedPart {
                     return true;
                 }
             };
-            candidate.verdict = Verdict::Confirmed(told);
-            candidate.observation.at < told.observed_before
+            candidate.verdict = Verdict::Confirmed(Told::of(&payload));
+            payload.matches(candidate.observation.at)
         });
         self.candidates = candidates;
         chunk.and(broken)
     }
 
-    fn hash(&self, observation: &Observation) -> IdHash {
-        IdHash::of(self.scheme(), &self.salt, &observation.id.0)
+    /// Whether an observation can be of one of its identifiers.
+    pub(crate) fn speaks_of(&self, observation: &Observation) -> bool {
+        Some(observation.family) == family(self.scheme()) && self.window().contains(observation.at)
+    }
+
+    /// Gives what may stand in the part for an observation, with the day that is hashed.
+    fn look_ups(&self, observation: &Observation, mut sink: impl FnMut(Option<u64>, IdHash)) {
+        let scheme = self.scheme();
+        let Some(rules) = scheme.rules() else {
+            return;
+        };
+        let (observed, at) = (observation.id.as_bytes(), observation.at);
+        rules.look_ups(observed, at, &mut |day, identifier| {
+            sink(day, IdHash::of(scheme, &self.salt, day, identifier));
+        });
+    }
+
+    /// The hash of a candidate's look-up; on a day there is one.
+    fn hash(&self, candidate: &Candidate) -> Option<IdHash> {
+        let mut found = None;
+        self.look_ups(&candidate.observation, |day, hash| {
+            if day == candidate.day {
+                found = Some(hash);
+            }
+        });
+        found
     }
 
     const fn place(&self) -> Place {
@@ -284,6 +322,12 @@ impl SealedPart {
             parts: self.parts,
             part: self.number,
         }
+    }
+}
+
+impl Candidate {
+    const fn look_up(&self) -> LookUp {
+        (self.observation, self.day)
     }
 }
 
@@ -313,17 +357,15 @@ impl Told {
             level,
             grade_step,
             observed_before,
+            span: None,
         };
         payload.grade()
     }
 }
 
-/// Which observations can be of a scheme's identifiers, for the schemes that can be sealed and read.
-pub(crate) const fn family(scheme: Scheme) -> Option<Family> {
-    match scheme {
-        Scheme::CX1 | Scheme::CX2 => Some(Family::Cx),
-        _ => None,
-    }
+/// Which observations can be of a scheme's identifiers, for the schemes that this version reads.
+pub(crate) fn family(scheme: Scheme) -> Option<Family> {
+    scheme.rules().map(Rules::family)
 }
 
 fn chunk_of(place: Place, shape: &Shape, tag: &Tag) -> usize {

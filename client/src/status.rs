@@ -6,7 +6,7 @@ use bellwether_formats::descriptor::Gateway;
 use bellwether_formats::sealed::Shape;
 use serde::Serialize;
 
-use crate::answers;
+use crate::answers::{self, Unknown};
 use crate::confirm::Operators;
 use crate::policy::{self, MAX_WHOLE_BYTES, Policy};
 use crate::sealed::Stage;
@@ -44,6 +44,10 @@ pub struct FeedStatus {
     pub bodies: usize,
     /// Parts of a kind or scheme that this version does not read.
     pub unknown_parts: usize,
+    /// Codes of schemes that this version does not know.
+    pub unknown_schemes: Vec<u8>,
+    /// Codes of kinds of parts that this version does not know.
+    pub unknown_kinds: Vec<u64>,
     /// Sealed parts of which filter and index are kept.
     pub filters: usize,
     /// How hits in filters are confirmed.
@@ -91,6 +95,7 @@ impl FeedStatus {
         let doubts = answers::doubts(feed, descriptor, policy, earliest, now);
         let operators = Known::of(followed);
         let shapes = || parts().filter_map(held);
+        let unknown = Unknown::of(feed, now);
         let large = |shape: &Shape| shape.body_bytes() > MAX_WHOLE_BYTES;
         Self {
             provider: id.provider.to_string(),
@@ -113,6 +118,8 @@ impl FeedStatus {
                 .filter(|part| matches!(part.body, Body::Kept { .. }))
                 .count(),
             unknown_parts: parts().filter(|part| part.body == Body::Unread).count(),
+            unknown_schemes: unknown.schemes.into_iter().collect(),
+            unknown_kinds: unknown.kinds.into_iter().collect(),
             filters: shapes().count(),
             policy: policy.name(),
             operators: operators.asked,

@@ -16,6 +16,7 @@ pub mod dp3t;
 pub mod fanny;
 pub mod gaen;
 pub mod tcn;
+pub mod text;
 
 mod span;
 mod units;
@@ -240,6 +241,8 @@ pub fn first(scheme: Scheme, unit: &[u8]) -> Option<(Vec<u8>, Option<u64>)> {
 pub enum UnitError {
     #[error("a unit of {found} bytes, expected {expected}")]
     Length { found: usize, expected: usize },
+    #[error("a contact id is a version 4 UUID, and a token is of two different ones")]
+    ContactId,
     #[error("a day key for {found} days, it is for 1 to {}", dp3t::MAX_DAYS)]
     Days { found: u8 },
     #[error("days since onset are {found}, they are -14 to 14")]
@@ -275,6 +278,7 @@ pub enum UnitError {
 
 rules!(UnitError {
     Self::Length { .. } => "unit-length",
+    Self::ContactId => "contact-id",
     Self::Days { .. } => "days",
     Self::Onset { .. } => "days-since-onset",
     Self::Expiry => "expiry",

@@ -60,12 +60,20 @@ fn payload(value: &Value) -> Payload {
         level: Level(small(value, "level")),
         grade_step: small(value, "grade_step"),
         observed_before: number(value, "observed_before"),
+        span: value
+            .get("span")
+            .map(|span| (number(span, "from"), number(span, "to"))),
     }
 }
 
 fn hash(value: &Value, salt: &Value, scheme: &Value) -> IdHash {
     let scheme = Scheme(small(scheme, "scheme"));
-    IdHash::of(scheme, &fixed(salt, "salt"), &bytes(value, "identifier"))
+    IdHash::of(
+        scheme,
+        &fixed(salt, "salt"),
+        None,
+        &bytes(value, "identifier"),
+    )
 }
 
 /// What a source of dummies gives: those that the vectors' text describes.
@@ -182,7 +190,7 @@ fn judge(piece: &Value) -> Result<(), &'static str> {
 fn opened(piece: &Value, plain: &[u8]) -> Result<(), &'static str> {
     let identifier = b"somebody";
     let full = Sha256::digest([&b"bw1\x01"[..], &[9; 16], identifier].concat());
-    let hash = IdHash::of(Scheme::CX1, &[9; 16], identifier);
+    let hash = IdHash::of(Scheme::CX1, &[9; 16], None, identifier);
     let sealed: Vec<u8> = plain
         .iter()
         .zip(&full[12..])

@@ -57,6 +57,12 @@ pub fn node() -> Command {
     Command::new(&binaries().0)
 }
 
+/// What relays run: the node's binary, or the one that `BELLWETHER_RELAY` names, as that of an
+/// earlier version.
+pub fn relay() -> Command {
+    std::env::var_os("BELLWETHER_RELAY").map_or_else(node, Command::new)
+}
+
 /// The client's binary.
 pub fn client() -> Command {
     Command::new(&binaries().1)

@@ -151,7 +151,13 @@ fn process(home: &Path, dir: &Path) -> (Child, mpsc::Receiver<String>, PathBuf) 
         .open(&log)
         .unwrap();
     writeln!(file, "--- run").unwrap();
-    let mut command = homely(command::node(), home);
+    let config = bellwether_node::config::Config::load(dir).unwrap();
+    let program = if config.provider.is_some() {
+        command::node()
+    } else {
+        command::relay()
+    };
+    let mut command = homely(program, home);
     command.arg("run").arg("--data-dir").arg(dir);
     command
         .stdin(Stdio::null())

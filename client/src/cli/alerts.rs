@@ -4,8 +4,9 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use bellwether_client::answers::Alerts as Answers;
-use bellwether_client::matcher::Match;
+use bellwether_client::matcher::{Details, Match};
 use bellwether_client::{Client, time};
+use data_encoding::HEXLOWER;
 use serde::Serialize;
 
 use super::error::CliError;
@@ -29,10 +30,26 @@ struct MatchLine<'a> {
     scheme: String,
     level: &'static str,
     grade: Option<u8>,
+    #[serde(flatten)]
+    details: Option<DetailsLine>,
     batch: String,
     observations: Vec<ObservationLine>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     disputed: bool,
+}
+
+/// What a unit says beyond its identifiers.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum DetailsLine {
+    Gaen {
+        days_since_onset: Option<i8>,
+        transmission_risk: u8,
+    },
+    Tcn {
+        memo_type: u8,
+        memo: String,
+    },
 }
 
 #[derive(Serialize)]
@@ -96,10 +113,26 @@ fn print_for_people(found: &Match, out: &mut impl Write) -> io::Result<()> {
             out,
             "  near at {}  {}",
             time::format(observation.at),
-            observation.id
+            observation.id.text(observation.family)
         )?;
     }
     Ok(())
+}
+
+impl DetailsLine {
+    fn of(details: &Details) -> Option<Self> {
+        match details {
+            Details::Gaen(said) => Some(Self::Gaen {
+                days_since_onset: said.days_since_onset,
+                transmission_risk: said.transmission_risk,
+            }),
+            Details::Tcn(memo) => Some(Self::Tcn {
+                memo_type: memo.memo_type,
+                memo: HEXLOWER.encode(&memo.bytes),
+            }),
+            _ => None,
+        }
+    }
 }
 
 impl<'a> MatchLine<'a> {
@@ -115,9 +148,10 @@ impl<'a> MatchLine<'a> {
             scheme: found.scheme.to_string(),
             level: found.level.name(),
             grade: found.grade,
+            details: found.details.as_ref().and_then(DetailsLine::of),
             batch: found.batch.to_string(),
             observations: observations
-                .map(|seen| line(seen.id.to_string(), seen.at))
+                .map(|seen| line(seen.id.text(seen.family), seen.at))
                 .collect(),
             disputed: found.disputed,
         }

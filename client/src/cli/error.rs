@@ -69,7 +69,7 @@ impl CliError {
                 "a gateway is `https://host[:port]`, with `#OPERATOR` behind it if you know who runs it",
             ),
             Self::Line { .. } | Self::LineLength { .. } => Some(
-                "a line is `id time`: a UUID or 32 hexadecimal digits, and RFC 3339 or seconds; without a time, now",
+                "a line is `id time`: hexadecimal digits (in cx a UUID too), and RFC 3339 or seconds; without a time, now",
             ),
             Self::NothingToInspect { .. } | Self::WhereIsTheBlock => {
                 Some("give a file, or `--state DIR` and the CID of a block that is kept there")

@@ -4,13 +4,15 @@ use std::io::BufRead;
 use std::process::ExitCode;
 
 use bellwether_client::Client;
-use bellwether_client::observations::{Family, MAX_OBSERVATIONS, Observation, ObservationError};
+use bellwether_client::observations::{
+    ContactId, Family, MAX_OBSERVATIONS, Observation, ObservationError,
+};
 use bellwether_client::time;
 
 use super::error::CliError;
 use crate::StateArg;
 
-/// Longest line of the input, in bytes: an identifier and a time are less than 70.
+/// Longest line of the input, in bytes: an identifier and a time are less than 100.
 const MAX_LINE: usize = 256;
 
 /// What was observed.
@@ -18,13 +20,13 @@ const MAX_LINE: usize = 256;
 pub(crate) struct Observe {
     #[command(flatten)]
     state: StateArg,
-    /// What kind of identifiers: cx (also: cx1, cx2)
+    /// What kind of identifiers: cx, tcn, dp3t, gaen or fanny; or a scheme of one of these
     #[arg(long)]
     scheme: String,
     /// When, in RFC 3339 or seconds of UTC; now when missing
     #[arg(long, value_name = "RFC3339")]
     at: Option<String>,
-    /// UUIDs or hexadecimal; or `-` for a line `id time` each on the standard input
+    /// Hexadecimal, in cx UUIDs too; or `-` for a line `id time` each on the standard input
     #[arg(value_name = "ID", required = true)]
     ids: Vec<String>,
 }
@@ -32,13 +34,10 @@ pub(crate) struct Observe {
 /// Runs the verb. All that was given is recorded, or nothing.
 pub(crate) fn run(observe: &Observe, stdin: impl BufRead) -> Result<ExitCode, CliError> {
     let now = time::now();
-    let family: Family = observe
-        .scheme
-        .parse()
-        .map_err(|source| CliError::Observation {
-            text: observe.scheme.clone(),
-            source,
-        })?;
+    let family = observe.scheme.parse().map_err(|_| CliError::Observation {
+        text: observe.scheme.clone(),
+        source: ObservationError::Family,
+    })?;
     let at = observe.at.as_ref().map_or(Ok(now), |text| {
         time::parse(text).map_err(|source| CliError::Time {
             text: text.clone(),
@@ -63,7 +62,7 @@ pub(crate) fn run(observe: &Observe, stdin: impl BufRead) -> Result<ExitCode, Cl
 fn one(text: &str, family: Family, at: u64, now: u64) -> Result<Observation, CliError> {
     let read = || {
         Observation {
-            id: text.parse()?,
+            id: ContactId::parse(family, text)?,
             at,
             family,
         }

@@ -40,7 +40,7 @@ fn sync_all(client: &mut Client, mirror: &Mirror, now: u64) -> Report {
 
 fn near(number: u8, at: u64) -> Observation {
     Observation {
-        id: ContactId(identifier(number, 3)),
+        id: ContactId::from(identifier(number, 3)),
         at,
         family: Family::Cx,
     }

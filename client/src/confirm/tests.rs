@@ -151,7 +151,7 @@ impl Phone {
 
     fn shown(&self) -> Vec<Observation> {
         let shown = self.parts.iter().flat_map(|part| part.shown());
-        shown.map(|(observation, _)| observation).collect()
+        shown.map(|((observation, _), _)| observation).collect()
     }
 
     fn is_done(&self) -> bool {

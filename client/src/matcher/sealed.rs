@@ -5,15 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bellwether_formats::cid::{Block, Cid};
 use bellwether_formats::filter::{Filter, MIN_CLIENT_BITS};
-use bellwether_formats::id::Scheme;
+use bellwether_formats::id::{Level, Scheme};
 
-use super::{Match, Statement};
+use super::Match;
 use crate::observations::{Observation, Observations};
-use crate::sealed::{SealedPart, Stage, family};
+use crate::sealed::{SealedPart, Stage};
 use crate::trust::Feed;
 
 /// Observations, by time.
 type Seen = BTreeSet<(u64, Observation)>;
+
+/// What an entry says: level and grade.
+type Statement = (Level, Option<u8>);
 
 /// Tests every filter that is kept against the observations that it was not tested against yet, and
 /// lets new versions take the place of those before. Gives whether the feed's state is worth
@@ -29,9 +32,8 @@ pub(crate) fn catch_up(
         if sealed.tested >= observations.next() {
             continue;
         }
-        let (window, family) = (sealed.window(), family(sealed.scheme()));
         let mut new = observations.since(sealed.tested);
-        if !new.any(|new| window.contains(new.at) && Some(new.family) == family) {
+        if !new.any(|new| sealed.speaks_of(new)) {
             sealed.tested = observations.next();
             continue;
         }
@@ -58,7 +60,7 @@ pub(crate) fn resolve(feed: &Feed) -> Vec<Match> {
         let mut found: BTreeMap<(u8, Statement), Seen> = BTreeMap::new();
         let counts = |sealed: &&SealedPart| matches!(sealed.stage, Stage::Held | Stage::Wanted);
         for sealed in batch.sealed().filter(counts) {
-            for (observation, told) in sealed.shown() {
+            for ((observation, _), told) in sealed.shown() {
                 let key = (sealed.scheme, (told.level(), told.grade()));
                 let seen = found.entry(key).or_default();
                 seen.insert((observation.at, observation));
@@ -72,6 +74,7 @@ pub(crate) fn resolve(feed: &Feed) -> Vec<Match> {
                     scheme: Scheme(scheme),
                     level,
                     grade,
+                    details: None,
                     batch: batch.cid,
                     disputed,
                     observations: seen.into_iter().map(|(_, seen)| seen).collect(),

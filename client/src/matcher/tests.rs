@@ -4,6 +4,7 @@ use bellwether_formats::signed::Signed;
 
 use super::*;
 use crate::fixture::{Provider, WINDOW_S, identifier, part, part_of};
+use crate::observations::Family;
 use crate::trust::{KnownPart, Place};
 
 const NOW: u64 = 1_795_253_400;
@@ -46,6 +47,7 @@ impl Bench {
             scheme: Some(open.scheme.0),
             from: open.window.from,
             to: open.window.to,
+            kind: None,
             body: Body::Kept {
                 cid: body.cid(),
                 tested: 0,
@@ -58,7 +60,7 @@ impl Bench {
 
     fn observe(&mut self, id: [u8; 16], at: u64) {
         let observation = Observation {
-            id: ContactId(id),
+            id: id.into(),
             at,
             family: Family::Cx,
         };
@@ -167,7 +169,7 @@ fn both_generators_are_tried() {
         part_of(Scheme::CX2, AT, [(terms, seed.to_vec())].into_iter()),
         Place::Next,
     );
-    let mut ids = cx::Seed::new(Generator::Aes256, &seed)
+    let mut ids = cx::Seed::new(cx::Generator::Aes256, &seed)
         .unwrap()
         .identifiers();
     bench.observe(*ids.nth(99).unwrap().as_bytes(), AT - 1);
@@ -275,7 +277,7 @@ fn a_lost_body_is_not_taken_for_a_no() {
     assert!(bench.catch_up());
     assert_eq!(bench.feed.lost(NOW), [cid].into());
     bench.bodies.insert(cid, body.1);
-    bench.feed.restore(&cid);
+    bench.feed.restore(&bench.bodies[&cid]);
     bench.catch_up();
     assert_eq!(bench.found().len(), 1, "tested from where it was lost on");
 }

@@ -4,7 +4,7 @@ const NOW: u64 = 1_795_253_400;
 
 fn at(id: u8, at: u64) -> Observation {
     Observation {
-        id: ContactId([id; 16]),
+        id: [id; 16].into(),
         at,
         family: Family::Cx,
     }
@@ -13,9 +13,10 @@ fn at(id: u8, at: u64) -> Observation {
 #[test]
 fn an_identifier_has_two_spellings_and_prints_one() {
     let text = "3945351c-e433-46e6-bd42-316e0efe5d16";
-    let id: ContactId = text.parse().unwrap();
-    assert_eq!(id.to_string(), text);
-    assert_eq!("3945351CE43346E6BD42316E0EFE5D16".parse(), Ok(id));
+    let id = ContactId::parse(Family::Cx, text).unwrap();
+    assert_eq!(id.text(Family::Cx), text);
+    let digits = "3945351CE43346E6BD42316E0EFE5D16";
+    assert_eq!(ContactId::parse(Family::Cx, digits), Ok(id));
     for broken in [
         "",
         "3945351c",
@@ -25,8 +26,81 @@ fn an_identifier_has_two_spellings_and_prints_one() {
         "3945351c-e433-46e6-bd42-316e0efe5-16",
         "3945351ce43346e6bd42316e0efe5dé",
     ] {
-        let read = broken.parse::<ContactId>();
+        let read = ContactId::parse(Family::Cx, broken);
         assert!(matches!(read, Err(ObservationError::Id(_))), "{broken}");
+    }
+}
+
+#[test]
+fn each_family_has_its_lengths_and_all_but_one_are_hexadecimal_digits() {
+    let digits = "39aB".repeat(16);
+    for family in Family::ALL {
+        for len in 0..=digits.len() {
+            let read = ContactId::parse(family, &digits[..len]);
+            let uuid = family == Family::Cx;
+            if len % 2 == 0 && family.takes(len / 2) {
+                let id = read.unwrap();
+                assert_eq!(id.as_bytes().len(), len / 2);
+                let text = id.text(family);
+                assert_eq!(ContactId::parse(family, &text), Ok(id));
+                assert_eq!(text.contains('-'), uuid);
+                assert_eq!(text.replace('-', ""), digits[..len].to_lowercase());
+            } else {
+                assert!(read.is_err(), "{family} {len}");
+            }
+        }
+        let broken = format!("{}g", &digits[..31]);
+        assert!(ContactId::parse(family, &broken).is_err());
+    }
+    let uuid = "3945351c-e433-46e6-bd42-316e0efe5d16";
+    assert!(ContactId::parse(Family::Gaen, uuid).is_err());
+}
+
+#[test]
+fn an_identifier_of_another_length_is_refused_however_it_was_made() {
+    assert_eq!(ContactId::new(&[1; 20]), None);
+    let long = Observation {
+        id: [1; 32].into(),
+        ..at(1, NOW)
+    };
+    let found = 32;
+    let family = Family::Cx;
+    assert_eq!(
+        Observations::default().record(&[long], NOW),
+        Err(ObservationError::Length { family, found })
+    );
+}
+
+#[test]
+fn an_observation_stands_in_the_state_as_before() {
+    #[derive(serde::Serialize)]
+    struct Before {
+        #[serde(with = "serde_bytes")]
+        id: [u8; 16],
+        at: u64,
+        family: &'static str,
+    }
+    let before = Before {
+        id: [7; 16],
+        at: NOW,
+        family: "cx",
+    };
+    let (mut old, mut new) = (Vec::new(), Vec::new());
+    ciborium::into_writer(&before, &mut old).unwrap();
+    ciborium::into_writer(&at(7, NOW), &mut new).unwrap();
+    assert_eq!(old, new);
+    let read: Observation = ciborium::from_reader(old.as_slice()).unwrap();
+    assert_eq!(read, at(7, NOW));
+    for family in Family::ALL {
+        let token = Observation {
+            id: [9; 32].into(),
+            family,
+            at: NOW,
+        };
+        let mut bytes = Vec::new();
+        ciborium::into_writer(&token, &mut bytes).unwrap();
+        let read: Observation = ciborium::from_reader(bytes.as_slice()).unwrap();
+        assert_eq!(read, token);
     }
 }
 

@@ -29,7 +29,7 @@ pub(crate) struct Published {
 pub(crate) fn id(number: u64) -> ContactId {
     let mut id = [7; 16];
     id[..8].copy_from_slice(&number.to_le_bytes());
-    ContactId(id)
+    id.into()
 }
 
 pub(crate) fn seen(number: u64, at: u64) -> Observation {
@@ -51,6 +51,7 @@ pub(crate) fn payload(level: Level) -> Payload {
         level,
         grade_step: 2,
         observed_before: AT,
+        span: None,
     }
 }
 
@@ -81,7 +82,10 @@ impl Published {
         let salt = [salt; 16];
         let more = (1 << 40..(1 << 40) + more).map(|number| (number, payload(Level::DIAGNOSED)));
         let entries = ids.iter().copied().chain(more).map(|(number, payload)| {
-            Entry::seal(&IdHash::of(Scheme::CX1, &salt, &id(number).0), payload)
+            Entry::seal(
+                &IdHash::of(Scheme::CX1, &salt, None, id(number).as_bytes()),
+                payload,
+            )
         });
         let plan = Plan::new(entries.collect()).unwrap();
         let built = plan.part(0, 18, &mut chance(u64::from(salt[0]))).unwrap();
@@ -132,7 +136,7 @@ impl Published {
     /// In which chunk an identifier lies, or would.
     pub(crate) fn chunk(&self, number: u64) -> usize {
         let shape = self.shape();
-        let hash = IdHash::of(Scheme::CX1, &self.batch.salt, &id(number).0);
+        let hash = IdHash::of(Scheme::CX1, &self.batch.salt, None, id(number).as_bytes());
         hash.tag().chunk(1, shape.chunks())
     }
 

@@ -305,9 +305,9 @@ impl SealedPart {
                 .iter()
                 .filter(|candidate| candidate.verdict == Verdict::Possible)
                 .filter(|candidate| candidate.before.is_some() || !before)
-                .map(|candidate| {
-                    let tag = self.hash(&candidate.observation).tag();
-                    chunk_of(self.place(), shape, &tag)
+                .filter_map(|candidate| {
+                    let tag = self.hash(candidate)?.tag();
+                    Some(chunk_of(self.place(), shape, &tag))
                 })
                 .filter(|chunk| !other.is_some_and(|look| look.will_settle(*chunk)))
                 .collect()

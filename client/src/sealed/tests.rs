@@ -37,7 +37,7 @@ fn look(published: &Published, part: &mut SealedPart, which: Which) -> Vec<Troub
 
 fn shown(part: &SealedPart) -> Vec<(Observation, Level)> {
     part.shown()
-        .map(|(observation, told)| (observation, told.level()))
+        .map(|((observation, _), told)| (observation, told.level()))
         .collect()
 }
 
@@ -176,7 +176,7 @@ fn a_newer_version_withdraws_what_it_does_not_confirm() {
     for number in 1..=5 {
         old.apply(Which::First, &first.looked(first.chunk(number)));
     }
-    let before: BTreeMap<Observation, Told> = old.shown().collect();
+    let before: BTreeMap<LookUp, Told> = old.shown().collect();
     assert_eq!(before.len(), 5);
 
     // 1 is gone; 2 says something else; 3 and 4 stand; 5 expired.
@@ -235,7 +235,7 @@ fn what_the_version_before_confirmed_is_looked_at_first() {
     for seed in 0..10 {
         let mut part = published.held(&observed(&all));
         let told = Told::of(&payload(Level::DIAGNOSED));
-        part.inherit(&[(all[11], told)].into());
+        part.inherit(&[((all[11], None), told)].into());
         draw(&mut part, AT, seed);
         assert_eq!(drawn_chunk(&part, Which::First), published.chunk(11));
     }

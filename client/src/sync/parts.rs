@@ -1,14 +1,15 @@
 //! What a batch's parts ask of a client, and whether their bodies are right. Source: spec §6.1.
 
-use bellwether_formats::batch::{Batch, OpenPart, Part};
+use bellwether_formats::batch::{Batch, BlockRef, OpenPart, Part};
 use bellwether_formats::body::open::OpenBody;
 use bellwether_formats::cid::{Block, Cid, Codec};
 use bellwether_formats::filter::{Filter, MIN_CLIENT_BITS};
+use bellwether_formats::id::Scheme;
 use bellwether_formats::sealed::{Index, Shape};
 use bellwether_formats::signed::Signed;
 
 use crate::observations::expired;
-use crate::sealed::{SealedPart, Stage, family};
+use crate::sealed::{SealedPart, Stage, Trouble, family};
 use crate::trust::{Body, KnownPart, Wanted};
 
 /// The bodies that `batch` commits to and that every client reads, now or never.
@@ -28,7 +29,7 @@ pub(crate) fn judge<'a>(
     batch: &Batch,
     now: u64,
     body: impl Fn(&Cid) -> Option<&'a Block>,
-) -> (Vec<KnownPart>, Vec<(&'static str, String)>) {
+) -> (Vec<KnownPart>, Vec<Trouble>) {
     let mut problems = Vec::new();
     let mut judge_one = |(at, part): (usize, &Part)| match read_as(batch, at, part, now) {
         Reading::Known(known) => {
@@ -52,7 +53,7 @@ pub(crate) fn judge<'a>(
         Reading::Body(open) => {
             let cid = open.body.cid;
             let checked = match body(&cid) {
-                Some(block) => check(open, block.bytes()),
+                Some(block) => check(open.scheme, &open.body, open.count, block),
                 None => Err(("not-found", format!("the body {cid} is missing"))),
             };
             let body = match checked {
@@ -69,28 +70,31 @@ pub(crate) fn judge<'a>(
     (parts, problems)
 }
 
-/// The sealed parts of a batch that an older version took in and could not read.
+/// Reads again those parts of a batch that an older version took in and could not read; what this
+/// one cannot read either it may know to name.
 pub(crate) fn read_again(batch: &Batch, known: &mut [KnownPart], now: u64) -> bool {
     let mut any = false;
     for ((at, part), known) in batch.parts.iter().enumerate().zip(known) {
-        if known.body == Body::Unread
-            && let Reading::Known(new) = read_as(batch, at, part, now)
-            && new.body != Body::Unread
-        {
-            *known = new;
-            any = true;
+        if known.body != Body::Unread {
+            continue;
         }
+        let new = match read_as(batch, at, part, now) {
+            Reading::Known(new) => new,
+            Reading::Body(open) => {
+                let BlockRef { cid, size } = open.body;
+                let count = open.count;
+                self::known(open, Body::Unfetched { cid, size, count })
+            }
+        };
+        any |= *known != new;
+        *known = new;
     }
     any
 }
 
 /// Whether filter and index are what the part says, and of use. Their CIDs were checked, so what is
 /// wrong is the provider's doing. Source: spec §5.4, §5.5.
-pub(crate) fn check_sealed(
-    part: &Wanted,
-    filter: &[u8],
-    index: &[u8],
-) -> Result<(), (&'static str, String)> {
+pub(crate) fn check_sealed(part: &Wanted, filter: &[u8], index: &[u8]) -> Result<(), Trouble> {
     let cid = part.filter;
     let size = u64::try_from(filter.len()).unwrap_or(u64::MAX);
     if size != part.filter_bytes {
@@ -117,7 +121,7 @@ enum Reading<'a> {
 
 fn read_as<'a>(batch: &Batch, at: usize, part: &'a Part, now: u64) -> Reading<'a> {
     match part {
-        Part::Open(open) if open.scheme.unit_len().is_none() || batch.covers.is_some() => {
+        Part::Open(open) if family(open.scheme).is_none() || batch.covers.is_some() => {
             Reading::Known(known(open, Body::Unread))
         }
         Part::Open(open) if expired(open.window.to, now) => Reading::Known(known(open, Body::Past)),
@@ -130,14 +134,16 @@ fn read_as<'a>(batch: &Batch, at: usize, part: &'a Part, now: u64) -> Reading<'a
             };
             Reading::Known(KnownPart {
                 scheme: Some(sealed.scheme.0),
+                kind: None,
                 from: sealed.window.from,
                 to: sealed.window.to,
                 body,
             })
         }
         // Of an unknown kind nothing is known, not even of which times it speaks.
-        Part::Unknown(_) => Reading::Known(KnownPart {
+        Part::Unknown(unknown) => Reading::Known(KnownPart {
             scheme: None,
+            kind: Some(unknown.kind()),
             from: 0,
             to: batch.published_at,
             body: Body::Unread,
@@ -148,33 +154,39 @@ fn read_as<'a>(batch: &Batch, at: usize, part: &'a Part, now: u64) -> Reading<'a
 const fn known(open: &OpenPart, body: Body) -> KnownPart {
     KnownPart {
         scheme: Some(open.scheme.0),
+        kind: None,
         from: open.window.from,
         to: open.window.to,
         body,
     }
 }
 
-/// Whether the body is what the part says. Its CID was checked, so what is wrong is the provider's
-/// doing.
-fn check(part: &OpenPart, bytes: &[u8]) -> Result<(), (&'static str, String)> {
-    let cid = part.body.cid;
-    let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-    if size != part.body.size {
+/// Whether a body is what its part says of it. Its CID was checked, so what is wrong is the
+/// provider's doing.
+pub(crate) fn check(
+    scheme: Scheme,
+    said: &BlockRef,
+    count: u64,
+    block: &Block,
+) -> Result<(), Trouble> {
+    let cid = said.cid;
+    let size = u64::try_from(block.bytes().len()).unwrap_or(u64::MAX);
+    if size != said.size {
         let message = format!(
             "the body {cid} has {size} bytes, its part says {}",
-            part.body.size
+            said.size
         );
         return Err(("size", message));
     }
-    let body = OpenBody::decode(part.scheme, bytes).map_err(|error| {
+    let body = OpenBody::decode(scheme, block.bytes()).map_err(|error| {
         (
             error.rule(),
             format!("the body {cid} is malformed: {error}"),
         )
     })?;
-    if body.count() != part.count {
-        let (found, said) = (body.count(), part.count);
-        let message = format!("the body {cid} has {found} notifications, its part says {said}");
+    if body.count() != count {
+        let found = body.count();
+        let message = format!("the body {cid} has {found} notifications, its part says {count}");
         return Err(("count", message));
     }
     Ok(())

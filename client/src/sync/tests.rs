@@ -341,7 +341,7 @@ fn what_is_not_read_moves_the_chain() {
     let (Part::Open(mut open), body) = part(NOW - 60, &[(7, Level::DIAGNOSED)]) else {
         panic!("an open part");
     };
-    open.scheme.0 = 3;
+    open.scheme.0 = 9;
     let chain = [provider.batch(None, NOW - 60, vec![Part::Open(open.clone())])];
     let mut phone = Phone::new(&provider, 1);
     phone.sync(

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
-use bellwether_client::observations::ContactId;
+use bellwether_client::observations::{ContactId, Family};
 use bellwether_client::time;
 use bellwether_formats::batch::Batch;
 use bellwether_formats::cid::Block;
@@ -104,7 +104,7 @@ impl Done {
 }
 
 pub(crate) fn uuid(number: u8, index: usize) -> String {
-    ContactId(identifier(number, index)).to_string()
+    ContactId::from(identifier(number, index)).text(Family::Cx)
 }
 
 /// A provider that published seed 7 at level diagnosed, five minutes ago.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use bellwether_formats::id::{Level, RecordId, Scheme, Zone};
 use bellwether_formats::scheme::record_id;
-use redb::{ReadableTable, WriteTransaction};
+use redb::{ReadableTable, Table, WriteTransaction};
 
 use super::rows::{CodeRow, Mode, NoteRow, OPEN_WEIGHT, first_key, note_key, pending_key};
 use super::{
@@ -496,20 +496,47 @@ pub(super) fn put_note(
     key: &[u8],
     note: &NoteRow,
 ) -> Result<(), StoreError> {
-    let (record, zone) = split_note_key(key)?;
-    tx.open_table(NOTES)?.insert(key, to_row(note).as_slice())?;
-    let pending = pending_key(zone, &record);
-    let mut table = tx.open_table(PENDING)?;
-    if note.is_pending() {
-        table.insert(pending.as_slice(), Waits::of(note).encode().as_slice())?;
-    } else {
-        table.remove(pending.as_slice())?;
+    NoteTables::open(tx)?.put(key, note)
+}
+
+/// The tables that know of notes, for who writes many: to open one costs as much as to write to it.
+pub(super) struct NoteTables<'tx> {
+    notes: Table<'tx, &'static [u8], &'static [u8]>,
+    pending: Table<'tx, &'static [u8], &'static [u8]>,
+    of_batch: Table<'tx, &'static [u8], &'static [u8]>,
+}
+
+impl<'tx> NoteTables<'tx> {
+    pub(super) fn open(tx: &'tx WriteTransaction) -> Result<Self, StoreError> {
+        Ok(Self {
+            notes: tx.open_table(NOTES)?,
+            pending: tx.open_table(PENDING)?,
+            of_batch: tx.open_table(NOTES_OF_BATCH)?,
+        })
     }
-    if let Some(batch) = note.batch.filter(|_| !note.dummy) {
-        tx.open_table(NOTES_OF_BATCH)?
-            .insert(first_key(zone, batch, &record).as_slice(), [].as_slice())?;
+
+    pub(super) fn get(&self, key: &[u8]) -> Result<Option<NoteRow>, StoreError> {
+        let found = self.notes.get(key)?;
+        found.map(|value| row(value.value())).transpose()
     }
-    Ok(())
+
+    /// [`put_note`].
+    pub(super) fn put(&mut self, key: &[u8], note: &NoteRow) -> Result<(), StoreError> {
+        let (record, zone) = split_note_key(key)?;
+        self.notes.insert(key, to_row(note).as_slice())?;
+        let pending = pending_key(zone, &record);
+        if note.is_pending() {
+            let waits = Waits::of(note).encode();
+            self.pending.insert(pending.as_slice(), waits.as_slice())?;
+        } else {
+            self.pending.remove(pending.as_slice())?;
+        }
+        if let Some(batch) = note.batch.filter(|_| !note.dummy) {
+            let first = first_key(zone, batch, &record);
+            self.of_batch.insert(first.as_slice(), [].as_slice())?;
+        }
+        Ok(())
+    }
 }
 
 pub(super) fn split_note_key(key: &[u8]) -> Result<(RecordId, &str), StoreError> {

@@ -9,11 +9,11 @@ use bellwether_formats::scheme;
 use bellwether_formats::signed::Signed;
 use redb::{ReadableTable, ReadableTableMetadata, WriteTransaction};
 
-use super::accept::Waits;
+use super::accept::{NoteTables, Waits};
 use super::rows::{BatchRow, Mode, NoteRow, OPEN_WEIGHT, PreparedRow, note_key, zone_prefix};
 use super::{
-    NOTES, PENDING, PREPARED, Store, StoreError, accept, blocks, feed, prefix_end, ranges,
-    replicate, row, settle, staged, to_row,
+    NOTES, PENDING, PREPARED, Store, StoreError, blocks, feed, prefix_end, ranges, replicate, row,
+    settle, staged, to_row,
 };
 
 /// A batch as the batcher draws it up from what is pending.
@@ -288,34 +288,33 @@ fn say(
 ) -> Result<(), StoreError> {
     settle::mark_settled(tx, &batch.feed(), batch.seq)?;
     let mut new = BTreeMap::<u8, u64>::new();
-    for (record, level) in says {
-        if let Some((scheme, ids)) = said(tx, batch, RecordId::from_bytes(record), level)? {
-            *new.entry(scheme).or_default() += u64::from(ids);
+    {
+        let mut notes = NoteTables::open(tx)?;
+        for (record, level) in says {
+            if let Some((scheme, ids)) =
+                said(&mut notes, batch, RecordId::from_bytes(record), level)?
+            {
+                *new.entry(scheme).or_default() += u64::from(ids);
+            }
+        }
+        for dummy in dummies {
+            let record = scheme::record_id(dummy.scheme(), &dummy.unit);
+            notes.put(&note_key(&record, batch.zone.as_str()), &dummy)?;
         }
     }
-    ranges::put_range(tx, batch, new, false)?;
-    for dummy in dummies {
-        let record = scheme::record_id(dummy.scheme(), &dummy.unit);
-        accept::put_note(tx, &note_key(&record, batch.zone.as_str()), &dummy)?;
-    }
-    Ok(())
+    ranges::put_range(tx, batch, new, false)
 }
 
 /// Notes what the batch said of a record; gives its scheme and how many identifiers it has, if it is
-/// sealed and new. If its level
-/// changed since the batch was drawn up, it stays pending.
+/// sealed and new. If its level changed since the batch was drawn up, it stays pending.
 fn said(
-    tx: &WriteTransaction,
+    notes: &mut NoteTables<'_>,
     batch: &Batch,
     record: RecordId,
     level: u8,
 ) -> Result<Option<(u8, u32)>, StoreError> {
     let key = note_key(&record, batch.zone.as_str());
-    let found = tx
-        .open_table(NOTES)?
-        .get(key.as_slice())?
-        .map(|value| row(value.value()));
-    let Some(mut note): Option<NoteRow> = found.transpose()? else {
+    let Some(mut note) = notes.get(&key)? else {
         return Ok(None);
     };
     let new = note.published_level.is_none();
@@ -324,7 +323,7 @@ fn said(
         note.batch = Some(batch.seq);
     }
     note.published_level = Some(level);
-    accept::put_note(tx, &key, &note)?;
+    notes.put(&key, &note)?;
     let sealed = new && note.mode == Mode::Sealed;
     Ok(sealed.then(|| (note.scheme, note.identifiers())))
 }

@@ -309,7 +309,7 @@ fn observed(phone: usize, now: u64, chance: &mut Chance) -> (Vec<Observation>, V
     let mut add = |id: [u8; 16], is_late: bool, chance: &mut Chance| {
         let at = now - 3600 - chance.below(WINDOW_S / 2);
         let family = Family::Cx;
-        let id = ContactId(id);
+        let id = ContactId::from(id);
         let of = if is_late { &mut late } else { &mut early };
         of.push(Observation { id, at, family });
     };

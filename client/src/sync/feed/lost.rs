@@ -1,4 +1,5 @@
-//! Bodies that were kept and are lost are fetched again, one by one.
+//! Bodies that were kept and are lost, or that a version before could not read, are fetched one by
+//! one.
 
 use bellwether_formats::cid::{Block, Cid};
 use bellwether_formats::limit;
@@ -36,7 +37,9 @@ impl FeedSync {
         };
         match Block::verify(cid, bytes) {
             Ok(block) => {
-                self.feed.restore(&cid);
+                if let Some((rule, message)) = self.feed.restore(&block) {
+                    context.blame(None, Some(&self.id), rule, message);
+                }
                 self.ready.push(block);
                 context.report.bodies += 1;
                 self.next_body(context, &cid);

@@ -44,6 +44,9 @@ pub struct KnownBatch {
 pub struct KnownPart {
     /// The scheme's code; of a part of an unknown kind, none.
     pub scheme: Option<u8>,
+    /// The kind's code, of a part of an unknown kind; an older state does not say.
+    #[serde(default)]
+    pub kind: Option<u64>,
     /// First second of the window.
     pub from: u64,
     /// First second after the window.
@@ -70,6 +73,16 @@ pub enum Body {
         cid: Cid,
         /// The number of the first observation that it was not tested against.
         tested: u64,
+    },
+    /// A version before this one could not read it. The next sync fetches it.
+    Unfetched {
+        /// The body's block.
+        #[serde(with = "serial::text")]
+        cid: Cid,
+        /// The block's size, in bytes, as the part says.
+        size: u64,
+        /// How many notifications it holds, as the part says.
+        count: u64,
     },
     /// Past the retention when it came; nothing can match it any more.
     Past,
@@ -102,9 +115,12 @@ impl Body {
             Self::Sealed(sealed) if sealed.stage == Stage::Held => {
                 [Some(sealed.filter), Some(sealed.index)]
             }
-            Self::Lost { .. } | Self::Past | Self::Broken | Self::Sealed(_) | Self::Unread => {
-                [None, None]
-            }
+            Self::Lost { .. }
+            | Self::Unfetched { .. }
+            | Self::Past
+            | Self::Broken
+            | Self::Sealed(_)
+            | Self::Unread => [None, None],
         };
         blocks.into_iter().flatten()
     }

@@ -2,18 +2,23 @@
 
 use std::collections::BTreeSet;
 
-use bellwether_formats::batch::Batch;
-use bellwether_formats::cid::Cid;
+use bellwether_formats::batch::{Batch, BlockRef};
+use bellwether_formats::cid::{Block, Cid};
+use bellwether_formats::id::Scheme;
 use bellwether_formats::signed::Signed;
 
 use super::{Body, Feed, KnownPart, Seen};
 use crate::observations::expired;
+use crate::sealed::Trouble;
+use crate::sync::parts;
 
 impl Feed {
-    /// Bodies that were kept and are lost, and that something may still match.
+    /// Bodies that are lost or were never fetched, and that something may still match.
     pub(crate) fn lost(&self, now: u64) -> BTreeSet<Cid> {
         let lost = |part: &KnownPart| match part.body {
-            Body::Lost { cid, .. } if !expired(part.to, now) => Some(cid),
+            Body::Lost { cid, .. } | Body::Unfetched { cid, .. } if !expired(part.to, now) => {
+                Some(cid)
+            }
             _ => None,
         };
         self.parts().filter_map(lost).collect()
@@ -33,15 +38,28 @@ impl Feed {
         any | self.lose_sealed(|cid| blocks.contains(cid))
     }
 
-    /// A lost body is there again.
-    pub(crate) fn restore(&mut self, block: &Cid) {
+    /// A body that was lost, or never fetched, is there. Gives what is wrong with it: the latter was
+    /// not looked at before.
+    pub(crate) fn restore(&mut self, block: &Block) -> Option<Trouble> {
+        let mut trouble = None;
         for part in self.parts_mut() {
-            if let Body::Lost { cid, tested } = part.body
-                && cid == *block
-            {
-                part.body = Body::Kept { cid, tested };
+            match part.body {
+                Body::Lost { cid, tested } if cid == block.cid() => {
+                    part.body = Body::Kept { cid, tested };
+                }
+                Body::Unfetched { cid, size, count } if cid == block.cid() => {
+                    let scheme = Scheme(part.scheme.unwrap_or_default());
+                    let checked = parts::check(scheme, &BlockRef { cid, size }, count, block);
+                    part.body = match checked {
+                        Ok(()) => Body::Kept { cid, tested: 0 },
+                        Err(_) => Body::Broken,
+                    };
+                    trouble = checked.err().or(trouble);
+                }
+                _ => {}
             }
         }
+        trouble
     }
 
     /// The newest batch that is known to exist and was not reached.

@@ -9,7 +9,7 @@ use super::ranges::{self, Choice, Range, Sealed};
 use super::{Body, Feed, KnownBatch};
 use crate::observations::{Observation, expired};
 use crate::policy::Policy;
-use crate::sealed::{SealedPart, Stage, Told};
+use crate::sealed::{LookUp, SealedPart, Stage, Told};
 
 /// A sealed part that is looked at, and of which filter or index is not there.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -129,7 +129,7 @@ impl Feed {
             if !newest.is_held() {
                 continue;
             }
-            let mut shown: BTreeMap<u8, BTreeMap<Observation, Told>> = BTreeMap::new();
+            let mut shown: BTreeMap<u8, BTreeMap<LookUp, Told>> = BTreeMap::new();
             let mut found = false;
             let replaced = older
                 .iter_mut()
