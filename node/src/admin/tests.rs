@@ -104,7 +104,7 @@ fn units_are_told_by_their_places() {
         answer.map(|answer| answer["lines"].as_array().unwrap().clone())
     };
     let long = "x".repeat(3000);
-    let mut two = submission("diagnosed", &[key(1), long, key(2)]);
+    let mut two = submission("symptomatic", &[key(1), long, key(2)]);
     two.first = 10_000;
     let told = submit(&two).unwrap();
     assert_eq!(told[0]["index"], 10_000);
