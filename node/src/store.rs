@@ -17,6 +17,7 @@ use serde::{Serialize, de::DeserializeOwned};
 mod accept;
 mod blocks;
 mod check;
+mod codes;
 mod count;
 mod expire;
 mod feed;
@@ -32,7 +33,8 @@ mod settle;
 mod snapshot;
 mod staged;
 
-pub use accept::{AcceptError, Accepted, CodeStatus, NewCode, SubmittedUnit};
+pub use accept::{AcceptError, Accepted, NewCode, SubmittedUnit};
+pub use codes::{CodeStatus, CodesOf};
 pub use feed::FeedHead;
 pub use prune::{Pruned, RetainPolicy};
 pub use publish::{Draft, PublishError};
