@@ -17,6 +17,7 @@ mod descriptor;
 mod init;
 mod run;
 mod status;
+mod user;
 
 /// Publishes and relays exposure notifications that nobody has to trust a server for.
 #[derive(Debug, Parser)]
@@ -35,6 +36,9 @@ enum Verb {
     /// Issue, import or list confirmation codes.
     #[command(subcommand)]
     Code(code::Verb),
+    /// Add, remove or list the users of the professional's page.
+    #[command(subcommand)]
+    User(user::Verb),
     /// Change the level of what was reported under a code; no-alert revokes.
     Level(code::LevelArgs),
     /// Close the batches now; prints their CIDs.
@@ -60,6 +64,7 @@ pub(crate) fn main() -> ExitCode {
         Verb::Init(args) => init::run(*args),
         Verb::Run(args) => run::run(&args),
         Verb::Code(verb) => code::run(verb),
+        Verb::User(verb) => user::run(verb),
         Verb::Level(args) => code::level(args),
         Verb::Publish(args) => ask::publish(&args),
         Verb::Status(args) => status::status(&args),
@@ -98,6 +103,8 @@ enum CliError {
     Start(#[from] StartError),
     #[error("{what}")]
     Usage { what: String },
+    #[error(transparent)]
+    User(#[from] user::UserError),
 }
 
 impl CliError {
@@ -108,6 +115,7 @@ impl CliError {
             Self::Node { hint, .. } => hint.as_deref(),
             Self::Start(StartError::Config(error)) => admin::config_hint(error),
             Self::Start(error) => error.hint(),
+            Self::User(error) => error.hint(),
             _ => None,
         }
     }

@@ -105,6 +105,10 @@ pub struct Intake {
     pub tls_cert: Option<PathBuf>,
     /// PEM file of the certificate's private key.
     pub tls_key: Option<PathBuf>,
+    /// File of the users of the professional's page; relative: in the data directory. Absent: no
+    /// such page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub users: Option<PathBuf>,
 }
 
 /// `[[carry]]`
@@ -288,6 +292,11 @@ impl Provider {
     /// [`ConfigError::Value`]
     pub fn id(&self) -> Result<ProviderId, ConfigError> {
         parse("provider.id", &self.id)
+    }
+
+    /// The file of the users of the professional's page, if there is to be one.
+    pub fn users(&self, data_dir: &Path) -> Option<PathBuf> {
+        self.intake.users.as_ref().map(|users| data_dir.join(users))
     }
 }
 

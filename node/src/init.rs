@@ -144,6 +144,7 @@ fn provider_config(dir: &Path, new: &NewProvider, id: PublicKey) -> Result<Confi
                 listen: Some(new.listen.intake.unwrap_or(DEFAULT_INTAKE)),
                 tls_cert: Some(tls_cert),
                 tls_key: Some(tls_key),
+                users: None,
             },
             zone: policies
                 .map(|zone| ZonePolicy::new(zone, new.privacy, new.interval, new.k))

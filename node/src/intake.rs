@@ -7,6 +7,7 @@
 //! No log line holds an address, a code or a seed.
 
 pub mod code;
+pub mod professional;
 pub mod report;
 
 mod body;

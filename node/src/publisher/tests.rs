@@ -47,6 +47,7 @@ impl Home {
                     listen: None,
                     tls_cert: None,
                     tls_key: None,
+                    users: None,
                 },
                 zone: zones.iter().map(policy).collect(),
             }),
