@@ -44,6 +44,9 @@ mod sessions;
 mod text;
 pub mod users;
 
+#[cfg(test)]
+mod tests;
+
 /// Where everything is. A path says what is done, never to what.
 mod path {
     pub(super) const HOME: &str = "/professional/";

@@ -30,8 +30,8 @@ pub(super) struct Logins {
     browsers: KnownBrowsers,
     /// Verified for names that are nobody's, so that they take as long as others.
     nobody: PasswordHash,
-    admitted: Arc<Semaphore>,
-    verifying: Arc<Semaphore>,
+    pub(super) admitted: Arc<Semaphore>,
+    pub(super) verifying: Arc<Semaphore>,
 }
 
 impl Logins {

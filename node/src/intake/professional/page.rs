@@ -265,3 +265,6 @@ fn time(seconds: u64) -> String {
     let told = precise.get(..16).unwrap_or(&precise).replace('T', " ");
     format!("<time datetime=\"{precise}\">{told} UTC</time>")
 }
+
+#[cfg(test)]
+mod tests;
