@@ -46,13 +46,13 @@ impl Ward {
             name.write(NAME);
         }
         self.browser.find("#password").write(password);
-        self.browser.find("main button").click();
+        self.browser.find("main button").follow();
     }
 
     /// Issues a code as who uses a mouse; gives its text.
     fn issue(&self) -> String {
         self.browser.find("input[value=diagnosed]").click();
-        self.browser.find("form[action$=issue] button").click();
+        self.browser.find("form[action$=issue] button").follow();
         assert_eq!(self.browser.title(), "Code issued – board of the test");
         self.browser.find("#code").text()
     }
@@ -144,22 +144,22 @@ fn a_code_goes_from_the_professional_to_the_phone_and_back() {
     device.ids(2);
     let intake = ward.node.text("intake");
     device.report(&ward.provider, &intake, &code).ok();
-    browser.find("main a.button").click();
+    browser.find("main a.button").follow();
     assert!(!browser.text().contains(&code), "it was shown once");
     let row = browser.find("tbody tr").text();
     assert!(row.contains("used, with 1 notification"), "{row}");
 
     // And it is taken back, after a question.
-    browser.find("tbody button").click();
+    browser.find("tbody button").follow();
     assert!(
         browser.title().starts_with("Revoke code "),
         "{}",
         browser.title()
     );
-    browser.find("main a.button").click();
+    browser.find("main a.button").follow();
     assert!(browser.find("tbody tr").text().contains("used"), "no is no");
-    browser.find("tbody button").click();
-    browser.find("main button").click();
+    browser.find("tbody button").follow();
+    browser.find("main button").follow();
     assert!(
         browser
             .find("[role=status]")
@@ -169,7 +169,7 @@ fn a_code_goes_from_the_professional_to_the_phone_and_back() {
     assert!(browser.find("tbody tr").text().contains("revoked"));
     assert!(!browser.has("tbody button"));
 
-    browser.find("header button").click();
+    browser.find("header button").follow();
     assert_eq!(browser.title(), "Logged out – board of the test");
     browser.open(&format!("{intake}/professional/"));
     assert_eq!(ward.path(), "/professional/login");
@@ -232,20 +232,20 @@ fn it_works_without_scripts() {
     assert_eq!(read_qr(&picture), code);
     // As the node wrote it.
     assert_eq!(browser.find("[role=timer]").text(), "1 day 0 h");
-    browser.find("main a.button").click();
+    browser.find("main a.button").follow();
     let row = browser.find("tbody tr").text();
     assert!(
         row.contains("unused, 23 h 59 min left") || row.contains("unused, 1 day 0 h left"),
         "{row}"
     );
-    browser.find("tbody button").click();
-    browser.find("main button").click();
+    browser.find("tbody button").follow();
+    browser.find("main button").follow();
     assert!(browser.find("tbody tr").text().contains("revoked"));
     let device = ward.world.device("alice.json");
     device.ids(1);
     let refused = device.report(&ward.provider, &ward.node.text("intake"), &code);
     assert!(refused.exit(2).stdout.contains("code-expired"));
-    browser.find("header button").click();
+    browser.find("header button").follow();
     assert_eq!(browser.title(), "Logged out – board of the test");
 }
 
@@ -263,7 +263,7 @@ fn the_keyboard_is_enough() {
     let ward = Ward::open();
     let browser = &ward.browser;
     assert_eq!(focus(browser), "name", "one may write at once");
-    browser.press(&[NAME, TAB, PASSWORD, ENTER]);
+    browser.leave(|| browser.press(&[NAME, TAB, PASSWORD, ENTER]));
     assert_eq!(ward.path(), "/professional/");
 
     let mut order = Vec::new();
@@ -281,12 +281,12 @@ fn the_keyboard_is_enough() {
         (ward.path().as_str(), focus(browser).as_str()),
         ("/professional/", "level")
     );
-    browser.press(&[SPACE, TAB, TAB, TAB, ENTER]);
+    browser.leave(|| browser.press(&[SPACE, TAB, TAB, TAB, ENTER]));
     assert_eq!(ward.path(), "/professional/issue");
     assert_eq!(browser.find("#code").text().len(), 19);
     browser.press(&[TAB, TAB, TAB]);
     assert_eq!(browser.focused().text(), "Done, back to your codes");
-    browser.press(&[ENTER]);
+    browser.leave(|| browser.press(&[ENTER]));
 
     browser.press(&[TAB, ENTER, TAB]);
     assert_eq!(focus(browser), "level", "the way past what all pages have");
@@ -296,14 +296,14 @@ fn the_keyboard_is_enough() {
         "{}",
         focus(browser)
     );
-    browser.press(&[ENTER]);
+    browser.leave(|| browser.press(&[ENTER]));
     browser.press(&[TAB, TAB, TAB]);
     assert_eq!(browser.focused().text(), "Yes, revoke it");
-    browser.press(&[ENTER]);
+    browser.leave(|| browser.press(&[ENTER]));
     assert!(browser.find("tbody tr").text().contains("revoked"));
     browser.press(&[TAB, TAB]);
     assert_eq!(browser.focused().text(), "Log out");
-    browser.press(&[ENTER]);
+    browser.leave(|| browser.press(&[ENTER]));
     assert_eq!(browser.title(), "Logged out – board of the test");
 }
 
@@ -401,7 +401,7 @@ fn everything_has_a_name_that_is_heard() {
             ("link", "Done, back to your codes"),
         ],
     );
-    browser.find("main a.button").click();
+    browser.find("main a.button").follow();
     let code = browser.find("tbody th").text();
     let revoke = format!("Revoke {code}");
     let listed = [
@@ -414,7 +414,7 @@ fn everything_has_a_name_that_is_heard() {
     // A small screen shows it otherwise; who hears it hears the same.
     browser.picture((360, 740), ward.world.path("list.png"));
     assert_accessible(browser, &listed);
-    browser.find("tbody button").click();
+    browser.find("tbody button").follow();
     assert_accessible(
         browser,
         &[

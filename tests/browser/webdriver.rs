@@ -7,6 +7,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use bellwether_tests::eventually;
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 use ureq::Agent;
@@ -153,6 +154,19 @@ impl Browser {
         self.ask("/actions", &json!({ "actions": [keyboard] }));
     }
 
+    /// Does what leads to another page, and waits until that is there: the driver itself waits only
+    /// for a page that it knows to be on its way.
+    #[track_caller]
+    pub(crate) fn leave(&self, act: impl FnOnce()) {
+        let before = self.find("html").path;
+        act();
+        eventually("the next page", || {
+            let asked = self.agent.get(format!("{}{before}/name", self.session));
+            read(asked.call().unwrap()).err()
+        });
+        eventually("all of it", || self.has("main[id=main]").then_some(()));
+    }
+
     /// A command of Chromium's own protocol.
     #[track_caller]
     pub(crate) fn command(&self, name: &str, parameters: &Value) -> Value {
@@ -203,6 +217,12 @@ pub(crate) struct Element<'a> {
 }
 
 impl Element<'_> {
+    /// Clicks on what leads to another page.
+    #[track_caller]
+    pub(crate) fn follow(&self) {
+        self.browser.leave(|| self.click());
+    }
+
     pub(crate) fn click(&self) {
         self.browser
             .ask(&format!("{}/click", self.path), &json!({}));
