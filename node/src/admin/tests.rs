@@ -290,6 +290,7 @@ fn publish(admin: &Admin, codes: std::ops::Range<u8>, mode: Mode, at: u64) {
             zone: "gb/sct".parse().unwrap(),
             level: Level::DIAGNOSED,
             expires_at: at + 60,
+            issuer: None,
         };
         admin.store.issue_codes(&[code], at).unwrap();
         let unit = SubmittedUnit {
