@@ -74,7 +74,11 @@ fn every_broken_rule_of_an_item_has_its_name() {
             item(&gaen(1, 2).replace(' ', " 4")).to_string(),
         ),
         ("unit-old", item(&gaen(1, 23)).to_string()),
-        ("text-fields", item("").to_string()),
+        (
+            "text-fields",
+            item(&format!("{} 1 2", gaen(1, 2))).to_string(),
+        ),
+        ("unit-length", item("").to_string()),
         ("text-bytes", item("xy 1").to_string()),
         (
             "rolling-period",
