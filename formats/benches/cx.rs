@@ -4,9 +4,8 @@
 //! Before criterion's figures it prints the best of several turns, which is what a machine that has
 //! other work to do can be compared by.
 
-use bellwether_formats::scheme::cx::{
-    Engine, Generator, Identifier, WantedIds, bench_seed, matches,
-};
+use bellwether_formats::scheme::WantedIds;
+use bellwether_formats::scheme::cx::{Engine, Generator, Identifier, bench_seed, matches};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use std::{
     hint::black_box,

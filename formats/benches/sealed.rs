@@ -33,8 +33,9 @@ fn entries(ids: &[[u8; 16]]) -> Vec<Entry> {
         level: Level::DIAGNOSED,
         grade_step: 0,
         observed_before: NOW,
+        span: None,
     };
-    let seal = |id: &[u8; 16]| Entry::seal(&IdHash::of(Scheme::CX1, &[7; 16], id), payload);
+    let seal = |id: &[u8; 16]| Entry::seal(&IdHash::of(Scheme::CX1, &[7; 16], None, id), payload);
     ids.iter().map(seal).collect()
 }
 

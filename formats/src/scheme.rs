@@ -9,13 +9,14 @@ use core::fmt;
 use core::str::FromStr;
 
 use crate::error::rules;
-use crate::id::{ParseIdError, RecordId, Scheme};
+use crate::id::{Level, ParseIdError, RecordId, Scheme};
 
 pub mod cx;
 pub mod dp3t;
 pub mod fanny;
 pub mod gaen;
 pub mod tcn;
+pub mod text;
 
 mod span;
 mod units;
@@ -134,8 +135,9 @@ pub trait Rules: Sync {
         let Some(period) = facts.period else {
             return Ok(facts);
         };
-        if period.from > now {
-            let ahead = period.from - now;
+        let ahead = period.from.saturating_sub(now);
+        let ahead = ahead.max(period.to.saturating_sub(now.saturating_add(MAX_AHEAD_S)));
+        if ahead > 0 {
             return Err(UnitError::Future { ahead });
         }
         let old = now.saturating_sub(period.to);
@@ -143,6 +145,23 @@ pub trait Rules: Sync {
             return Err(UnitError::Old { old });
         }
         Ok(facts)
+    }
+
+    /// How many identifiers a unit stands for; what is cheap is looked at, so not signatures.
+    fn expansion(&self, unit: &[u8]) -> Option<u32> {
+        self.check(unit).ok().map(|facts| facts.identifiers)
+    }
+
+    /// Whether `new`, which has the same record id as `old`, may take its place when its owner
+    /// submits it again.
+    fn may_replace(&self, old: &[u8], new: &[u8]) -> bool {
+        old == new
+    }
+
+    /// Whether the scheme allows that what is said of a notification changes so. Source: spec §6.2.
+    fn may_become(&self, from: Level, to: Level) -> bool {
+        let _ = (from, to);
+        true
     }
 
     /// What of a unit names the notification, in its record id (spec §6.4): units that share it are
@@ -178,6 +197,10 @@ pub trait Rules: Sync {
 /// Phones look back 14 days.
 pub const MAX_AGE_S: u64 = 21 * DAY_S;
 
+/// How far the end of a unit's identifiers may lie ahead when it is submitted, in seconds (a day):
+/// that of a key of today.
+const MAX_AHEAD_S: u64 = DAY_S;
+
 /// What is known of a unit that was checked.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Facts {
@@ -198,6 +221,19 @@ pub fn record_id(scheme: Scheme, unit: &[u8]) -> RecordId {
     RecordId::of(scheme, material)
 }
 
+/// The first identifier of a unit, and its day in timed schemes.
+pub fn first(scheme: Scheme, unit: &[u8]) -> Option<(Vec<u8>, Option<u64>)> {
+    let rules = scheme.rules()?;
+    let mut first = None;
+    let units = Units::of(rules.width(), [unit]);
+    rules.expand(&units, &mut |_, identifier, span| {
+        if first.is_none() {
+            first = Some((identifier.to_vec(), span.map(|span| span.day)));
+        }
+    });
+    first
+}
+
 /// Why bytes are not a unit of a scheme.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -205,6 +241,8 @@ pub fn record_id(scheme: Scheme, unit: &[u8]) -> RecordId {
 pub enum UnitError {
     #[error("a unit of {found} bytes, expected {expected}")]
     Length { found: usize, expected: usize },
+    #[error("a contact id is a version 4 UUID, and a token is of two different ones")]
+    ContactId,
     #[error("a day key for {found} days, it is for 1 to {}", dp3t::MAX_DAYS)]
     Days { found: u8 },
     #[error("days since onset are {found}, they are -14 to 14")]
@@ -214,7 +252,7 @@ pub enum UnitError {
         fanny::MAX_DAYS
     )]
     Expiry,
-    #[error("its first identifier is for a time {ahead} s ahead of the clock")]
+    #[error("identifiers are for times that are {ahead} s too far ahead of the clock")]
     Future { ahead: u64 },
     #[error("the first index of a report is 0, it is at least 1")]
     FirstIndex,
@@ -240,6 +278,7 @@ pub enum UnitError {
 
 rules!(UnitError {
     Self::Length { .. } => "unit-length",
+    Self::ContactId => "contact-id",
     Self::Days { .. } => "days",
     Self::Onset { .. } => "days-since-onset",
     Self::Expiry => "expiry",

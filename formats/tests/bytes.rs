@@ -71,9 +71,8 @@ fn size(ids: u64) -> Size {
     }
 }
 
-/// How many parts `notifications` take, and the `ids` of each, where tags fall evenly.
-fn parts(notifications: u64) -> (u64, u64) {
-    let ids = notifications * IDS;
+/// How many parts identifiers take, and the `ids` of each, where tags fall evenly.
+fn parts(ids: u64) -> (u64, u64) {
     let parts = (ids * 102).div_ceil(100 * limit::MAX_SEALED_IDS).max(1);
     let mean = ids as f64 / parts as f64;
     // The fullest of a few parts; with one part there is nothing to spread.
@@ -127,9 +126,61 @@ impl Day {
     }
 }
 
-/// A day in which every hour has its share of the notifications.
-fn open_day(notifications: u64) -> Day {
+/// What a patient reports by a scheme: so many notifications, each of so many bytes in an open body,
+/// and of so many identifiers.
+#[derive(Clone, Copy)]
+struct Report {
+    scheme: Scheme,
+    text: &'static str,
+    notifications: u64,
+    bytes: u64,
+    ids: u64,
+}
+
+/// A fortnight of a patient, in each scheme. Those without bytes are always sealed.
+const REPORTS: [Report; 8] = [
+    report(Scheme::CX1, "a seed", 1, 24, 2048),
+    report(Scheme::CX2, "a seed", 1, 48, 2048),
+    report(
+        Scheme::TCN,
+        "56 reports of 6 h, 20 bytes of memo",
+        56,
+        154,
+        24,
+    ),
+    report(Scheme::DP3T_LOWCOST, "a key of 14 days", 1, 35, 14 * 96),
+    report(Scheme::DP3T_UNLINKABLE, "480 epochs (5 days)", 480, 0, 1),
+    report(Scheme::DP3T_HYBRID, "84 windows of 4 h", 84, 21, 16),
+    report(Scheme::GAEN, "14 keys", 14, 23, 144),
+    report(Scheme::FANNY, "50 tokens", 50, 0, 1),
+];
+
+const fn report(
+    scheme: Scheme,
+    text: &'static str,
+    notifications: u64,
+    bytes: u64,
+    ids: u64,
+) -> Report {
+    Report {
+        scheme,
+        text,
+        notifications,
+        bytes,
+        ids,
+    }
+}
+
+/// The seeds of the tables that tell of CX.
+const SEEDS: Report = REPORTS[0];
+
+/// Most bytes of units in a body: the provider's, which leaves room for the heads of groups.
+const MAX_BODY_BYTES: u64 = 1_000_000;
+
+/// A day in which every hour has its share of the patients.
+fn open_day(report: Report, patients: u64) -> Day {
     let batches = 24;
+    let notifications = patients * report.notifications;
     let mut day = Day {
         batches,
         ..Day::default()
@@ -142,15 +193,16 @@ fn open_day(notifications: u64) -> Day {
             grade: None,
             observed_before: NOW,
         };
-        let units = (0..padded).map(|number| (terms, unit(number, 24)));
-        let body = OpenBody::build(Scheme::CX1, units).unwrap();
-        let part = (padded > 0).then(|| open_part(&body));
-        day.envelopes += count(sign(&batch(part.into_iter().collect())).envelope().len());
-        day.bodies += if padded > 0 {
-            count(body.encode().len())
-        } else {
-            0
-        };
+        let in_part = padded.div_ceil((padded * report.bytes).div_ceil(MAX_BODY_BYTES).max(1));
+        let mut parts = Vec::new();
+        for first in (0..padded).step_by(usize::try_from(in_part.max(1)).unwrap()) {
+            let numbers = first..padded.min(first + in_part);
+            let units = numbers.map(|number| (terms, unit(number, report.bytes as usize)));
+            let body = OpenBody::build(report.scheme, units).unwrap();
+            day.bodies += count(body.encode().len());
+            parts.push(open_part(&body));
+        }
+        day.envelopes += count(sign(&batch(parts)).envelope().len());
     }
     // A set of n random seeds: what its order would say need not be sent.
     let n = notifications as f64;
@@ -158,25 +210,26 @@ fn open_day(notifications: u64) -> Day {
     day
 }
 
-/// A day in which every six hours have their share; a batch closes early at [`MAX_SEALED`]. The fold
-/// of the day is not fetched by who was there, its envelope is.
-fn sealed_day(notifications: u64) -> Day {
-    let batches = 4.max(notifications.div_ceil(MAX_SEALED));
+/// A day in which every six hours have their share; a batch closes early at the identifiers of
+/// [`MAX_SEALED`] seeds. The fold of the day is not fetched by who was there, its envelope is.
+fn sealed_day(report: Report, patients: u64) -> Day {
+    let each = report.notifications * report.ids;
+    let batches = 4.max((patients * each).div_ceil(MAX_SEALED * IDS));
     let mut day = Day {
         batches: batches + 1,
         envelopes: envelope(4, 8192),
         ..Day::default()
     };
     for number in 0..batches {
-        let share = notifications / batches + u64::from(number < notifications % batches);
-        let (parts, ids) = parts(share);
+        let share = patients / batches + u64::from(number < patients % batches);
+        let (parts, ids) = parts(share * each);
         let size = size(ids);
         day.envelopes += envelope(parts, ids);
         day.filters += parts * size.filter;
         day.indexes += parts * size.index;
         day.pir += parts * LOOKS * (size.up + size.down);
     }
-    day.limit = (notifications * IDS) as f64 * f64::from(BITS) / 8.0;
+    day.limit = (patients * each) as f64 * f64::from(BITS) / 8.0;
     day
 }
 
@@ -207,8 +260,8 @@ fn tables() -> String {
     line("|---|---|---|---|---|---|---|---|---|---|---|".into());
     for notifications in DAYS {
         for (mode, day) in [
-            ("open", open_day(notifications)),
-            ("sealed", sealed_day(notifications)),
+            ("open", open_day(SEEDS, notifications)),
+            ("sealed", sealed_day(SEEDS, notifications)),
         ] {
             line(format!(
                 "| {mode} | {notifications} | {} | {} | {} | {} | {} | {} | **{}** | {:.0} B | {} |",
@@ -223,6 +276,26 @@ fn tables() -> String {
                 kb(day.limit as u64),
             ));
         }
+    }
+    line(String::new());
+    let few = &DAYS[..3];
+    line("| scheme | a patient reports | mode | 100 patients a day | 1000 | 10000 | a patient, of 1000 |".into());
+    line("|---|---|---|---|---|---|---|".into());
+    for report in REPORTS {
+        let (scheme, text) = (report.scheme, report.text);
+        let mut row = |mode: &str, day: &dyn Fn(u64) -> Day| {
+            let days: Vec<u64> = few.iter().map(|patients| day(*patients).total()).collect();
+            let cells: Vec<String> = days.iter().map(|day| kb(*day)).collect();
+            let one = days[1] as f64 / 1000.0;
+            line(format!(
+                "| {scheme} | {text} | {mode} | {} | {one:.0} B |",
+                cells.join(" | ")
+            ));
+        };
+        if report.bytes > 0 {
+            row("open", &|patients| open_day(report, patients));
+        }
+        row("sealed", &|patients| sealed_day(report, patients));
     }
     line(String::new());
     line("| others, for as many patients a day | 100 | 1000 | 10000 | 40000 |".into());
@@ -275,17 +348,18 @@ fn builds_have_the_sizes_that_the_function_says() {
             level: Level(5),
             grade_step: 0,
             observed_before: NOW,
+            span: None,
         };
         let mut entries = Vec::new();
         cx::expand(Generator::Aes128, &seeds, |_, _, id| {
             entries.push(Entry::seal(
-                &IdHash::of(Scheme::CX1, &[9; 16], id.as_bytes()),
+                &IdHash::of(Scheme::CX1, &[9; 16], None, id.as_bytes()),
                 payload,
             ));
         })
         .unwrap();
         let plan = Plan::new(entries).unwrap();
-        let (expected, ids) = parts(notifications);
+        let (expected, ids) = parts(notifications * IDS);
         assert_eq!(
             (count(plan.parts()), plan.shape().ids()),
             (expected, ids),

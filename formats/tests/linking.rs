@@ -100,11 +100,12 @@ fn batch(name: &'static str, way: Way) -> Vec<Seen> {
         level: Level(5),
         grade_step: 0,
         observed_before: 1_790_000_000,
+        span: None,
     };
     let mut entries = Vec::new();
     let mut patients = HashMap::new();
     cx::expand(Generator::Aes128, &seeds, |patient, _, id| {
-        let hash = IdHash::of(Scheme::CX1, &salt, id.as_bytes());
+        let hash = IdHash::of(Scheme::CX1, &salt, None, id.as_bytes());
         patients.insert(*hash.tag().as_bytes(), patient);
         entries.push(Entry::seal(&hash, payload));
     })

@@ -9,6 +9,21 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use std::{collections::BTreeMap, fs, path::Path};
 
+#[path = "schemes/dp3t.rs"]
+mod dp3t;
+#[path = "schemes/fanny.rs"]
+mod fanny;
+#[path = "schemes/gaen.rs"]
+mod gaen;
+#[path = "schemes/hostile.rs"]
+mod hostile;
+#[path = "schemes/tcn.rs"]
+mod tcn;
+#[path = "schemes/walk.rs"]
+mod walk;
+
+use walk::Walk;
+
 #[test]
 fn every_file_of_scheme_vectors_holds() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../spec/vectors/schemes");
@@ -18,11 +33,15 @@ fn every_file_of_scheme_vectors_holds() {
         let text = fs::read_to_string(&path).expect("a vector is UTF-8 text");
         match path.file_name().and_then(|name| name.to_str()) {
             Some("cx.json") => check_cx(&text),
+            Some("tcn.json") => Walk::whole(&text, tcn::check),
+            Some("dp3t.json") => Walk::whole(&text, dp3t::check),
+            Some("gaen.json") => Walk::whole(&text, gaen::check),
+            Some("fanny.json") => Walk::whole(&text, fanny::check),
             _ => panic!("no test reads {}", path.display()),
         }
         files += 1;
     }
-    assert!(files > 0, "no vectors were found");
+    assert_eq!(files, 5, "every family has its vectors");
 }
 
 /// `cx.json`. A key that is not here is an error, so nothing in the file goes unread.

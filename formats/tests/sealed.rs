@@ -42,7 +42,7 @@ fn identifier(number: u64) -> [u8; 16] {
 }
 
 fn hash(number: u64) -> IdHash {
-    IdHash::of(Scheme::CX1, &SALT, &identifier(number))
+    IdHash::of(Scheme::CX1, &SALT, None, &identifier(number))
 }
 
 fn payload(number: u64) -> Payload {
@@ -50,6 +50,7 @@ fn payload(number: u64) -> Payload {
         level: Level(u8::try_from(3 + number % 4).unwrap()),
         grade_step: u8::try_from(number % 5).unwrap(),
         observed_before: NOW + number,
+        span: None,
     }
 }
 
@@ -158,8 +159,8 @@ fn every_identifier_is_found_and_no_other() {
         assert!(possible <= 8, "{possible} of 50000 at 2^-18");
         // The same identifier in another scheme or batch is another one.
         for other in [
-            IdHash::of(Scheme::CX2, &SALT, &identifier(0)),
-            IdHash::of(Scheme::CX1, &[0x5b; 16], &identifier(0)),
+            IdHash::of(Scheme::CX2, &SALT, None, &identifier(0)),
+            IdHash::of(Scheme::CX1, &[0x5b; 16], None, &identifier(0)),
         ] {
             assert_eq!(look(&read, &other).1, None);
         }
@@ -212,6 +213,7 @@ fn of_equal_identifiers_the_higher_level_counts() {
         level: Level(level),
         grade_step,
         observed_before,
+        span: None,
     };
     // What submissions say of one identifier, and what is left, whatever their order.
     let cases = [
@@ -259,7 +261,7 @@ fn prepared_identifiers_do_not_break_a_build() {
             .take(4000);
         let ids: Vec<_> = ids.collect();
         let entries = |salt: &[u8; 16]| {
-            let seal = |id| Entry::seal(&IdHash::of(Scheme::CX1, salt, id), payload(0));
+            let seal = |id| Entry::seal(&IdHash::of(Scheme::CX1, salt, None, id), payload(0));
             ids.iter().map(|id| seal(id)).collect::<Vec<_>>()
         };
         let built = build(&Plan::new(entries(&SALT)).unwrap(), BITS);

@@ -85,7 +85,7 @@ fn chunks(cases: u64) {
     let built = (0..).find_map(|seed| plan.part(0, 8, &mut random(seed)).ok());
     let built = built.unwrap();
     let shape = *plan.shape();
-    let hash = IdHash::of(Scheme::CX1, &[7; 16], b"somebody");
+    let hash = IdHash::of(Scheme::CX1, &[7; 16], None, b"somebody");
     let (mut dice, mut verdicts) = (Dice(random(1)), Verdicts::default());
     let mut bytes = Vec::new();
     for _ in 0..cases {

@@ -60,12 +60,20 @@ fn payload(value: &Value) -> Payload {
         level: Level(small(value, "level")),
         grade_step: small(value, "grade_step"),
         observed_before: number(value, "observed_before"),
+        span: value
+            .get("span")
+            .map(|span| (number(span, "from"), number(span, "to"))),
     }
 }
 
 fn hash(value: &Value, salt: &Value, scheme: &Value) -> IdHash {
     let scheme = Scheme(small(scheme, "scheme"));
-    IdHash::of(scheme, &fixed(salt, "salt"), &bytes(value, "identifier"))
+    IdHash::of(
+        scheme,
+        &fixed(salt, "salt"),
+        value.get("day").map(|_| number(value, "day")),
+        &bytes(value, "identifier"),
+    )
 }
 
 /// What a source of dummies gives: those that the vectors' text describes.
@@ -181,8 +189,13 @@ fn judge(piece: &Value) -> Result<(), &'static str> {
 /// Opens a payload: seals it by hand in a chunk of its own.
 fn opened(piece: &Value, plain: &[u8]) -> Result<(), &'static str> {
     let identifier = b"somebody";
-    let full = Sha256::digest([&b"bw1\x01"[..], &[9; 16], identifier].concat());
-    let hash = IdHash::of(Scheme::CX1, &[9; 16], identifier);
+    let day = piece.get("day").map(|_| number(piece, "day"));
+    let day_bytes = day
+        .map(|day| day.to_be_bytes().to_vec())
+        .unwrap_or_default();
+    let hashed = [&b"bw1\x07"[..], &[9; 16], &day_bytes, identifier].concat();
+    let full = Sha256::digest(hashed);
+    let hash = IdHash::of(Scheme::GAEN, &[9; 16], day, identifier);
     let sealed: Vec<u8> = plain
         .iter()
         .zip(&full[12..])

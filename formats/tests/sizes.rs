@@ -36,7 +36,7 @@ fn wide(batch: Batch) -> Batch {
 
 /// Envelope and body of a batch of `seeds` seeds, spread over `groups` terms.
 fn open_batch(scheme: Scheme, seeds: u32, groups: u32) -> usize {
-    let width = scheme.unit_len().unwrap();
+    let width = scheme.rules().unwrap().width().max();
     // A revision keeps its time, so groups are as many as (level, grade, time) that changed.
     let terms = |seed: u32| Terms {
         level: Level(5),

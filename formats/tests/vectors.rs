@@ -51,8 +51,8 @@ const FOLDERS: [(&str, Judge, usize); 8] = [
 ];
 
 /// Folders that a test elsewhere reads: the schemes' JSON by `formats/tests/schemes.rs`, the seed
-/// reports by the node's intake.
-const FOLDERS_OF_OTHERS: [&str; 2] = ["schemes", "seed-reports"];
+/// reports by the node's intake, exposure key exports by `node/tests/gaen_export`.
+const FOLDERS_OF_OTHERS: [&str; 3] = ["gaen-export", "schemes", "seed-reports"];
 
 /// Files beside the folders; `chain.json` is read by [`retell`], `filter.json` by
 /// `formats/tests/filter.rs`, the others by `formats/tests/sealed_vectors.rs`; some are read
@@ -269,6 +269,10 @@ fn ids(vector: &Vector) -> Verdict {
         "provider-id" => (
             again(text.parse::<PublicKey>()),
             text.parse::<PublicKey>().map_err(|e| e.rule()).err(),
+        ),
+        "scheme" => (
+            again(text.parse::<Scheme>()),
+            text.parse::<Scheme>().map_err(|e| e.rule()).err(),
         ),
         "share" => (None, text.parse::<Share>().map_err(|e| e.rule()).err()),
         "zone" => (

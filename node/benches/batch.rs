@@ -43,6 +43,7 @@ fn waiting(zone: &Zone) -> Store {
             zone: zone.clone(),
             level: Level::DIAGNOSED,
             expires_at: NOW + 60,
+            issuer: None,
         };
         store.issue_codes(&[new], NOW).expect("a new code");
         let units: Vec<SubmittedUnit> = (0..UNITS_OF_CODE)
@@ -82,7 +83,7 @@ fn publish(store: &Store, zone: &Zone) {
         at: NOW,
         salt: [1; 16],
     };
-    let pending = store.pending_notes(zone, policy.max_notifications);
+    let pending = store.pending_notes(zone, policy.max_notifications, u64::MAX);
     let pending = pending.expect("what waits");
     let draft = batcher::draft(&policy, place, &pending, |_| {}).expect("a batch");
     store.prepare(&draft).expect("the first batch");

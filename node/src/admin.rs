@@ -11,7 +11,7 @@ use bellwether_formats::descriptor::Descriptor;
 use bellwether_formats::id::{FeedId, Level, ParseIdError, Zone};
 use bellwether_formats::signed::Signed;
 use data_encoding::HEXLOWER;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::config::{Config, ConfigError, Provider, ZonePolicy};
@@ -22,49 +22,17 @@ use crate::publisher::{Closed, Places, PublishZoneError};
 use crate::store::{NewCode, Store, StoreError};
 
 mod check;
+mod gaen;
+mod request;
 pub mod socket;
 mod status;
+mod submit;
+
+pub use self::request::{GaenImport, Request, Submission};
+pub use self::submit::MAX_UNITS;
 
 /// Most codes issued or imported at once: the request is one message.
 pub const MAX_CODES: usize = 50_000;
-
-/// A request of the command line.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(tag = "verb", rename_all = "kebab-case", deny_unknown_fields)]
-#[expect(
-    missing_docs,
-    reason = "the fields are the verbs' options, see spec §12.2"
-)]
-pub enum Request {
-    /// Make codes.
-    CodeIssue {
-        level: String,
-        zone: String,
-        count: usize,
-        valid_s: u64,
-    },
-    /// Take codes made elsewhere.
-    CodeImport {
-        level: String,
-        zone: String,
-        codes: Vec<String>,
-        valid_s: u64,
-    },
-    /// What is known of codes.
-    CodeList,
-    /// Change the level of what a code admitted.
-    Level { code: String, level: String },
-    /// Close the batches of all zones.
-    Publish,
-    /// What the node is and does.
-    Status,
-    /// Read everything and say what is wrong.
-    Check,
-    /// The current descriptor.
-    Descriptor,
-    /// Take a renewed descriptor, in hexadecimal.
-    Renew { envelope: String },
-}
 
 /// What a node has at hand to answer with.
 #[derive(Clone, Debug)]
@@ -114,6 +82,9 @@ impl Admin {
                 valid_s,
             } => self.import(level, zone, codes, now.saturating_add(*valid_s), now),
             Request::CodeList => self.list(now),
+            Request::Submit(submission) => self.submit(submission, now),
+            Request::GaenImport(import) => self.import_gaen(import, now),
+            Request::GaenExport { zone, since } => self.export_gaen(zone, *since),
             Request::Level { code, level } => self.level(code, level),
             Request::Status => status::status(self, live, now),
             Request::Check => check::check(self, live, now),
@@ -153,6 +124,7 @@ impl Admin {
                 zone: zone.clone(),
                 level,
                 expires_at,
+                issuer: None,
             });
             codes.push(code);
         }
@@ -184,6 +156,7 @@ impl Admin {
                 zone: zone.clone(),
                 level,
                 expires_at,
+                issuer: None,
             });
         }
         let new = self.store.issue_codes(&rows, now)?;
@@ -199,6 +172,7 @@ impl Admin {
                 "level": Level(code.row.level).name(),
                 "zone": code.row.zone,
                 "issued_at": time(code.row.issued_at),
+                "issuer": code.row.issuer,
                 "valid_until": time(code.row.expires_at),
                 "used_at": code.row.used_at.map(time),
                 "notifications": code.row.admitted,
@@ -304,15 +278,13 @@ fn failed(closed: &Closed) -> Option<Value> {
     Some(json!({ "error": error.to_string(), "hint": error.hint() }))
 }
 
-/// The envelope in a request.
+/// Bytes in a request, such as an envelope.
 ///
 /// # Errors
 ///
-/// [`AdminError::Envelope`]
-pub fn envelope(hex: &str) -> Result<Vec<u8>, AdminError> {
-    HEXLOWER
-        .decode(hex.as_bytes())
-        .map_err(|_| AdminError::Envelope)
+/// [`AdminError::Hex`]
+pub fn from_hex(hex: &str) -> Result<Vec<u8>, AdminError> {
+    HEXLOWER.decode(hex.as_bytes()).map_err(|_| AdminError::Hex)
 }
 
 fn within(count: usize) -> Result<(), AdminError> {
@@ -336,8 +308,8 @@ pub enum AdminError {
     Code { line: usize, why: String },
     #[error(transparent)]
     Config(#[from] ConfigError),
-    #[error("an envelope is sent in hexadecimal")]
-    Envelope,
+    #[error("bytes are sent in hexadecimal")]
+    Hex,
     #[error(transparent)]
     Key(#[from] KeyError),
     #[error("this node is not a provider")]
@@ -356,6 +328,8 @@ pub enum AdminError {
     Stopping,
     #[error("{count} codes at once, the limit is {MAX_CODES}")]
     TooMany { count: usize },
+    #[error("more than {MAX_UNITS} units at once")]
+    TooManyUnits,
     #[error("the descriptor does not name `{zone}` yet")]
     Undescribed { zone: Zone },
     #[error("this code was not issued here")]

@@ -7,7 +7,6 @@ use bellwether_formats::cid::{Block, BlockError, Cid};
 use bellwether_formats::error::DecodeError;
 use bellwether_formats::id::{ProviderId, PublicKey, RecordId, Scheme, Zone};
 use bellwether_formats::limit;
-use bellwether_formats::scheme::cx::CxError;
 use bellwether_formats::sealed::BuildError;
 use bellwether_formats::signed::{Content as _, Unverified, assemble, inner_bytes};
 
@@ -204,8 +203,6 @@ pub enum DraftError {
     Decode(#[from] DecodeError),
     #[error("scheme {} cannot be sealed here", scheme.0)]
     Scheme { scheme: Scheme },
-    #[error("a seed: {0}")]
-    Seed(#[from] CxError),
     #[error("the clock is {behind} s behind the newest batch: set the clock right")]
     ClockBack { behind: u64 },
 }

@@ -1,11 +1,13 @@
 //! The command line, a file a verb. Data on stdout, talk on stderr. Source: spec §12.2.
 
+use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use bellwether_node::admin::{self, AdminError};
 use bellwether_node::init::InitError;
+use bellwether_node::intake::submitters::SubmittersError;
 use bellwether_node::node::StartError;
 use clap::{Parser, Subcommand};
 
@@ -14,9 +16,14 @@ mod code;
 #[cfg(feature = "demo")]
 mod demo;
 mod descriptor;
+mod export;
+mod import;
 mod init;
 mod run;
 mod status;
+mod submit;
+mod submitter;
+mod user;
 
 /// Publishes and relays exposure notifications that nobody has to trust a server for.
 #[derive(Debug, Parser)]
@@ -35,8 +42,22 @@ enum Verb {
     /// Issue, import or list confirmation codes.
     #[command(subcommand)]
     Code(code::Verb),
+    /// Add, remove or list the users of the professional's page.
+    #[command(subcommand)]
+    User(user::Verb),
     /// Change the level of what was reported under a code; no-alert revokes.
     Level(code::LevelArgs),
+    /// Take in notifications of any scheme, one a line; prints what became of each.
+    Submit(Box<submit::Args>),
+    /// Add, remove or list the systems that may submit over HTTPS.
+    #[command(subcommand)]
+    Submitter(submitter::Verb),
+    /// Take over what others published.
+    #[command(subcommand)]
+    Import(import::Verb),
+    /// Hand out what was published, in a form of others.
+    #[command(subcommand)]
+    Export(export::Verb),
     /// Close the batches now; prints their CIDs.
     Publish(ask::Dir),
     /// What the node is and does.
@@ -60,7 +81,12 @@ pub(crate) fn main() -> ExitCode {
         Verb::Init(args) => init::run(*args),
         Verb::Run(args) => run::run(&args),
         Verb::Code(verb) => code::run(verb),
+        Verb::User(verb) => user::run(verb),
         Verb::Level(args) => code::level(args),
+        Verb::Submit(args) => submit::run(&args),
+        Verb::Submitter(verb) => submitter::run(verb),
+        Verb::Import(verb) => import::run(&verb),
+        Verb::Export(verb) => export::run(&verb),
         Verb::Publish(args) => ask::publish(&args),
         Verb::Status(args) => status::status(&args),
         Verb::Check(args) => status::check(&args),
@@ -94,10 +120,21 @@ enum CliError {
     },
     #[error("cannot read `{}`", path.display())]
     Read { path: PathBuf, source: io::Error },
+    #[error("node.toml names no file of submitters")]
+    NoSubmitters,
+    #[error("`{}` is larger than {limit} bytes", path.display())]
+    Size { path: PathBuf, limit: usize },
     #[error(transparent)]
     Start(#[from] StartError),
+    #[error("the file of submitters, `{}`", file.display())]
+    Submitters {
+        file: PathBuf,
+        source: SubmittersError,
+    },
     #[error("{what}")]
     Usage { what: String },
+    #[error(transparent)]
+    User(#[from] user::UserError),
 }
 
 impl CliError {
@@ -106,8 +143,13 @@ impl CliError {
             Self::Admin(error) => error.hint(),
             Self::Init(error) => error.hint(),
             Self::Node { hint, .. } => hint.as_deref(),
+            Self::NoSubmitters => {
+                Some("`submitters = \"submitters\"` under `[provider.intake]`, then start it anew")
+            }
+            Self::Submitters { source, .. } => source.hint(),
             Self::Start(StartError::Config(error)) => admin::config_hint(error),
             Self::Start(error) => error.hint(),
+            Self::User(error) => error.hint(),
             _ => None,
         }
     }
@@ -129,6 +171,26 @@ impl CliError {
             eprintln!("\nhint: {hint}");
         }
         ExitCode::from(2)
+    }
+}
+
+/// Most bytes of a PEM file that are read.
+const MAX_PEM_BYTES: usize = 64 * 1024;
+
+/// Reads a file of at most `limit` bytes.
+fn read_bounded(path: &Path, limit: usize) -> Result<Vec<u8>, CliError> {
+    use std::io::Read as _;
+    let read = || {
+        let mut bytes = Vec::new();
+        let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+        File::open(path)?.take(most).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let path = path.to_owned();
+    match read() {
+        Ok(bytes) if bytes.len() > limit => Err(CliError::Size { path, limit }),
+        Ok(bytes) => Ok(bytes),
+        Err(source) => Err(CliError::Read { path, source }),
     }
 }
 

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bellwether_formats::id::{FeedId, ProviderId};
+use bellwether_formats::id::{FeedId, ProviderId, Zone};
 use serde::{Deserialize, Serialize};
 
 use crate::files;
@@ -96,7 +96,7 @@ pub struct Provider {
 }
 
 /// `[provider.intake]`
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Intake {
     /// Address for seed reports. Port 0: any free port.
@@ -105,6 +105,15 @@ pub struct Intake {
     pub tls_cert: Option<PathBuf>,
     /// PEM file of the certificate's private key.
     pub tls_key: Option<PathBuf>,
+    /// File of the systems that may submit; relative to the data directory. Absent: none may.
+    pub submitters: Option<PathBuf>,
+    /// Zone for TCN reports that come without a code, at level symptomatic. Absent: they are
+    /// refused.
+    pub tcn_self_reports: Option<String>,
+    /// File of the users of the professional's page; relative: in the data directory. Absent: no
+    /// such page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub users: Option<PathBuf>,
 }
 
 /// `[[carry]]`
@@ -216,6 +225,14 @@ impl Config {
                 "`tls_cert` and `tls_key` are given together",
             );
         }
+        if let Some(zone) = &intake.tcn_self_reports
+            && provider.zone.iter().all(|policy| policy.zone != *zone)
+        {
+            return bad(
+                "provider.intake.tcn_self_reports",
+                "it is one of the zones of `provider.zone`",
+            );
+        }
         let public = intake
             .listen
             .is_some_and(|listen| !listen.ip().is_loopback());
@@ -280,6 +297,19 @@ impl Config {
     }
 }
 
+impl Intake {
+    /// The zone for TCN reports without a code.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Value`]
+    pub fn tcn_self_reports(&self) -> Result<Option<Zone>, ConfigError> {
+        let zone = self.tcn_self_reports.as_deref();
+        zone.map(|zone| parse("provider.intake.tcn_self_reports", zone))
+            .transpose()
+    }
+}
+
 impl Provider {
     /// The provider's id.
     ///
@@ -288,6 +318,11 @@ impl Provider {
     /// [`ConfigError::Value`]
     pub fn id(&self) -> Result<ProviderId, ConfigError> {
         parse("provider.id", &self.id)
+    }
+
+    /// The file of the users of the professional's page, if there is to be one.
+    pub fn users(&self, data_dir: &Path) -> Option<PathBuf> {
+        self.intake.users.as_ref().map(|users| data_dir.join(users))
     }
 }
 

@@ -144,6 +144,9 @@ fn provider_config(dir: &Path, new: &NewProvider, id: PublicKey) -> Result<Confi
                 listen: Some(new.listen.intake.unwrap_or(DEFAULT_INTAKE)),
                 tls_cert: Some(tls_cert),
                 tls_key: Some(tls_key),
+                submitters: Some(SUBMITTERS.into()),
+                tcn_self_reports: None,
+                users: None,
             },
             zone: policies
                 .map(|zone| ZonePolicy::new(zone, new.privacy, new.interval, new.k))
@@ -234,6 +237,9 @@ pub fn relay(
 
 /// The file of the key that codes are hashed with.
 pub const CODE_KEY: &str = "code.key";
+
+/// The file of the systems that may submit, in the data directory of a provider made here.
+pub const SUBMITTERS: &str = "submitters";
 
 /// Where seed reports are taken unless told.
 const DEFAULT_INTAKE: SocketAddr =

@@ -10,6 +10,7 @@ pub mod clock;
 pub mod config;
 pub mod cost;
 pub mod files;
+pub mod gaen_export;
 pub mod gateway;
 pub mod http;
 pub mod init;

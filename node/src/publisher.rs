@@ -13,6 +13,7 @@ use bellwether_formats::id::{FeedId, ProviderId, PublicKey, Zone};
 use bellwether_formats::signed::{OpenError, Signed, Unverified};
 
 use crate::batcher::{self, Policy};
+use crate::clock;
 use crate::config::{self, Config, ConfigError};
 use crate::signer::{End, Signer, SignerPlace};
 use crate::store::{BatchRow, PreparedRow, Store, StoreError};
@@ -139,7 +140,9 @@ impl Publisher {
     pub fn due(&self, zone: &Zone) -> Result<u64, PublishZoneError> {
         let policy = self.policy(zone)?;
         let head = self.store.head(&self.feed(zone))?;
-        let full = self.store.is_pending(zone, policy.max_notifications)?;
+        let full = self
+            .store
+            .is_pending(zone, policy.max_notifications, clock::now())?;
         let epoch = self.descriptor()?.epoch;
         let renewed = head.as_ref().is_some_and(|head| head.head.epoch < epoch);
         let head = head.map(|head| head.head);

@@ -17,11 +17,13 @@ use serde::{Serialize, de::DeserializeOwned};
 mod accept;
 mod blocks;
 mod check;
+mod codes;
 mod count;
 mod expire;
 mod feed;
 mod migrate;
 mod modes;
+mod notes;
 mod prune;
 mod publish;
 mod ranges;
@@ -31,8 +33,10 @@ mod sealed;
 mod settle;
 mod snapshot;
 mod staged;
+mod submit;
 
-pub use accept::{AcceptError, Accepted, CodeStatus, NewCode, SubmittedUnit};
+pub use accept::{AcceptError, Accepted, Fate, NewCode, SubmittedUnit};
+pub use codes::{CodeStatus, CodesOf};
 pub use feed::FeedHead;
 pub use prune::{Pruned, RetainPolicy};
 pub use publish::{Draft, PublishError};
@@ -42,6 +46,7 @@ pub use replicate::ReplicateError;
 pub use rows::{BatchRow, CodeRow, Mode, NoteRow, PreparedRow, RangeRow, SealedRow};
 pub use sealed::{FaultyBatch, PartFault};
 pub use snapshot::Snapshot;
+pub use submit::{Item, ItemError};
 
 type Table = TableDefinition<'static, &'static [u8], &'static [u8]>;
 

@@ -64,10 +64,15 @@ def shape(ids):
     return (ids // 128, 4096) if ids <= 1 << 14 else (-(-ids // 545), 16384)
 
 
-def read_payload(plain):
-    """Level, grade step and observed_before."""
-    need(plain[1] <= 4 and plain[7:] == bytes(5), "reserved")
-    return plain[0], plain[1], int.from_bytes(plain[2:7], "big")
+def read_payload(plain, day=None):
+    """Level, grade step, observed_before, and in timed schemes the span."""
+    need(plain[1] <= 4 and plain[11] == 0, "reserved")
+    said = plain[0], plain[1], int.from_bytes(plain[2:7], "big")
+    if day is None:
+        need(plain[7:] == bytes(5), "reserved")
+        return said
+    start = day * 86400 + 300 * int.from_bytes(plain[7:9], "big", signed=True)
+    return said + ((start, start + 300 * int.from_bytes(plain[9:11], "big")),)
 
 
 def write_payload(level, step, before):
@@ -147,7 +152,8 @@ def text(cid):
 
 def check_small(report, vectors):
     for v in vectors["hashes"]:
-        h = hashed(v["scheme"], bytes.fromhex(v["salt"]), bytes.fromhex(v["identifier"]))
+        day = v["day"].to_bytes(8, "big") if "day" in v else b""
+        h = hashed(v["scheme"], bytes.fromhex(v["salt"]), day + bytes.fromhex(v["identifier"]))
         report.check(h.hex() == v["hash"], f"hash: {v['about']}")
         report.check((h[:12].hex(), h[12:24].hex()) == (v["tag"], v["keystream"]), f"tag: {v['about']}")
         report.check(f"{int.from_bytes(h[:8], 'little'):016x}" == v["key"], f"key: {v['about']}")
@@ -192,14 +198,16 @@ def check_piece(report, v):
     readers = {
         "ids": lambda: shape(v["ids"]),
         "index": lambda: read_index(data, v["ids"]),
-        "payload": lambda: read_payload(data),
+        "payload": lambda: read_payload(data, v.get("day")),
         "chunk": lambda: read_chunk(data, v["ids"], v["part"], v["parts"], v["number"]),
     }
     found = verdict(readers[v["as"]])
     report.check(found == v["expect"], f"{v['as']}: {v['about']}: {found}")
     if v["as"] == "payload" and found == "valid":
         means = (v["level"], v["grade_step"], v["observed_before"])
-        report.check(read_payload(data) == means, f"payload: {v['about']}")
+        if "span" in v:
+            means += ((v["span"]["from"], v["span"]["to"]),)
+        report.check(read_payload(data, v.get("day")) == means, f"payload: {v['about']}")
 
 
 def check_queries(report, vectors):

@@ -57,9 +57,15 @@ impl Phone {
     /// Observed these at a time.
     #[track_caller]
     pub fn observed_at(&self, ids: &[String], at: u64) -> &Self {
+        self.observed_of("cx", ids, at)
+    }
+
+    /// Observed these of a family at a time.
+    #[track_caller]
+    pub fn observed_of(&self, family: &str, ids: &[String], at: u64) -> &Self {
         let at = bellwether_client::time::format(at);
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-        self.verb(&[&["observe", "--scheme", "cx", "--at", &at][..], &ids].concat())
+        self.verb(&[&["observe", "--scheme", family, "--at", &at][..], &ids].concat())
             .ok();
         self
     }
@@ -111,6 +117,34 @@ impl Device {
         let device = Self { file };
         device.verb(&["new", "--type", generator]).ok();
         device
+    }
+
+    #[track_caller]
+    pub(crate) fn of_scheme(file: PathBuf, scheme: &str) -> Self {
+        let device = Self { file };
+        let verb: &[&str] = match scheme {
+            "cx1" => &["new", "--scheme", "cx", "--type", "1"],
+            "cx2" => &["new", "--scheme", "cx", "--type", "2"],
+            other => &["new", "--scheme", other],
+        };
+        device.verb(verb).ok();
+        device
+    }
+
+    /// What it broadcasts at a time.
+    #[track_caller]
+    pub fn id_at(&self, at: u64) -> String {
+        let at = bellwether_client::time::format(at);
+        let said = self.verb(&["ids", "--at", &at]).ok();
+        said.lines().remove(0).to_owned()
+    }
+
+    /// The token that it and another have in common, for FANNY.
+    #[track_caller]
+    pub fn token_with(&self, peer: &str, at: u64) -> String {
+        let at = bellwether_client::time::format(at);
+        let said = self.verb(&["ids", "--peer", peer, "--at", &at]).ok();
+        said.lines().remove(0).to_owned()
     }
 
     /// A copy, which reports what this one broadcast until now.

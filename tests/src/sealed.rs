@@ -85,7 +85,7 @@ fn fetch(url: &str) -> io::Result<Vec<u8>> {
 impl SealedPart {
     /// The level that it gives an identifier. Filter and body must agree.
     pub fn level(&self, identifier: &[u8]) -> Option<Level> {
-        let hash = IdHash::of(self.scheme, &self.salt, identifier);
+        let hash = IdHash::of(self.scheme, &self.salt, None, identifier);
         if !self.place.holds(&hash.tag()) {
             return None;
         }

@@ -58,6 +58,11 @@ impl World {
         Device::new(self.path(name), generator)
     }
 
+    /// A phone that broadcasts by a scheme, with a file named for it.
+    pub fn device_by(&self, name: &str, scheme: &str) -> Device {
+        Device::of_scheme(self.path(&format!("{name}-{scheme}.json")), scheme)
+    }
+
     /// A verb of the node, with a directory: `--data-dir` goes last.
     #[track_caller]
     pub fn node(&self, dir: &Path, verb: &[&str]) -> Output {

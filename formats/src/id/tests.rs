@@ -1,4 +1,5 @@
 use super::*;
+use crate::scheme::Width;
 
 /// The first did:key test vector of the W3C method's specification is this key.
 #[test]
@@ -31,8 +32,15 @@ fn schemes_have_names_and_widths() {
     assert_eq!(Scheme(8).to_string(), "fanny");
     assert_eq!(Scheme(0).to_string(), "scheme-0");
     assert_eq!(Scheme(9).to_string(), "scheme-9");
-    assert_eq!(Scheme::CX2.unit_len(), Some(48));
-    assert_eq!(Scheme(3).unit_len(), None);
+    for scheme in Scheme::ALL {
+        let rules = scheme.rules().unwrap();
+        assert_eq!(scheme.to_string().parse(), Ok(scheme));
+        assert_eq!(rules.scheme(), scheme);
+    }
+    assert_eq!("scheme-9".parse::<Scheme>(), Err(ParseIdError::Scheme));
+    let width = Scheme::CX2.rules().map(|rules| rules.width());
+    assert_eq!(width, Some(Width::Fixed(48)));
+    assert!(Scheme(9).rules().is_none());
 }
 
 /// Record ids are of a scheme: the same bytes under another scheme are another record.

@@ -28,15 +28,26 @@ const LIFE_DAYS: u64 = 15;
 #[derive(Clone, Copy, Debug)]
 pub struct Fanny;
 
-/// The token of two contact ids; `None` if they are equal.
-pub fn token(one: Identifier, other: Identifier) -> Option<[u8; 32]> {
-    if one == other {
-        return None;
+/// The token of two contact ids.
+///
+/// # Errors
+///
+/// [`UnitError::ContactId`] if one is no version 4 UUID, or they are equal.
+pub fn token(one: Identifier, other: Identifier) -> Result<[u8; 32], UnitError> {
+    if one == other || !is_random(one) || !is_random(other) {
+        return Err(UnitError::ContactId);
     }
     // The order of the texts is that of the bytes.
     let (first, second) = (one.min(other), one.max(other));
     let hash = Sha256::new().chain_update(first.to_string());
-    Some(hash.chain_update(second.to_string()).finalize().into())
+    Ok(hash.chain_update(second.to_string()).finalize().into())
+}
+
+/// Whether an id is a version 4 UUID.
+fn is_random(id: Identifier) -> bool {
+    let [version] = bytes(id.as_bytes(), 6);
+    let [variant] = bytes(id.as_bytes(), 8);
+    version & 0xf0 == 0x40 && variant & 0xc0 == 0x80
 }
 
 /// The day of a token's expiry: that of the first time, 15 days after the contact or later, at which

@@ -153,6 +153,15 @@ impl Rules for Tcn {
         })
     }
 
+    fn expansion(&self, unit: &[u8]) -> Option<u32> {
+        Report::read(unit).ok().map(|report| report.identifiers())
+    }
+
+    /// Another signature under the same report.
+    fn may_replace(&self, _: &[u8], _: &[u8]) -> bool {
+        true
+    }
+
     /// The report without its signature: another signature of its signer's says nothing new.
     fn key_material<'a>(&self, unit: &'a [u8]) -> &'a [u8] {
         unit.split_last_chunk::<SIGNATURE>()

@@ -56,18 +56,57 @@ fn a_payload_is_what_was_written() {
         level: Level(200),
         grade_step: 4,
         observed_before: Payload::MAX_TIME,
+        span: None,
     };
-    assert_eq!(Payload::decode(payload.encode()), Ok(payload));
-    let bytes = payload.encode();
+    assert_eq!(Payload::decode(payload.encode(None), None), Ok(payload));
+    let bytes = payload.encode(None);
     assert_eq!(bytes, [200, 4, 255, 255, 255, 255, 255, 0, 0, 0, 0, 0]);
     for at in 7..12 {
         let mut bytes = bytes;
         bytes[at] = 1;
-        assert_eq!(Payload::decode(bytes), Err(SealedError::Reserved));
+        assert_eq!(Payload::decode(bytes, None), Err(SealedError::Reserved));
     }
     let mut bytes = bytes;
     bytes[1] = 5;
-    assert_eq!(Payload::decode(bytes), Err(SealedError::Reserved));
+    assert_eq!(Payload::decode(bytes, None), Err(SealedError::Reserved));
+}
+
+#[test]
+fn a_span_counts_from_the_day_that_was_hashed() {
+    let day = 20_000;
+    let start = day * 86_400;
+    for (from, to, expected) in [
+        (start, start + 86_400, [0, 0, 1, 32]),
+        (start + 900, start + 8 * 900, [0, 3, 0, 21]),
+        // Two hours before midnight.
+        (start - 7200, start + 7800, [255, 232, 0, 50]),
+        (start, start, [0, 0, 0, 0]),
+    ] {
+        let payload = Payload {
+            level: Level::DIAGNOSED,
+            grade_step: 0,
+            observed_before: start + 99_999,
+            span: Some((from, to)),
+        };
+        let bytes = payload.encode(Some(day));
+        assert_eq!(bytes[7..11], expected);
+        assert_eq!(Payload::decode(bytes, Some(day)), Ok(payload));
+        let mut last = bytes;
+        last[11] = 1;
+        assert_eq!(Payload::decode(last, Some(day)), Err(SealedError::Reserved));
+        for (at, inside) in [
+            (from, from < to),
+            (to.saturating_sub(1), from < to),
+            (to, false),
+        ] {
+            assert_eq!(payload.matches(at), inside);
+        }
+        assert!(!payload.matches(start + 99_999));
+    }
+    // Any bytes are some span, which may lie before all time.
+    let wild = [5, 0, 1, 0, 0, 0, 0, 128, 0, 255, 255, 0];
+    assert!(Payload::decode(wild, Some(0)).is_ok());
+    assert!(Payload::decode(wild, Some(u64::MAX)).is_ok());
 }
 
 #[test]
@@ -84,6 +123,7 @@ fn grades_go_up_in_four_steps() {
             level,
             grade_step,
             observed_before,
+            span: None,
         }
         .grade()
     };
@@ -104,7 +144,7 @@ fn a_tag_lies_where_its_first_bytes_say() {
     assert_eq!(tag(third).chunk(3, 481), 480);
     assert_eq!(tag(third + 1).chunk(3, 481), 0);
     assert_eq!(tag(0x0123_4567_89ab_cdef).key(), 0xefcd_ab89_6745_2301);
-    let hash = IdHash::of(Scheme::CX1, &[7; 16], b"identifier");
+    let hash = IdHash::of(Scheme::CX1, &[7; 16], None, b"identifier");
     assert_eq!(hash.key(), hash.tag().key());
     // Nothing panics, however senseless.
     assert_eq!((tag(u64::MAX).part(0), tag(0).chunk(0, 0)), (0, 0));

@@ -28,8 +28,11 @@ pub(crate) fn public(key: &SigningKey) -> PublicKey {
 
 /// A unit of `width` bytes that looks random.
 pub(crate) fn unit(number: u64, width: usize) -> Vec<u8> {
-    let halves = [0, 1].map(|half| Sha256::digest([number.to_be_bytes(), [half; 8]].concat()));
-    let mut unit = halves.concat();
+    let hash = |piece: u8| Sha256::digest([number.to_be_bytes(), [piece; 8]].concat());
+    let mut unit: Vec<u8> = (0..u8::MAX)
+        .take(width.div_ceil(32))
+        .flat_map(hash)
+        .collect();
     unit.truncate(width);
     unit
 }

@@ -20,7 +20,7 @@ fn diagnosed(values: &[u8]) -> Tree {
 }
 
 pub(super) fn vectors() -> Vec<File> {
-    let vectors = accepted().into_iter().chain(refused());
+    let vectors = accepted().into_iter().chain(refused()).chain(listed());
     // Bodies are of scheme 1 unless they say otherwise.
     section(
         "body",
@@ -52,6 +52,145 @@ fn accepted() -> Vec<(&'static str, Vector)> {
                     group(5, 100, 0, &seed(6)),
                     group(255, Tree::Null, (1 << 53) - 1, &seed(7)),
                 ]),
+            ),
+        ),
+    ]
+}
+
+/// Bodies of schemes whose units have several lengths, and of those that have no open body.
+fn listed() -> Vec<(&'static str, Vector)> {
+    // What they say is for their scheme's reader; a body is judged by lengths and order.
+    let report = |first: u8, len: usize| {
+        let mut unit = vec![first];
+        unit.resize(len, 0x77);
+        Tree::Bytes(unit)
+    };
+    let tcn =
+        |values: Vec<Tree>| body(&[vec![5.into(), Tree::Null, NOW.into(), values.into()].into()]);
+    let of = |scheme: u64, vector: Vector| vector.with("scheme", scheme);
+    vec![
+        (
+            "list",
+            of(
+                3,
+                valid(
+                    "value",
+                    "reports of the shortest and the longest length",
+                    tcn(vec![report(1, 134), report(2, 389)]),
+                ),
+            ),
+        ),
+        (
+            "list-short",
+            of(
+                3,
+                broken("value", "a report of 133 bytes", tcn(vec![report(1, 133)])),
+            ),
+        ),
+        (
+            "list-long",
+            of(
+                3,
+                broken("limit", "a report of 390 bytes", tcn(vec![report(1, 390)])),
+            ),
+        ),
+        (
+            "list-empty",
+            of(3, broken("value", "a group without reports", tcn(vec![]))),
+        ),
+        (
+            "list-descends",
+            of(
+                3,
+                broken(
+                    "order",
+                    "reports are ordered by bytes, not by length",
+                    tcn(vec![report(2, 134), report(1, 389)]),
+                ),
+            ),
+        ),
+        (
+            "list-twice",
+            of(
+                3,
+                broken(
+                    "duplicate",
+                    "one report twice",
+                    tcn(vec![report(1, 134), report(1, 134)]),
+                ),
+            ),
+        ),
+        (
+            "list-joined",
+            of(
+                3,
+                broken(
+                    "type",
+                    "reports in one byte string",
+                    body(&[diagnosed(&[0x77; 134])]),
+                ),
+            ),
+        ),
+        (
+            "list-of-seeds",
+            of(
+                1,
+                broken("type", "seeds in a list", tcn(vec![Tree::Bytes(seed(1))])),
+            ),
+        ),
+        (
+            "gaen",
+            of(
+                7,
+                valid(
+                    "value",
+                    "a key of 23 bytes",
+                    body(&[diagnosed(&[0x77; 23])]),
+                ),
+            ),
+        ),
+        (
+            "dp3t-lowcost",
+            of(
+                4,
+                valid(
+                    "value",
+                    "a key of 35 bytes",
+                    body(&[diagnosed(&[0x77; 35])]),
+                ),
+            ),
+        ),
+        (
+            "dp3t-hybrid",
+            of(
+                6,
+                valid(
+                    "value",
+                    "a seed of 21 bytes",
+                    body(&[diagnosed(&[0x77; 21])]),
+                ),
+            ),
+        ),
+        (
+            "dp3t-unlinkable",
+            of(
+                5,
+                broken(
+                    "value",
+                    "a scheme that is always sealed has no open body",
+                    body(&[diagnosed(&[0x77; 36])]),
+                ),
+            ),
+        ),
+        (
+            "fanny",
+            of(
+                8,
+                broken(
+                    "value",
+                    "a scheme that is always sealed has no open body",
+                    body(&[diagnosed(&[0x77; 50])]),
+                ),
             ),
         ),
     ]

@@ -25,6 +25,7 @@ pub(super) fn vectors() -> Vec<File> {
         providers(),
         zones(),
         levels(),
+        schemes(),
         cids(),
         shares(),
         broken_shares(),
@@ -129,6 +130,19 @@ fn levels() -> Vec<(&'static str, Vector)> {
             "level-unknown",
             bad("level", "level", "no name of a level", "positive"),
         ),
+    ]
+}
+
+fn schemes() -> Vec<(&'static str, Vector)> {
+    let bad = |about, text: &str| bad("scheme", "scheme", about, text);
+    vec![
+        (
+            "scheme",
+            good("scheme", "scheme", "a design of DP-3T", "dp3t-hybrid"),
+        ),
+        ("scheme-family", bad("a family is no scheme", "dp3t")),
+        ("scheme-code", bad("a code is no name", "7")),
+        ("scheme-upper-case", bad("upper case", "GAEN")),
     ]
 }
 

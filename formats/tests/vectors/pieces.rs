@@ -4,7 +4,7 @@ use bellwether_formats::cid::{Cid, Codec};
 
 use super::json::{hex, object, quoted};
 use super::sample::{NOW, sha256};
-use super::sealed::{IDS, chunk, plain};
+use super::sealed::{DAY, IDS, chunk, plain};
 use super::tree::Tree;
 
 /// A chunk, an index, an opened payload or a number of identifiers, valid or broken.
@@ -178,6 +178,19 @@ fn payloads() -> Vec<String> {
         ]
     };
     let all = (1 << 40) - 1;
+    let spanned = |first: i16, count: u16| {
+        let mut plain = plain(5, 0, NOW);
+        plain[7..9].copy_from_slice(&first.to_be_bytes());
+        plain[9..11].copy_from_slice(&count.to_be_bytes());
+        plain
+    };
+    let timed = |from: i64, to: i64| {
+        let at = |offset: i64| (i64::try_from(DAY * 86_400).expect("a day") + offset).to_string();
+        let span = object(3, &[("from", at(from)), ("to", at(to))]);
+        [("day", DAY.to_string()), ("span", span)]
+    };
+    let mut spanned_last = spanned(0, 1);
+    spanned_last[11] = 1;
     let mut last = plain(5, 0, NOW);
     last[11] = 1;
     let mut first = plain(5, 0, NOW);
@@ -194,6 +207,30 @@ fn payloads() -> Vec<String> {
             "the highest of all",
             &plain(255, 4, all),
             &means(255, 4, all),
+        ),
+        of(
+            "valid",
+            "in a timed scheme: two hours either way of an interval before midnight",
+            &spanned(264, 50),
+            &[&means(5, 0, NOW)[..], &timed(79_200, 94_200)].concat(),
+        ),
+        of(
+            "valid",
+            "in a timed scheme: a span that begins the day before",
+            &spanned(-24, 50),
+            &[&means(5, 0, NOW)[..], &timed(-7200, 7800)].concat(),
+        ),
+        of(
+            "valid",
+            "in a timed scheme: no step, so that nothing matches",
+            &spanned(0, 0),
+            &[&means(5, 0, NOW)[..], &timed(0, 0)].concat(),
+        ),
+        of(
+            "reserved",
+            "in a timed scheme: the last byte is not 0",
+            &spanned_last,
+            &[("day", DAY.to_string())],
         ),
         of("reserved", "the last byte is not 0", &last, &[]),
         of("reserved", "the first reserved byte is not 0", &first, &[]),

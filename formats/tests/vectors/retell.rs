@@ -138,10 +138,11 @@ fn the_sealed_parts_follow_from_their_seeds() {
                 level: Level(u8::try_from(number("level")).expect("a level")),
                 grade_step: u8::try_from(number("grade_step")).expect("a step"),
                 observed_before: number("observed_before"),
+                span: None,
             };
             let seed = Seed::new(Generator::Aes128, &bytes(seed, "seed")).expect("24 bytes");
             entries.extend(seed.identifiers().map(|identifier| {
-                let hash = IdHash::of(part.scheme, &batch.salt, identifier.as_bytes());
+                let hash = IdHash::of(part.scheme, &batch.salt, None, identifier.as_bytes());
                 Entry::seal(&hash, payload)
             }));
         }

@@ -33,6 +33,9 @@ fn hash(scheme: u8, salt: &[u8], identifier: &[u8]) -> [u8; 32] {
     sha256(&[b"bw1", &[scheme][..], salt, identifier].concat())
 }
 
+/// A day of UTC, for timed schemes.
+pub(super) const DAY: u64 = 20_800;
+
 pub(super) fn plain(level: u8, step: u8, before: u64) -> [u8; 12] {
     let [_, _, _, time @ ..] = before.to_be_bytes();
     let mut plain = [0; 12];
@@ -131,24 +134,34 @@ fn hashes() -> Vec<String> {
             &long,
         ),
     ];
-    let case = |(about, scheme, salt, identifier): (&str, u8, [u8; 16], &[u8])| {
-        let hash = hash(scheme, &salt, identifier);
+    let case = |about: &str, scheme: u8, salt: [u8; 16], day: Option<u64>, identifier: &[u8]| {
+        let day_bytes = day
+            .map(|day| day.to_be_bytes().to_vec())
+            .unwrap_or_default();
+        let hash = hash(scheme, &salt, &[day_bytes.as_slice(), identifier].concat());
         let key: Vec<u8> = hash[..8].iter().rev().copied().collect();
-        object(
-            2,
-            &[
-                ("about", quoted(about)),
-                ("scheme", scheme.to_string()),
-                ("salt", hex(&salt)),
-                ("identifier", hex(identifier)),
-                ("hash", hex(&hash)),
-                ("tag", hex(&hash[..12])),
-                ("key", hex(&key)),
-                ("keystream", hex(&hash[12..24])),
-            ],
-        )
+        let mut members = vec![
+            ("about", quoted(about)),
+            ("scheme", scheme.to_string()),
+            ("salt", hex(&salt)),
+        ];
+        members.extend(day.map(|day| ("day", day.to_string())));
+        members.extend([
+            ("identifier", hex(identifier)),
+            ("hash", hex(&hash)),
+            ("tag", hex(&hash[..12])),
+            ("key", hex(&key)),
+            ("keystream", hex(&hash[12..24])),
+        ]);
+        object(2, &members)
     };
-    cases.into_iter().map(case).collect()
+    let untimed = cases
+        .into_iter()
+        .map(|(about, scheme, salt, identifier)| case(about, scheme, salt, None, identifier));
+    let one = sha256(b"one");
+    let timed = [(4, DAY), (6, DAY), (7, DAY), (7, DAY + 1)]
+        .map(|(scheme, day)| case("a timed scheme", scheme, [0x5a; 16], Some(day), &one[..16]));
+    untimed.chain(timed).collect()
 }
 
 fn places() -> Vec<String> {

@@ -79,7 +79,7 @@ impl Content {
     /// parts that there are.
     fn of(range: &Range, notes: &[(RecordId, NoteRow)]) -> Self {
         let (from, to) = range.row.window;
-        let schemes = range.row.counts.keys().copied();
+        let schemes = range.row.identifiers().into_keys();
         let schemes = schemes.chain(notes.iter().map(|(_, note)| note.scheme));
         let mut sealed: BTreeMap<Scheme, Vec<NoteRow>> =
             schemes.map(|scheme| (Scheme(scheme), Vec::new())).collect();
@@ -126,7 +126,8 @@ pub(super) fn observed_before(note: &NoteRow, at: u64) -> u64 {
 #[derive(Debug, Default)]
 struct Room {
     open: BTreeMap<Scheme, u64>,
-    sealed: BTreeMap<u8, u32>,
+    /// Identifiers.
+    sealed: BTreeMap<u8, u64>,
     full: bool,
 }
 
@@ -134,10 +135,11 @@ impl Room {
     /// Takes a notification if the batch then still has no more parts than it may. Once it is full
     /// it takes no more sealed ones.
     fn takes(&mut self, note: &NoteRow) -> bool {
+        let ids = u64::from(note.identifiers());
         match note.mode {
             Mode::Open => *self.open.entry(Scheme(note.scheme)).or_default() += 1,
             Mode::Sealed if self.full => return false,
-            Mode::Sealed => *self.sealed.entry(note.scheme).or_default() += 1,
+            Mode::Sealed => *self.sealed.entry(note.scheme).or_default() += ids,
         }
         if self.sealed.is_empty() || self.parts() <= limit::MAX_PARTS {
             return true;
@@ -152,9 +154,9 @@ impl Room {
             }
             Mode::Sealed => {
                 self.full = true;
-                let count = self.sealed.entry(note.scheme).or_default();
-                *count -= 1;
-                if *count == 0 {
+                let sum = self.sealed.entry(note.scheme).or_default();
+                *sum = sum.saturating_sub(ids);
+                if *sum == 0 {
                     self.sealed.remove(&note.scheme);
                 }
             }
@@ -164,7 +166,8 @@ impl Room {
 
     fn parts(&self) -> u64 {
         let open = self.open.iter().map(|(scheme, count)| {
-            let unit = scheme.unit_len().unwrap_or(MAX_BODY_BYTES).max(1);
+            let width = scheme.rules().map(|rules| rules.width().max());
+            let unit = width.unwrap_or(MAX_BODY_BYTES).max(1);
             let per_part = u64::try_from(MAX_BODY_BYTES / unit).unwrap_or(1).max(1);
             count.div_ceil(per_part)
         });

@@ -87,7 +87,7 @@ fn by_scheme(notes: &[(RecordId, NoteRow)], at: u64) -> BTreeMap<Scheme, Vec<Uni
     for (_, note) in notes {
         let terms = Terms {
             level: Level(note.level),
-            grade: None,
+            grade: note.grade,
             observed_before: super::content::observed_before(note, at),
         };
         schemes
@@ -98,8 +98,8 @@ fn by_scheme(notes: &[(RecordId, NoteRow)], at: u64) -> BTreeMap<Scheme, Vec<Uni
     schemes
 }
 
-/// Random units up to the policy's `k`, each with the terms of a real one, so that nothing in the
-/// batch tells them apart. The terms are those of new ones where there are any: a unit that was
+/// Random units up to the policy's `k`, each with the terms of a real one and like it in all that is
+/// not random, so that nothing in the batch tells them apart. They are like new ones where there are any: a unit that was
 /// never seen before and claims an older publication would be known for a dummy.
 /// Source: spec §4.6.
 fn dummies(
@@ -109,20 +109,19 @@ fn dummies(
     at: u64,
     random: &mut impl FnMut(&mut [u8]),
 ) -> Vec<Unit> {
+    let Some(rules) = scheme.rules() else {
+        return Vec::new();
+    };
     let of = |new: bool| {
-        let some = real.iter().map(|(terms, _)| *terms);
-        some.filter(move |terms| !new || terms.observed_before == at)
+        let some = real.iter();
+        some.filter(move |(terms, _)| !new || terms.observed_before == at)
     };
     let any_new = of(true).next().is_some();
     let missing = policy.k.saturating_sub(real.len());
     of(any_new)
         .cycle()
         .take(missing)
-        .map(|terms| {
-            let mut unit = vec![0; scheme.unit_len().unwrap_or(0)];
-            random(&mut unit);
-            (terms, unit)
-        })
+        .filter_map(|(terms, like)| Some((*terms, rules.dummy(like, random)?)))
         .collect()
 }
 
@@ -138,5 +137,8 @@ fn dummy_note(scheme: Scheme, terms: Terms, unit: &[u8]) -> NoteRow {
         dummy: true,
         mode: Mode::Open,
         batch: None,
+        grade: terms.grade,
+        publish_from: 0,
+        owner: None,
     }
 }

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bellwether_formats::limit;
-use bellwether_formats::scheme::cx::Generator;
 
 use crate::store::Range;
 
@@ -97,7 +96,7 @@ struct Group {
     day: u64,
     first: u64,
     last: u64,
-    counts: BTreeMap<u8, u32>,
+    ids: BTreeMap<u8, u64>,
     came_back: bool,
 }
 
@@ -107,36 +106,34 @@ impl Group {
             day,
             first: range.first,
             last: range.last,
-            counts: range.row.counts.clone(),
+            ids: range.row.identifiers(),
             came_back: range.row.came_back,
         }
     }
 
     /// Takes the next batch of the day if a fold with it has no more parts than a batch may.
     fn takes(&mut self, range: &Range) -> bool {
-        let mut counts = self.counts.clone();
-        for (scheme, count) in &range.row.counts {
-            let sum = counts.entry(*scheme).or_default();
-            *sum = sum.saturating_add(*count);
+        let mut ids = self.ids.clone();
+        for (scheme, more) in range.row.identifiers() {
+            let sum = ids.entry(scheme).or_default();
+            *sum = sum.saturating_add(more);
         }
-        let fits = parts(&counts) <= limit::MAX_PARTS;
+        let fits = parts(&ids) <= limit::MAX_PARTS;
         if fits {
             self.last = range.last;
-            self.counts = counts;
+            self.ids = ids;
         }
         fits
     }
 }
 
-/// How many sealed parts so many notifications of each scheme take at most. Source: spec §5.3.
-pub(super) fn parts(counts: &BTreeMap<u8, u32>) -> u64 {
-    let ids_of_one = u64::try_from(Generator::MAX_IDENTIFIERS).unwrap_or(u64::MAX);
-    let parts = |count: &u32| {
-        let ids = u64::from(*count).saturating_mul(ids_of_one);
+/// How many sealed parts so many identifiers of each scheme take at most. Source: spec §5.3.
+pub(super) fn parts(ids: &BTreeMap<u8, u64>) -> u64 {
+    let parts = |ids: &u64| {
         let ids = ids.saturating_mul(102);
         ids.div_ceil(100 * limit::MAX_SEALED_IDS).max(1)
     };
-    counts.values().map(parts).sum()
+    ids.values().map(parts).sum()
 }
 
 #[cfg(test)]

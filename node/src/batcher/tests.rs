@@ -30,8 +30,10 @@ fn place<'a>(zone: &'a Zone, head: Option<&'a Head>, at: u64) -> Place<'a> {
     }
 }
 
+mod schemes;
+
 fn note(scheme: Scheme, which: u32, level: Level, published: Option<u64>) -> (RecordId, NoteRow) {
-    let mut unit = vec![0xee; scheme.unit_len().unwrap()];
+    let mut unit = vec![0xee; scheme.rules().unwrap().width().max()];
     unit[..4].copy_from_slice(&which.to_be_bytes());
     let row = NoteRow {
         scheme: scheme.0,
@@ -43,6 +45,9 @@ fn note(scheme: Scheme, which: u32, level: Level, published: Option<u64>) -> (Re
         dummy: false,
         mode: Mode::Open,
         batch: None,
+        grade: None,
+        publish_from: 0,
+        owner: None,
         unit,
     };
     (RecordId::of(scheme, &row.unit), row)

@@ -62,7 +62,7 @@ fn directly(dir: &Path, request: &Request) -> Result<Value, CliError> {
         Request::Publish => admin::published(&open(store)?.close_all(|_, _| Ok(()))),
         Request::Renew { envelope } => {
             let mut publisher = open(store)?;
-            let envelope = admin::envelope(envelope)?;
+            let envelope = admin::from_hex(envelope)?;
             let descriptor = publisher.renew(&envelope).map_err(AdminError::from)?;
             // A new descriptor is followed by a batch at once. Source: spec §1.4.
             admin::renewed(&descriptor, &publisher.close_all(|_, _| Ok(())))

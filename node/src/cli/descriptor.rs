@@ -54,7 +54,7 @@ pub(super) fn run(verb: Verb) -> Result<ExitCode, CliError> {
     let dir = &args.dir.data_dir;
     let root = keys::load(&args.root).map_err(AdminError::from)?;
     let answer = ask(dir, &Request::Descriptor)?;
-    let envelope = admin::envelope(text(&answer, "envelope")?)?;
+    let envelope = admin::from_hex(text(&answer, "envelope")?)?;
     let known = Signed::<Descriptor>::open(&envelope).map_err(|_| CliError::Answer)?;
     if keys::public(&root) != known.provider {
         let what = format!(

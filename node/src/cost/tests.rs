@@ -8,11 +8,12 @@ use crate::store::Mode;
 
 /// An entry of a made-up identifier.
 fn entry(number: u64) -> Entry {
-    let hash = IdHash::of(Scheme::CX1, &[7; 16], &number.to_be_bytes());
+    let hash = IdHash::of(Scheme::CX1, &[7; 16], None, &number.to_be_bytes());
     let payload = Payload {
         level: Level::DIAGNOSED,
         grade_step: 0,
         observed_before: 1_800_000_000,
+        span: None,
     };
     Entry::seal(&hash, payload)
 }

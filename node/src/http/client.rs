@@ -30,8 +30,11 @@ impl Served {
         tls: Option<&dyn Fn() -> Tls>,
         limits: Limits,
     ) -> Self {
+        // It logs where the test does.
+        let log = tracing::dispatcher::get_default(Clone::clone);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
+            .on_thread_start(move || std::mem::forget(tracing::dispatcher::set_default(&log)))
             .enable_all()
             .build()
             .unwrap();
@@ -136,7 +139,12 @@ impl<S: Read + Write> Client<S> {
             let Some((name, value)) = line.trim_end().split_once(": ") else {
                 break;
             };
-            fields.insert(name.to_ascii_lowercase(), value.to_owned());
+            // One that comes twice, as cookies do, is a line each.
+            let lines: &mut String = fields.entry(name.to_ascii_lowercase()).or_default();
+            if !lines.is_empty() {
+                lines.push('\n');
+            }
+            lines.push_str(value);
         }
         let len = fields
             .get("content-length")

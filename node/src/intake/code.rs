@@ -95,14 +95,20 @@ impl CodeKey {
     /// The hash under which a code is kept and looked up. A look-up by it takes a time that says
     /// nothing about any other code.
     pub fn hash(&self, code: &str) -> CodeHash {
-        let mut hash = [0; CodeHash::LEN];
-        for (to, from) in hash
-            .iter_mut()
-            .zip(hmac::sign(&self.0, code.as_bytes()).as_ref())
-        {
+        CodeHash(self.mac(&[code.as_bytes()]))
+    }
+
+    /// The key's mark on some bytes, one part after another.
+    pub(super) fn mac(&self, parts: &[&[u8]]) -> [u8; 32] {
+        let mut signing = hmac::Context::with_key(&self.0);
+        for part in parts {
+            signing.update(part);
+        }
+        let mut mac = [0; 32];
+        for (to, from) in mac.iter_mut().zip(signing.sign().as_ref()) {
             *to = *from;
         }
-        CodeHash(hash)
+        mac
     }
 }
 

@@ -1,27 +1,50 @@
 //! Every way in which the intake says no, and how it says so. Source: spec §10.1.
 
+use std::time::Duration;
+
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
+use bellwether_formats::scheme::UnitError;
 use bellwether_formats::scheme::cx::CxError;
 
 use super::code::guesses::Refused;
-use super::report::{MAX_BODY_BYTES, ReportError};
+use super::report::ReportError;
 use crate::http::answer;
 use crate::store::{AcceptError, StoreError};
 
-/// Why a report is not accepted.
+/// Why nothing of a request is accepted.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Refusal {
-    #[error("reports are posted to /v1/reports")]
+    #[error("nothing is taken at this path")]
     NotFound,
     #[error("reports are posted")]
     Method,
-    #[error("a report is application/octet-stream")]
-    MediaType,
-    #[error("a report has at most {MAX_BODY_BYTES} bytes")]
-    TooLarge { close: bool },
+    #[error("what is posted here is {kind}")]
+    MediaType { kind: &'static str },
+    #[error("a body has at most {limit} bytes here")]
+    TooLarge { limit: usize, close: bool },
     #[error("the body ended early")]
-    Broken,
+    Broken { rule: &'static str },
+    #[error("more than {limit} lines")]
+    Lines { limit: usize },
+    #[error("the body has no line")]
+    Empty,
+    #[error("a header is not of its form: {why}")]
+    Header { why: &'static str },
+    #[error("a code is needed")]
+    CodeMissing,
+    #[error("no code is empty or longer than 64 bytes, so this one is not known")]
+    NoCode,
+    #[error("this token is not known")]
+    Token,
+    #[error("this is not the code's revision token")]
+    Revision,
+    #[error("it cannot be looked up who may submit")]
+    Submitters,
+    #[error("too many reports without a code; try again in {} s", retry_after.as_secs())]
+    TooManyReports { retry_after: Duration },
+    #[error(transparent)]
+    Unit(#[from] UnitError),
     #[error("the generator type is not known")]
     Generator,
     #[error(transparent)]
@@ -50,9 +73,19 @@ impl Refusal {
         match self {
             Self::NotFound => "not-found",
             Self::Method => "method",
-            Self::MediaType => "media-type",
+            Self::MediaType { .. } => "media-type",
             Self::TooLarge { .. } => "too-large",
-            Self::Broken => "der",
+            Self::Broken { rule } => rule,
+            Self::Lines { .. } => "limit",
+            Self::Empty => "json",
+            Self::Header { .. } => "value",
+            Self::CodeMissing => "code-missing",
+            Self::NoCode => "code-unknown",
+            Self::Token => "token-unknown",
+            Self::Revision => "revision",
+            Self::Submitters => "submitters",
+            Self::TooManyReports { .. } => "too-many-reports",
+            Self::Unit(error) => error.rule(),
             Self::Generator => "generator-type",
             Self::Report(error) => error.rule(),
             Self::Seed(CxError::KeyLength { .. }) => "key",
@@ -73,29 +106,39 @@ impl Refusal {
         match self {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
-            Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::MediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge { .. } | Self::Report(ReportError::TooLarge { .. }) => {
                 StatusCode::PAYLOAD_TOO_LARGE
             }
-            Self::Guesses(_) => StatusCode::TOO_MANY_REQUESTS,
-            Self::Busy | Self::Panic | Self::Accept(AcceptError::Store(_)) => {
+            Self::Guesses(_) | Self::TooManyReports { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::Busy | Self::Panic | Self::Submitters | Self::Accept(AcceptError::Store(_)) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
-            Self::Accept(_) | Self::Report(ReportError::Publisher | ReportError::Code) => {
-                StatusCode::FORBIDDEN
-            }
-            Self::Broken | Self::Generator | Self::Report(_) | Self::Seed(_) => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::Accept(_)
+            | Self::CodeMissing
+            | Self::NoCode
+            | Self::Token
+            | Self::Revision
+            | Self::Report(ReportError::Publisher | ReportError::Code) => StatusCode::FORBIDDEN,
+            Self::Broken { .. }
+            | Self::Lines { .. }
+            | Self::Empty
+            | Self::Header { .. }
+            | Self::Unit(_)
+            | Self::Generator
+            | Self::Report(_)
+            | Self::Seed(_) => StatusCode::BAD_REQUEST,
         }
     }
 
     /// Seconds after which the same report may be accepted.
     const fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::Guesses(refused) => Some(refused.retry_after.as_secs()),
+            Self::Guesses(Refused { retry_after }) | Self::TooManyReports { retry_after } => {
+                Some(retry_after.as_secs())
+            }
             Self::Busy => Some(2),
-            Self::Panic | Self::Accept(AcceptError::Store(_)) => Some(30),
+            Self::Panic | Self::Submitters | Self::Accept(AcceptError::Store(_)) => Some(30),
             _ => None,
         }
     }
@@ -103,8 +146,8 @@ impl Refusal {
     pub(super) fn into_response(self) -> Response {
         let message = match &self {
             Self::Accept(AcceptError::Store(error)) => {
-                tracing::error!(%error, "a report could not be kept");
-                "the report could not be kept; nothing was accepted".to_owned()
+                tracing::error!(%error, "what was reported could not be kept");
+                "it could not be kept; what was not answered is to be sent again".to_owned()
             }
             other => other.to_string(),
         };
@@ -116,7 +159,10 @@ impl Refusal {
         if matches!(self, Self::Method) {
             fields.insert(header::ALLOW, HeaderValue::from_static("POST"));
         }
-        if matches!(self, Self::TooLarge { close: true } | Self::Broken) {
+        if matches!(
+            self,
+            Self::TooLarge { close: true, .. } | Self::Broken { .. }
+        ) {
             fields.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response

@@ -5,27 +5,28 @@ use std::{fs, io};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use axum::http::HeaderName;
 use bellwether_formats::id::{Level, Zone};
+use bellwether_formats::scheme::cx::{Generator, calculate_seed};
 use data_encoding::HEXLOWER;
 use redb::StorageBackend;
 use redb::backends::InMemoryBackend;
 
 use super::code::guesses::PREFIX_BURST;
-use super::report::MAX_BODY_BYTES;
+use super::report::{MAX_BODY_BYTES, SeedReport};
 use super::*;
 use crate::http::client::{Reply, Served};
 use crate::store::NewCode;
 
 const PUBLISHER: &str = "Bellwether Test Health Authority";
-const ZONE: &str = "gb/sct";
-const START: u64 = 1_800_000_000;
-const KEY: [u8; 32] = [7; 32];
+pub(super) const ZONE: &str = "gb/sct";
+pub(super) const START: u64 = 1_800_000_000;
+pub(super) const KEY: [u8; 32] = [7; 32];
 const OCTETS: (&str, &str) = ("Content-Type", "application/octet-stream");
 
 /// An intake on loopback, its store and its clock.
-struct World {
-    state: IntakeState,
-    now: Arc<AtomicU64>,
-    served: Served,
+pub(super) struct World {
+    pub(super) state: IntakeState,
+    pub(super) now: Arc<AtomicU64>,
+    pub(super) served: Served,
 }
 
 impl World {
@@ -34,17 +35,26 @@ impl World {
     }
 
     fn on(backend: impl StorageBackend) -> Self {
+        Self::with(backend, |_| {})
+    }
+
+    /// One that is set up otherwise.
+    pub(super) fn with(backend: impl StorageBackend, change: impl FnOnce(&mut Setup)) -> Self {
         let now = Arc::new(AtomicU64::new(START));
         let time = Arc::clone(&now);
-        let state = IntakeState::new(
-            Store::with_backend(backend).unwrap(),
-            PUBLISHER.to_owned(),
-            [(ZONE.to_owned(), Mode::Open)].into(),
-            CodeKey::new(&KEY),
-            Arc::new(Notify::new()),
-            Arc::new(move || time.load(Ordering::Relaxed)),
-            false,
-        );
+        let mut setup = Setup {
+            store: Store::with_backend(backend).unwrap(),
+            publisher: PUBLISHER.to_owned(),
+            modes: [(ZONE.to_owned(), Mode::Open)].into(),
+            code_key: CodeKey::new(&KEY),
+            accepted: Arc::new(Notify::new()),
+            clock: Arc::new(move || time.load(Ordering::Relaxed)),
+            behind_proxy: false,
+            submitters: None,
+            tcn_self_reports: None,
+        };
+        change(&mut setup);
+        let state = IntakeState::new(setup);
         Self {
             served: Served::new(router(state.clone())),
             state,
@@ -52,12 +62,13 @@ impl World {
         }
     }
 
-    fn issue(&self, code: &str) {
+    pub(super) fn issue(&self, code: &str) {
         let code = NewCode {
             hash: *CodeKey::new(&KEY).hash(code).as_bytes(),
             zone: zone(),
             level: Level::DIAGNOSED,
             expires_at: START + 100,
+            issuer: None,
         };
         assert_eq!(self.state.0.store.issue_codes(&[code], START).unwrap(), 1);
     }
@@ -80,12 +91,12 @@ impl World {
         (reply.status, said)
     }
 
-    fn pending(&self) -> usize {
+    pub(super) fn pending(&self) -> usize {
         self.state.0.store.pending(&zone()).unwrap()
     }
 }
 
-fn zone() -> Zone {
+pub(super) fn zone() -> Zone {
     ZONE.parse().unwrap()
 }
 
@@ -220,7 +231,12 @@ fn what_is_accepted_is_the_seed_and_is_told() {
     let pair = Ed25519KeyPair::from_seed_unchecked(&[1; 32]).unwrap();
     let spki = [&spki, pair.public_key().as_ref()].concat();
     let seed = calculate_seed(Generator::Aes128, &[9; 24], &spki).unwrap();
-    let pending = world.state.0.store.pending_notes(&zone(), 10).unwrap();
+    let pending = world
+        .state
+        .0
+        .store
+        .pending_notes(&zone(), 10, u64::MAX)
+        .unwrap();
     assert_eq!(pending.len(), 1);
     assert_eq!(pending[0].1.unit, seed.as_bytes());
     assert_eq!((pending[0].1.level, pending[0].1.accepted_at), (5, START));

@@ -34,7 +34,14 @@ impl Control {
         let answered = match request {
             Request::Publish => self.publish().await,
             Request::Renew { envelope } => self.renew(envelope).await,
-            request => self.from_store(request).await,
+            request => {
+                let adds = matches!(request, Request::Submit(_) | Request::GaenImport(_));
+                let answer = self.from_store(request).await;
+                if let Some(publisher) = self.publisher.as_ref().filter(|_| adds) {
+                    publisher.accepted.notify_one();
+                }
+                answer
+            }
         };
         match answered {
             Ok(value) => Reply::Done(value),
@@ -84,7 +91,7 @@ impl Control {
 
     async fn renew(&self, envelope: String) -> Result<Value, AdminError> {
         let (reply, answer) = oneshot::channel();
-        let envelope = admin::envelope(&envelope)?;
+        let envelope = admin::from_hex(&envelope)?;
         let (descriptor, closed) = self
             .command(Command::Renew(envelope, reply), answer)
             .await??;

@@ -14,7 +14,8 @@ use crate::clock;
 use crate::config::Config;
 use crate::gateway::{self, GatewayState};
 use crate::http::{self, Limits, Tls};
-use crate::intake::{self, IntakeState};
+use crate::intake::professional::{self, Professional};
+use crate::intake::{self, IntakeState, Setup};
 use crate::publisher;
 use crate::relay::RelayStatus;
 use crate::store::Store;
@@ -83,17 +84,25 @@ pub(super) fn start_intake(
     publisher: &publisher::PublisherHandle,
     tasks: &Tasks,
 ) -> Result<(), StartError> {
-    let name = config.provider.as_ref().map(|provider| &provider.name);
-    let state = IntakeState::new(
-        store.clone(),
-        name.cloned().unwrap_or_default(),
-        config.modes(),
-        admin::code_key(dir)?,
-        Arc::clone(&publisher.accepted),
-        Arc::new(clock::now),
-        intake.tls.is_none(),
-    );
-    let router = intake::router(state);
+    let Some(provider) = &config.provider else {
+        return Ok(());
+    };
+    let submitters = provider.intake.submitters.as_ref();
+    let state = IntakeState::new(Setup {
+        store: store.clone(),
+        publisher: provider.name.clone(),
+        modes: config.modes(),
+        code_key: admin::code_key(dir)?,
+        accepted: Arc::clone(&publisher.accepted),
+        clock: Arc::new(clock::now),
+        behind_proxy: intake.tls.is_none(),
+        submitters: submitters.map(|path| dir.join(path)),
+        tcn_self_reports: provider.intake.tcn_self_reports()?,
+    });
+    let mut router = intake::router(state);
+    if let Some(page) = professional(dir, config, store, intake.tls.is_some())? {
+        router = router.merge(professional::router(page));
+    }
     let serving = http::serve(
         intake.listener,
         intake.tls,
@@ -103,6 +112,36 @@ pub(super) fn start_intake(
     );
     tasks.spawn("intake", serving);
     Ok(())
+}
+
+/// The professional's page, where the configuration has one.
+fn professional(
+    dir: &Path,
+    config: &Config,
+    store: &Store,
+    tls: bool,
+) -> Result<Option<Professional>, StartError> {
+    let provider = config.provider.as_ref();
+    let Some((provider, users)) = provider.and_then(|own| Some((own, own.users(dir)?))) else {
+        return Ok(None);
+    };
+    let settings = professional::Settings {
+        store: store.clone(),
+        code_key: admin::code_key(dir)?,
+        provider: provider.id()?,
+        name: provider.name.clone(),
+        zones: config
+            .own_feeds()?
+            .into_iter()
+            .map(|feed| feed.zone)
+            .collect(),
+        users,
+        tls,
+        clock: Arc::new(clock::now),
+        ticks: Arc::new(|| tokio::time::Instant::now().into_std()),
+    };
+    let page = Professional::new(settings).map_err(|_| StartError::Random)?;
+    Ok(Some(page))
 }
 
 async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {

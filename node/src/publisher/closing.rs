@@ -150,7 +150,7 @@ impl Publisher {
         };
         chain::check_listed(&batcher::heartbeat(&policy, &place), &descriptor)?;
         // From here on nothing more comes into the batch; only now is its salt drawn.
-        let content = self.content(zone, &policy, job)?;
+        let content = self.content(zone, &policy, job, at)?;
         let draft = attempts::make(attempts::salt, |salt| {
             place.salt = salt;
             self.store.unstage(zone)?;
@@ -187,11 +187,19 @@ impl Publisher {
         }
     }
 
-    /// What a batch is to say, as the store stands now.
-    fn content(&self, zone: &Zone, policy: &Policy, job: Job) -> Result<Content, PublishZoneError> {
+    /// What a batch that is published at `at` is to say, as the store stands now.
+    fn content(
+        &self,
+        zone: &Zone,
+        policy: &Policy,
+        job: Job,
+        at: u64,
+    ) -> Result<Content, PublishZoneError> {
         let (first, last) = match job {
             Job::New => {
-                let pending = self.store.pending_notes(zone, policy.max_notifications)?;
+                let pending = self
+                    .store
+                    .pending_notes(zone, policy.max_notifications, at)?;
                 return Ok(Content::new(&pending));
             }
             Job::Revise(batch) => (batch, batch),
@@ -220,13 +228,14 @@ fn covered(ranges: &[Range], first: u64, last: u64) -> Range {
         published_at: 0,
         window: (u64::MAX, 0),
         counts: Default::default(),
+        ids: Default::default(),
         came_back: false,
     };
     let inside = ranges.iter().filter(|range| !range.is_fold());
     for range in inside.filter(|range| (first..=last).contains(&range.first)) {
         let (from, to) = range.row.window;
         row.window = (row.window.0.min(from), row.window.1.max(to));
-        row.counts.extend(range.row.counts.clone());
+        row.ids.extend(range.row.identifiers());
     }
     Range { first, last, row }
 }

@@ -43,11 +43,7 @@ impl Home {
                 id: public(1).to_string(),
                 name: "P".to_owned(),
                 signer_dir: dir.path().join("signer"),
-                intake: Intake {
-                    listen: None,
-                    tls_cert: None,
-                    tls_key: None,
-                },
+                intake: Intake::default(),
                 zone: zones.iter().map(policy).collect(),
             }),
             ..Config::default()

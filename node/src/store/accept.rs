@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use bellwether_formats::id::{Level, RecordId, Scheme, Zone};
-use redb::{ReadableTable, WriteTransaction};
+use bellwether_formats::scheme::record_id;
+use redb::{ReadableTable, Table, WriteTransaction};
 
-use super::rows::{CodeRow, Mode, NoteRow, first_key, note_key, pending_key};
+use super::rows::{CodeRow, Mode, NoteRow, OPEN_WEIGHT, first_key, note_key, pending_key};
 use super::{
     CODES, META, NOTES, NOTES_OF_BATCH, NOTES_OF_CODE, PENDING, Store, StoreError, feed, modes,
     prefix_end, row, settle, to_row,
@@ -13,6 +14,9 @@ use super::{
 
 /// Most notifications that one code admits: it is a person's, and a person has few seeds.
 pub(super) const MAX_ADMITTED: u32 = 256;
+
+/// Most of those that stand for one identifier each, as a fortnight of DP-3T's epochs does (1344).
+pub(super) const MAX_ADMITTED_SINGLE: u32 = 4096;
 
 /// A code to be issued; the code itself stays with the caller.
 #[derive(Clone, Debug)]
@@ -25,16 +29,18 @@ pub struct NewCode {
     pub level: Level,
     /// First second at which it no longer works, unused.
     pub expires_at: u64,
+    /// The professional who issues it; none: the command line.
+    pub issuer: Option<String>,
 }
 
-/// A unit of a verified report, and the key that proved it.
+/// A unit of a verified report, and the key that proved it. It was checked by its scheme's rules.
 #[derive(Clone, Debug)]
 pub struct SubmittedUnit {
     /// How it expands.
     pub scheme: Scheme,
-    /// The unit: a seed.
+    /// The unit: a seed, a report, a key.
     pub unit: Vec<u8>,
-    /// Hash of the key that signed for it.
+    /// Hash of the key that signed for it; zeros if none did.
     pub key: [u8; 32],
     /// How it is to be published, if no zone of this provider ever accepted it: as its zone says.
     /// A sealed batch that came back from a relay and has it says otherwise.
@@ -42,21 +48,27 @@ pub struct SubmittedUnit {
 }
 
 /// What became of a report.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Accepted {
     /// Notifications that are new in the code's zone.
     pub new: usize,
     /// Notifications that were accepted there before, under this code or another.
     pub known: usize,
+    /// What became of each unit.
+    pub fates: Vec<Fate>,
 }
 
-/// What `code list` says of a code.
-#[derive(Clone, Debug)]
-pub struct CodeStatus {
-    /// Its keyed hash.
-    pub hash: [u8; 32],
-    /// Its row.
-    pub row: CodeRow,
+/// What became of a unit.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Fate {
+    /// It is a notification now.
+    New,
+    /// The same owner submitted it before.
+    Known,
+    /// As before, and it has another level now.
+    Changed,
+    /// Another submitted it first: nothing changed.
+    Others,
 }
 
 /// Why a verified report is not accepted.
@@ -69,7 +81,7 @@ pub enum AcceptError {
     ExpiredCode,
     #[error("this code was used by another device")]
     UsedCode,
-    #[error("this code has admitted {MAX_ADMITTED} notifications, which is the limit")]
+    #[error("this code has admitted as many notifications as one may")]
     FullCode,
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -117,6 +129,7 @@ impl Store {
                     used_at: None,
                     keys: Vec::new(),
                     admitted: 0,
+                    issuer: code.issuer.clone(),
                 };
                 table.insert(code.hash.as_slice(), to_row(&row).as_slice())?;
             }
@@ -124,29 +137,6 @@ impl Store {
         }
         tx.commit()?;
         Ok(new)
-    }
-
-    /// Every code, most recently issued last.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`]
-    pub fn codes(&self) -> Result<Vec<CodeStatus>, StoreError> {
-        let tx = self.read()?;
-        let mut codes = Vec::new();
-        for entry in tx.open_table(CODES)?.iter()? {
-            let (hash, value) = entry?;
-            let hash = hash.value().try_into();
-            let hash = hash.map_err(|_| StoreError::Row {
-                error: "a code's hash".to_owned(),
-            })?;
-            codes.push(CodeStatus {
-                hash,
-                row: row(value.value())?,
-            });
-        }
-        codes.sort_by_key(|code| code.row.issue);
-        Ok(codes)
     }
 
     /// What is known of a code.
@@ -183,12 +173,22 @@ impl Store {
             let mut of_code = tx.open_table(NOTES_OF_CODE)?;
             let mut all = BTreeSet::new();
             let mut fresh = Vec::new();
-            for unit in units {
-                let record = RecordId::of(unit.scheme, &unit.unit);
+            for (number, unit) in units.iter().enumerate() {
+                let record = record_id(unit.scheme, &unit.unit);
                 let key = [code.as_slice(), &note_key(&record, &code_row.zone)].concat();
+                let owner = owner_of(unit.scheme, code);
+                if notes_of(&tx, &record)?
+                    .iter()
+                    .any(|(_, note)| note.owner != owner)
+                {
+                    all.insert(record);
+                    accepted.fates.push(Fate::Others);
+                    continue;
+                }
+                accepted.fates.push(Fate::Known);
                 // What stands twice in a report counts once.
                 if all.insert(record) && of_code.insert(key.as_slice(), [].as_slice())?.is_none() {
-                    fresh.push((record, unit));
+                    fresh.push((number, record, unit));
                 }
             }
             accepted.known = all.len();
@@ -198,11 +198,27 @@ impl Store {
             check_code(&code_row, units, now)?;
             let added = u32::try_from(fresh.len()).unwrap_or(u32::MAX);
             code_row.admitted = code_row.admitted.saturating_add(added);
-            if code_row.admitted > MAX_ADMITTED {
+            if code_row.admitted > most_admitted(units) {
                 return Err(AcceptError::FullCode);
             }
-            for (record, unit) in fresh {
-                accepted.new += usize::from(add_note(&tx, &code_row, record, unit, now)?);
+            let (issue, level) = (code_row.issue, code_row.level());
+            for (number, record, unit) in fresh {
+                let given = Given {
+                    zone: &code_row.zone,
+                    issue,
+                    level,
+                    grade: None,
+                    owner: owner_of(unit.scheme, code),
+                };
+                if add_note(&tx, &given, record, unit, now)? {
+                    accepted.new += 1;
+                    accepted
+                        .fates
+                        .iter_mut()
+                        .skip(number)
+                        .take(1)
+                        .for_each(|fate| *fate = Fate::New);
+                }
             }
             accepted.known -= accepted.new;
             code_row.used_at.get_or_insert(now);
@@ -225,26 +241,9 @@ impl Store {
     /// [`StoreError`]; then nothing has changed.
     pub fn set_level(&self, code: &[u8; 32], level: Level) -> Result<Option<usize>, StoreError> {
         let tx = self.write()?;
-        let mut changed = 0;
-        {
-            let mut codes = tx.open_table(CODES)?;
-            let found = codes.get(code.as_slice())?.map(|value| row(value.value()));
-            let Some(mut code_row): Option<CodeRow> = found.transpose()? else {
-                return Ok(None);
-            };
-            code_row.level = level.0;
-            codes.insert(code.as_slice(), to_row(&code_row).as_slice())?;
-            let of_code = tx.open_table(NOTES_OF_CODE)?;
-            let end = prefix_end(code);
-            for entry in of_code.range(code.as_slice()..end.as_slice())? {
-                let (key, _) = entry?;
-                let note = key.value().get(code.len()..).unwrap_or_default();
-                let (record, _) = split_note_key(note)?;
-                changed += usize::from(relevel(&tx, &record, code_row.issue, level)?);
-            }
-        }
+        let changed = set_code_level(&tx, code, level, |_| {})?;
         tx.commit()?;
-        Ok(Some(changed))
+        Ok(changed)
     }
 
     /// How many notifications of a zone wait for its next batch, or for a revision.
@@ -272,24 +271,54 @@ fn check_code(code: &CodeRow, units: &[SubmittedUnit], now: u64) -> Result<(), A
     }
 }
 
+/// Whose a notification is that a code admitted: the code's. A CX report proves each time that the
+/// seed is the sender's, and needs no owner.
+fn owner_of(scheme: Scheme, code: &[u8; 32]) -> Option<[u8; 32]> {
+    (!matches!(scheme, Scheme::CX1 | Scheme::CX2)).then_some(*code)
+}
+
+fn most_admitted(units: &[SubmittedUnit]) -> u32 {
+    let single = |unit: &SubmittedUnit| {
+        let rules = unit.scheme.rules();
+        rules.is_some_and(|rules| rules.always_sealed())
+    };
+    if units.iter().all(single) {
+        MAX_ADMITTED_SINGLE
+    } else {
+        MAX_ADMITTED
+    }
+}
+
+/// What a code, or a submitter, says of a notification.
+pub(super) struct Given<'a> {
+    pub(super) zone: &'a str,
+    /// Number of the code or case.
+    pub(super) issue: u64,
+    pub(super) level: Level,
+    pub(super) grade: Option<u8>,
+    pub(super) owner: Option<[u8; 32]>,
+}
+
 /// Adds a notification, or gives a known one the level of a more recently issued code. Gives
 /// whether it is new in the code's zone.
-fn add_note(
+pub(super) fn add_note(
     tx: &WriteTransaction,
-    code: &CodeRow,
+    given: &Given<'_>,
     record: RecordId,
     unit: &SubmittedUnit,
     now: u64,
 ) -> Result<bool, StoreError> {
-    let key = note_key(&record, &code.zone);
+    let key = note_key(&record, given.zone);
     let known = notes_of(tx, &record)?;
     let new = known.iter().all(|(of, _)| *of != key);
     if new {
         // All notes of a seed agree: whichever report came last, the code issued last speaks.
-        let newer = known.iter().find(|(_, note)| note.issue > code.issue);
-        let (issue, level) = newer.map_or((code.issue, code.level), |(_, note)| {
+        let newer = known.iter().find(|(_, note)| note.issue > given.issue);
+        let (issue, level) = newer.map_or((given.issue, given.level.0), |(_, note)| {
             (note.issue, note.level)
         });
+        let rules = unit.scheme.rules();
+        let facts = rules.and_then(|rules| rules.check(&unit.unit).ok());
         let note = NoteRow {
             scheme: unit.scheme.0,
             unit: unit.unit.clone(),
@@ -301,16 +330,48 @@ fn add_note(
             dummy: false,
             mode: modes::mode_of(tx, &record, || settle::first_mode(tx, unit))?,
             batch: None,
+            grade: given.grade,
+            publish_from: facts.map_or(0, |facts| facts.publish_from),
+            owner: given.owner,
         };
         put_note(tx, &key, &note)?;
     }
-    relevel(tx, &record, code.issue, code.level())?;
+    relevel(tx, &record, given.issue, given.level)?;
     Ok(new)
+}
+
+/// Changes the level of a code, what `further` changes of its row, and the level of every
+/// notification whose level it gives. Gives how many notifications changed; none if the code is
+/// unknown.
+pub(super) fn set_code_level(
+    tx: &WriteTransaction,
+    code: &[u8; 32],
+    level: Level,
+    further: impl FnOnce(&mut CodeRow),
+) -> Result<Option<usize>, StoreError> {
+    let mut codes = tx.open_table(CODES)?;
+    let found = codes.get(code.as_slice())?.map(|value| row(value.value()));
+    let Some(mut code_row): Option<CodeRow> = found.transpose()? else {
+        return Ok(None);
+    };
+    code_row.level = level.0;
+    further(&mut code_row);
+    codes.insert(code.as_slice(), to_row(&code_row).as_slice())?;
+    let of_code = tx.open_table(NOTES_OF_CODE)?;
+    let end = prefix_end(code);
+    let mut changed = 0;
+    for entry in of_code.range(code.as_slice()..end.as_slice())? {
+        let (key, _) = entry?;
+        let note = key.value().get(code.len()..).unwrap_or_default();
+        let (record, _) = split_note_key(note)?;
+        changed += usize::from(relevel(tx, &record, code_row.issue, level)?);
+    }
+    Ok(Some(changed))
 }
 
 /// Gives a seed, in every zone that it is known in, the level of code number `issue`, unless a
 /// more recently issued one gave its level. Gives whether that changed anything.
-fn relevel(
+pub(super) fn relevel(
     tx: &WriteTransaction,
     record: &RecordId,
     issue: u64,
@@ -345,9 +406,72 @@ pub(super) fn notes_of(
         .collect()
 }
 
-/// What stands in the list of notes that wait, if only a revision can speak of the note: a closing
-/// is not brought forward for it, and this is asked too often to read every note.
-pub(super) const REVISION: &[u8] = &[1];
+/// What stands in the list of notes that wait, so that not every note is read when it is asked
+/// whether a batch is full.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Waits {
+    /// Only a revision can speak of it: a closing is not brought forward for it.
+    Revision,
+    /// It is new, or an open one whose level changed.
+    Batch {
+        /// Not before this time, in seconds of UTC.
+        from: u64,
+        /// What it weighs there ([`NoteRow::weight`]).
+        weight: u32,
+    },
+}
+
+impl Waits {
+    fn of(note: &NoteRow) -> Self {
+        if note.revises().is_some() {
+            return Self::Revision;
+        }
+        let new = note.published_level.is_none();
+        Self::Batch {
+            from: if new { note.publish_from } else { 0 },
+            weight: note.weight(),
+        }
+    }
+
+    fn encode(self) -> Vec<u8> {
+        match self {
+            Self::Revision => vec![1],
+            Self::Batch { from, weight } => {
+                [from.to_be_bytes().as_slice(), &weight.to_be_bytes()].concat()
+            }
+        }
+    }
+
+    /// Reads what stands there. An empty value is an earlier version's, which knew CX alone.
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, StoreError> {
+        let damaged = || StoreError::Row {
+            error: "a waiting note".to_owned(),
+        };
+        if let Some((from, weight)) = bytes.split_first_chunk() {
+            let weight = weight.try_into().map_err(|_| damaged())?;
+            return Ok(Self::Batch {
+                from: u64::from_be_bytes(*from),
+                weight: u32::from_be_bytes(weight),
+            });
+        }
+        match bytes {
+            [] => Ok(Self::Batch {
+                from: 0,
+                weight: OPEN_WEIGHT,
+            }),
+            [1] => Ok(Self::Revision),
+            _ => Err(damaged()),
+        }
+    }
+
+    /// What it weighs in a batch at `now`, if it can be in it.
+    pub(super) const fn weight_at(self, now: u64) -> Option<u32> {
+        match self {
+            Self::Batch { from, weight } if from <= now => Some(weight),
+            Self::Batch { .. } | Self::Revision => None,
+        }
+    }
+}
 
 /// Writes a note, whether its zone's next batch must speak of it, and which batch was the first.
 pub(super) fn put_note(
@@ -355,21 +479,47 @@ pub(super) fn put_note(
     key: &[u8],
     note: &NoteRow,
 ) -> Result<(), StoreError> {
-    let (record, zone) = split_note_key(key)?;
-    tx.open_table(NOTES)?.insert(key, to_row(note).as_slice())?;
-    let pending = pending_key(zone, &record);
-    let mut table = tx.open_table(PENDING)?;
-    if note.is_pending() {
-        let waits = note.revises().map_or([].as_slice(), |_| REVISION);
-        table.insert(pending.as_slice(), waits)?;
-    } else {
-        table.remove(pending.as_slice())?;
+    NoteTables::open(tx)?.put(key, note)
+}
+
+/// The tables that know of notes, for who writes many: to open one costs as much as to write to it.
+pub(super) struct NoteTables<'tx> {
+    notes: Table<'tx, &'static [u8], &'static [u8]>,
+    pending: Table<'tx, &'static [u8], &'static [u8]>,
+    of_batch: Table<'tx, &'static [u8], &'static [u8]>,
+}
+
+impl<'tx> NoteTables<'tx> {
+    pub(super) fn open(tx: &'tx WriteTransaction) -> Result<Self, StoreError> {
+        Ok(Self {
+            notes: tx.open_table(NOTES)?,
+            pending: tx.open_table(PENDING)?,
+            of_batch: tx.open_table(NOTES_OF_BATCH)?,
+        })
     }
-    if let Some(batch) = note.batch.filter(|_| !note.dummy) {
-        tx.open_table(NOTES_OF_BATCH)?
-            .insert(first_key(zone, batch, &record).as_slice(), [].as_slice())?;
+
+    pub(super) fn get(&self, key: &[u8]) -> Result<Option<NoteRow>, StoreError> {
+        let found = self.notes.get(key)?;
+        found.map(|value| row(value.value())).transpose()
     }
-    Ok(())
+
+    /// [`put_note`].
+    pub(super) fn put(&mut self, key: &[u8], note: &NoteRow) -> Result<(), StoreError> {
+        let (record, zone) = split_note_key(key)?;
+        self.notes.insert(key, to_row(note).as_slice())?;
+        let pending = pending_key(zone, &record);
+        if note.is_pending() {
+            let waits = Waits::of(note).encode();
+            self.pending.insert(pending.as_slice(), waits.as_slice())?;
+        } else {
+            self.pending.remove(pending.as_slice())?;
+        }
+        if let Some(batch) = note.batch.filter(|_| !note.dummy) {
+            let first = first_key(zone, batch, &record);
+            self.of_batch.insert(first.as_slice(), [].as_slice())?;
+        }
+        Ok(())
+    }
 }
 
 pub(super) fn split_note_key(key: &[u8]) -> Result<(RecordId, &str), StoreError> {

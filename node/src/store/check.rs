@@ -3,10 +3,11 @@
 use bellwether_formats::cid::Cid;
 use bellwether_formats::descriptor::Descriptor;
 use bellwether_formats::id::{FeedId, RecordId};
+use bellwether_formats::scheme::record_id;
 use bellwether_formats::signed::Signed;
 use redb::{ReadTransaction, ReadableTable};
 
-use super::accept::{REVISION, split_note_key};
+use super::accept::{Waits, split_note_key};
 use super::rows::{BatchRow, NoteRow, PreparedRow, batches_of, note_key, parse_feed, pending_key};
 use super::{
     BATCHES, BLOCKS, CODES, DESCRIPTORS, FORKS, HEADS, NOTES, NOTES_OF_CODE, PENDING, PREPARED,
@@ -198,11 +199,12 @@ fn notes(tx: &ReadTransaction, faults: &mut Faults) -> Result<(), StoreError> {
         let (key, value) = entry?;
         let note: NoteRow = row(value.value())?;
         let (record, zone) = split_note_key(key.value())?;
-        if RecordId::of(note.scheme(), &note.unit) != record {
+        if record_id(note.scheme(), &note.unit) != record {
             faults.push(format!("{zone}: a notification is kept under another id"));
         }
         let listed = get(tx, PENDING, &pending_key(zone, &record))?;
-        if listed.as_deref() == Some(REVISION) && note.revises().is_none() {
+        let waits = listed.as_deref().map(Waits::decode).transpose()?;
+        if waits == Some(Waits::Revision) && note.revises().is_none() {
             faults.push(format!(
                 "{zone}: a notification waits for a revision that does not speak of it"
             ));

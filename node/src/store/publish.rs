@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use bellwether_formats::batch::Batch;
 use bellwether_formats::cid::{Block, Cid, Codec};
 use bellwether_formats::id::{FeedId, RecordId, Zone};
+use bellwether_formats::scheme;
 use bellwether_formats::signed::Signed;
 use redb::{ReadableTable, ReadableTableMetadata, WriteTransaction};
 
-use super::rows::{BatchRow, Mode, NoteRow, PreparedRow, note_key, zone_prefix};
+use super::accept::{NoteTables, Waits};
+use super::rows::{BatchRow, Mode, NoteRow, OPEN_WEIGHT, PreparedRow, note_key, zone_prefix};
 use super::{
-    NOTES, PENDING, PREPARED, Store, StoreError, accept, blocks, feed, prefix_end, ranges,
-    replicate, row, settle, staged, to_row,
+    NOTES, PENDING, PREPARED, Store, StoreError, blocks, feed, prefix_end, ranges, replicate, row,
+    settle, staged, to_row,
 };
 
 /// A batch as the batcher draws it up from what is pending.
@@ -57,7 +59,8 @@ macro_rules! through_store {
 through_store!(CommitError, StorageError, TableError);
 
 impl Store {
-    /// What a zone's next batch must speak of, `max` at most, in the order of their record ids.
+    /// What a zone's next batch must speak of at `now` (seconds of UTC), in the order of their record
+    /// ids: at most as much as `max` notifications of CX weigh.
     /// Of what is said in revisions of earlier batches [`to_revise`](Self::to_revise) tells.
     ///
     /// # Errors
@@ -67,7 +70,9 @@ impl Store {
         &self,
         zone: &Zone,
         max: usize,
+        now: u64,
     ) -> Result<Vec<(RecordId, NoteRow)>, StoreError> {
+        let (max, mut weight) = (max_weight(max), 0_u64);
         let tx = self.read()?;
         let prefix = zone_prefix(zone);
         let end = prefix_end(&prefix);
@@ -77,12 +82,13 @@ impl Store {
             .open_table(PENDING)?
             .range(prefix.as_slice()..end.as_slice())?
         {
-            if pending.len() >= max {
-                break;
-            }
             let (key, waits) = entry?;
-            if waits.value() == accept::REVISION {
+            let Some(more) = Waits::decode(waits.value())?.weight_at(now) else {
                 continue;
+            };
+            weight = weight.saturating_add(more.into());
+            if weight > max && !pending.is_empty() {
+                break;
             }
             let record = key
                 .value()
@@ -101,29 +107,32 @@ impl Store {
         Ok(pending)
     }
 
-    /// Whether `max` notifications of a zone or more wait for its next batch of what is new; those
-    /// that wait for a revision do not count. It costs nothing while few wait for either, and reads
+    /// Whether as much as `max` notifications of CX weigh, or more, waits for the zone's next batch of
+    /// what is new at `now`, in seconds of UTC; what waits for a revision or a later time does not
+    /// count. It costs nothing while few wait for either, and reads
     /// no note, so it may be asked after every report.
     ///
     /// # Errors
     ///
     /// [`StoreError`]
-    pub fn is_pending(&self, zone: &Zone, max: usize) -> Result<bool, StoreError> {
+    pub fn is_pending(&self, zone: &Zone, max: usize, now: u64) -> Result<bool, StoreError> {
         let tx = self.read()?;
         let table = tx.open_table(PENDING)?;
-        if usize::try_from(table.len()?).is_ok_and(|all| all < max) {
+        let max = max_weight(max);
+        if table.len()?.saturating_mul(MOST_WEIGHT) < max {
             return Ok(false);
         }
         let prefix = zone_prefix(zone);
         let end = prefix_end(&prefix);
-        let mut new = 0;
+        let mut weight = 0_u64;
         for entry in table.range(prefix.as_slice()..end.as_slice())? {
-            if new >= max {
+            if weight >= max {
                 break;
             }
-            new += usize::from(entry?.1.value() != accept::REVISION);
+            let waits = Waits::decode(entry?.1.value())?;
+            weight = weight.saturating_add(waits.weight_at(now).unwrap_or_default().into());
         }
-        Ok(new >= max)
+        Ok(weight >= max)
     }
 
     /// The batch that is prepared in a zone, to be signed as it stands.
@@ -236,6 +245,15 @@ impl Store {
     }
 }
 
+/// The most that a notification weighs, in identifiers.
+const MOST_WEIGHT: u64 = 4096;
+
+/// What `max` notifications of CX weigh.
+fn max_weight(max: usize) -> u64 {
+    let max = u64::try_from(max).unwrap_or(u64::MAX);
+    max.saturating_mul(OPEN_WEIGHT.into())
+}
+
 /// Compare-and-swap on the number: the batch follows the head that stands now.
 fn check_next(tx: &WriteTransaction, batch: &Batch) -> Result<(), PublishError> {
     let feed: FeedId = batch.feed();
@@ -269,34 +287,34 @@ fn say(
     dummies: Vec<NoteRow>,
 ) -> Result<(), StoreError> {
     settle::mark_settled(tx, &batch.feed(), batch.seq)?;
-    let mut new = BTreeMap::<u8, u32>::new();
-    for (record, level) in says {
-        if let Some(scheme) = said(tx, batch, RecordId::from_bytes(record), level)? {
-            *new.entry(scheme).or_default() += 1;
+    let mut new = BTreeMap::<u8, u64>::new();
+    {
+        let mut notes = NoteTables::open(tx)?;
+        for (record, level) in says {
+            if let Some((scheme, ids)) =
+                said(&mut notes, batch, RecordId::from_bytes(record), level)?
+            {
+                *new.entry(scheme).or_default() += u64::from(ids);
+            }
+        }
+        for dummy in dummies {
+            let record = scheme::record_id(dummy.scheme(), &dummy.unit);
+            notes.put(&note_key(&record, batch.zone.as_str()), &dummy)?;
         }
     }
-    ranges::put_range(tx, batch, new, false)?;
-    for dummy in dummies {
-        let record = RecordId::of(dummy.scheme(), &dummy.unit);
-        accept::put_note(tx, &note_key(&record, batch.zone.as_str()), &dummy)?;
-    }
-    Ok(())
+    ranges::put_range(tx, batch, new, false)
 }
 
-/// Notes what the batch said of a record; gives its scheme if it is sealed and new. If its level
-/// changed since the batch was drawn up, it stays pending.
+/// Notes what the batch said of a record; gives its scheme and how many identifiers it has, if it is
+/// sealed and new. If its level changed since the batch was drawn up, it stays pending.
 fn said(
-    tx: &WriteTransaction,
+    notes: &mut NoteTables<'_>,
     batch: &Batch,
     record: RecordId,
     level: u8,
-) -> Result<Option<u8>, StoreError> {
+) -> Result<Option<(u8, u32)>, StoreError> {
     let key = note_key(&record, batch.zone.as_str());
-    let found = tx
-        .open_table(NOTES)?
-        .get(key.as_slice())?
-        .map(|value| row(value.value()));
-    let Some(mut note): Option<NoteRow> = found.transpose()? else {
+    let Some(mut note) = notes.get(&key)? else {
         return Ok(None);
     };
     let new = note.published_level.is_none();
@@ -305,6 +323,7 @@ fn said(
         note.batch = Some(batch.seq);
     }
     note.published_level = Some(level);
-    accept::put_note(tx, &key, &note)?;
-    Ok((new && note.mode == Mode::Sealed).then_some(note.scheme))
+    notes.put(&key, &note)?;
+    let sealed = new && note.mode == Mode::Sealed;
+    Ok(sealed.then(|| (note.scheme, note.identifiers())))
 }

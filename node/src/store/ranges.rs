@@ -1,13 +1,13 @@
 //! What was published when: the notes that a batch published first, and the ranges of batches whose
 //! sealed parts are published. Source: spec §4.5, §5.6.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bellwether_formats::batch::{Batch, Part};
 use bellwether_formats::id::{RecordId, Zone};
 use redb::{ReadTransaction, ReadableTable, WriteTransaction};
 
-use super::accept::split_note_key;
+use super::accept::{Waits, split_note_key};
 use super::feed::u64_of;
 use super::rows::{Mode, NoteRow, RangeRow, first_key, note_key, range_key, zone_prefix};
 use super::{
@@ -69,7 +69,10 @@ impl Store {
             .open_table(PENDING)?
             .range(prefix.as_slice()..end.as_slice())?
         {
-            let (key, _) = entry?;
+            let (key, waits) = entry?;
+            if Waits::decode(waits.value())? != Waits::Revision {
+                continue;
+            }
             if let Some(note) =
                 notes.get(note_key(&last_record(key.value())?, zone.as_str()).as_slice())?
             {
@@ -161,11 +164,11 @@ fn notes_of(
 }
 
 /// Notes that a batch with sealed parts was published: in its own range, or the one it covers.
-/// `counts` are the notifications in the range that the row does not count yet.
+/// `new` are the identifiers in the range that the row does not count yet, by scheme.
 pub(super) fn put_range(
     tx: &WriteTransaction,
     batch: &Batch,
-    counts: impl IntoIterator<Item = (u8, u32)>,
+    new: impl IntoIterator<Item = (u8, u64)>,
     came_back: bool,
 ) -> Result<(), StoreError> {
     let mut windows = batch.parts.iter().filter_map(|part| match part {
@@ -179,19 +182,20 @@ pub(super) fn put_range(
     let key = range_key(batch.zone.as_str(), first, last);
     let mut table = tx.open_table(RANGES)?;
     let known = table.get(key.as_slice())?.map(|value| row(value.value()));
-    let new = || RangeRow {
+    let empty = || RangeRow {
         seq: batch.seq,
         published_at: batch.published_at,
         window,
-        counts: std::collections::BTreeMap::new(),
+        counts: BTreeMap::new(),
+        ids: BTreeMap::new(),
         came_back,
     };
-    let mut range: RangeRow = known.transpose()?.unwrap_or_else(new);
+    let mut range: RangeRow = known.transpose()?.unwrap_or_else(empty);
     range.seq = batch.seq;
     range.window = window;
-    for (scheme, count) in counts {
-        let sum = range.counts.entry(scheme).or_default();
-        *sum = sum.saturating_add(count);
+    for (scheme, ids) in new {
+        let sum = range.ids.entry(scheme).or_default();
+        *sum = sum.saturating_add(ids);
     }
     table.insert(key.as_slice(), to_row(&range).as_slice())?;
     Ok(())

@@ -189,6 +189,9 @@ pub struct CodeRow {
     pub keys: Vec<[u8; 32]>,
     /// How many notifications it admitted.
     pub admitted: u32,
+    /// The professional who issued it; none: the command line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
 }
 
 impl CodeRow {
@@ -255,9 +258,37 @@ pub struct NoteRow {
     /// version did not keep it.
     #[serde(default)]
     pub batch: Option<u64>,
+    /// Finer weight, 0 to 100, if who submitted it gave one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grade: Option<u8>,
+    /// It is not published before, in seconds of UTC: its identifiers could still be broadcast.
+    #[serde(default)]
+    pub publish_from: u64,
+    /// Who submitted it first, by what only they can show; the others change nothing. None where the
+    /// scheme's own proof is asked for each time, as CX's is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<[u8; 32]>,
 }
 
+/// What a notification weighs when a batch is filled: an open one as much as a CX seed.
+pub(super) const OPEN_WEIGHT: u32 = 2048;
+
 impl NoteRow {
+    /// How many identifiers it stands for; 0 if its scheme or unit cannot be read.
+    pub(crate) fn identifiers(&self) -> u32 {
+        let rules = self.scheme().rules();
+        let facts = rules.and_then(|rules| rules.expansion(&self.unit));
+        facts.unwrap_or_default()
+    }
+
+    /// What it weighs when a batch is filled, in identifiers.
+    pub(super) fn weight(&self) -> u32 {
+        match self.mode {
+            Mode::Open => OPEN_WEIGHT,
+            Mode::Sealed => self.identifiers(),
+        }
+    }
+
     pub(super) const fn scheme(&self) -> Scheme {
         Scheme(self.scheme)
     }
@@ -304,11 +335,27 @@ pub struct RangeRow {
     pub published_at: u64,
     /// The window of its parts: seconds of UTC.
     pub window: (u64, u64),
-    /// Sealed notifications that are in it, or were before they were revoked, by scheme.
+    /// Sealed notifications that are in it, or were before they were revoked, by scheme: as earlier
+    /// versions counted them, which knew CX alone.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub counts: BTreeMap<u8, u32>,
+    /// Their identifiers, by scheme.
+    #[serde(default)]
+    pub ids: BTreeMap<u8, u64>,
     /// It came back from a relay: seeds that were accepted after the backup may be missing here.
     #[serde(default)]
     pub came_back: bool,
+}
+
+impl RangeRow {
+    /// Identifiers of its sealed notifications, revoked ones too, by scheme.
+    pub fn identifiers(&self) -> BTreeMap<u8, u64> {
+        let mut ids = self.ids.clone();
+        for (scheme, count) in &self.counts {
+            *ids.entry(*scheme).or_default() += u64::from(*count) * u64::from(OPEN_WEIGHT);
+        }
+        ids
+    }
 }
 
 /// A batch drawn up and not yet signed. Its bytes never change: the signer may have seen them.

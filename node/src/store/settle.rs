@@ -3,7 +3,8 @@
 
 use bellwether_formats::batch::Part;
 use bellwether_formats::body::open::{OpenBody, Terms};
-use bellwether_formats::id::{FeedId, ProviderId, RecordId, Scheme};
+use bellwether_formats::id::{FeedId, ProviderId, Scheme};
+use bellwether_formats::scheme;
 use redb::{ReadableTable, WriteTransaction};
 
 use super::rows::{BatchRow, Mode, NoteRow, feed_key, note_key, parse_feed};
@@ -118,7 +119,7 @@ fn was_said(
     terms: Terms,
     unit: &[u8],
 ) -> Result<(), StoreError> {
-    let record = RecordId::of(scheme, unit);
+    let record = scheme::record_id(scheme, unit);
     modes::was_mode(tx, &record, Mode::Open)?;
     let key = note_key(&record, feed.zone.as_str());
     let found = tx
@@ -138,6 +139,9 @@ fn was_said(
             dummy: true,
             mode: Mode::Open,
             batch: None,
+            grade: terms.grade,
+            publish_from: 0,
+            owner: None,
         },
         Some(note) => NoteRow {
             observed_before: terms.observed_before,

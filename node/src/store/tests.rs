@@ -8,6 +8,7 @@ use super::*;
 
 mod accept;
 mod check;
+mod codes;
 mod expire;
 pub(crate) mod fixture;
 mod migrate;
@@ -18,6 +19,8 @@ mod refs;
 mod replicate;
 mod returned;
 mod staged;
+mod submit;
+pub(crate) mod units;
 
 fn memory() -> Store {
     Store::with_backend(InMemoryBackend::new()).unwrap()

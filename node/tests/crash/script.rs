@@ -167,6 +167,7 @@ impl Provider {
                     zone: self::zone(zone),
                     level: Level::DIAGNOSED,
                     expires_at: START + 86_400,
+                    issuer: None,
                 });
                 store.issue_codes(&codes, START)?;
             }
@@ -268,7 +269,7 @@ fn draft(
     let head = store.head(&own_feed(&zone))?.map(|head| head.head);
     let known = (head.map(|head| head.id), zone.to_string(), after);
     let content = match covers {
-        None => Content::new(&store.pending_notes(&zone, policy.max_notifications)?),
+        None => Content::new(&store.pending_notes(&zone, policy.max_notifications, u64::MAX)?),
         Some((first, last)) => {
             let notes = store.sealed_notes(&zone, first, last)?;
             let mut ranges = store.ranges(&zone)?;

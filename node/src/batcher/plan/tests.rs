@@ -17,7 +17,8 @@ fn range(first: u64, last: u64, seq: u64, published_at: u64, count: u32) -> Rang
             seq,
             published_at,
             window: (0, published_at),
-            counts: [(1, count)].into(),
+            counts: BTreeMap::new(),
+            ids: [(1, u64::from(count) * 2048)].into(),
             came_back: false,
         },
     }
@@ -118,9 +119,9 @@ fn a_fold_holds_what_fits_one_batch() {
     assert_eq!(planned(false, &[], &batches(&[4015, 4015])), []);
     // Each scheme has parts of its own.
     let mut mixed = batches(&[2000, 2000]);
-    mixed[1].row.counts = [(2, 2015)].into();
+    mixed[1].row.ids = [(2, 2015 * 2048)].into();
     assert_eq!(planned(false, &[], &mixed), []);
-    mixed[1].row.counts = [(2, 2000)].into();
+    mixed[1].row.ids = [(2, 2000 * 2048)].into();
     assert_eq!(planned(false, &[], &mixed), [fold(1, 2)]);
 }
 
@@ -152,15 +153,15 @@ fn as_many_parts_as_the_format_makes() {
     assert_eq!(parts(&BTreeMap::new()), 0);
     // 125.49 seeds a part.
     for (count, expected) in [(0, 1), (1, 1), (125, 1), (126, 2), (4015, 32), (4016, 33)] {
-        assert_eq!(parts(&[(1, count)].into()), expected, "{count}");
+        assert_eq!(parts(&[(1, count * 2048)].into()), expected, "{count}");
     }
-    assert_eq!(parts(&[(1, 126), (2, 125)].into()), 3);
+    assert_eq!(parts(&[(1, 126 * 2048), (2, 125 * 2048)].into()), 3);
 }
 
 #[test]
 fn a_batch_takes_as_much_as_its_parts_hold() {
     let note = |scheme: Scheme, which: u32, mode: Mode| {
-        let mut unit = vec![0; scheme.unit_len().unwrap()];
+        let mut unit = vec![0; scheme.rules().unwrap().width().max()];
         unit[..4].copy_from_slice(&which.to_be_bytes());
         let note = NoteRow {
             scheme: scheme.0,
@@ -172,6 +173,9 @@ fn a_batch_takes_as_much_as_its_parts_hold() {
             dummy: false,
             mode,
             batch: None,
+            grade: None,
+            publish_from: 0,
+            owner: None,
             unit,
         };
         (RecordId::of(scheme, &note.unit), note)

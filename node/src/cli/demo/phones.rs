@@ -41,7 +41,7 @@ impl Phone {
         client.follow(share).map_err(phone_error)?;
         let at = clock::now() - 3600;
         let observations = heard.map(|id| Observation {
-            id: ContactId(*id.as_bytes()),
+            id: ContactId::from(*id.as_bytes()),
             at,
             family: Family::Cx,
         });
@@ -133,7 +133,7 @@ impl Phone {
         });
         let part = part.ok_or_else(|| wrong("no sealed part"))?;
         let chunks = Shape::of(part.ids).map_err(wrong)?.chunks();
-        let hash = IdHash::of(Scheme::CX1, &batch.salt, id.as_bytes());
+        let hash = IdHash::of(Scheme::CX1, &batch.salt, None, id.as_bytes());
         Ok((chunks, hash.tag().chunk(1, chunks)))
     }
 }

@@ -78,12 +78,13 @@ fn two_halves_are_the_chunk() {
 #[test]
 fn an_entry_of_a_sealed_part_is_found_by_two_relays() {
     let hashes: Vec<IdHash> = (0..100_u64)
-        .map(|id| IdHash::of(Scheme::CX1, &[7; 16], &[id.to_be_bytes(); 2].concat()))
+        .map(|id| IdHash::of(Scheme::CX1, &[7; 16], None, &[id.to_be_bytes(); 2].concat()))
         .collect();
     let payload = Payload {
         level: Level::DIAGNOSED,
         grade_step: 0,
         observed_before: 1_800_000_000,
+        span: None,
     };
     let entries = hashes.iter().map(|hash| Entry::seal(hash, payload));
     let plan = Plan::new(entries.collect()).unwrap();

@@ -31,6 +31,7 @@ pub struct Guesses {
     /// Bounded by [`MAX_PREFIXES`]. Full buckets are not kept.
     prefixes: HashMap<Prefix, Bucket>,
     total: Bucket,
+    rates: Rates,
     /// Whether loopback is a proxy with everybody behind it: then the total alone holds there.
     behind_proxy: bool,
 }
@@ -53,9 +54,15 @@ impl Refused {
 impl Guesses {
     /// Nobody has guessed yet.
     pub fn new(now: Instant) -> Self {
+        Self::limiting(GUESSES, now)
+    }
+
+    /// Counts something else that strangers may do so often.
+    pub fn limiting(rates: Rates, now: Instant) -> Self {
         Self {
             prefixes: HashMap::new(),
             total: Bucket { full_at: now },
+            rates,
             behind_proxy: false,
         }
     }
@@ -77,8 +84,8 @@ impl Guesses {
         let prefix = self
             .prefixes
             .get(&Prefix::of(address))
-            .map_or(Duration::ZERO, |bucket| bucket.wait(PER_PREFIX, now));
-        let wait = prefix.max(self.total.wait(IN_TOTAL, now));
+            .map_or(Duration::ZERO, |bucket| bucket.wait(self.rates.prefix, now));
+        let wait = prefix.max(self.total.wait(self.rates.total, now));
         if wait.is_zero() {
             return Ok(());
         }
@@ -90,7 +97,7 @@ impl Guesses {
 
     /// Counts a code from `address` that is not known.
     pub fn failed(&mut self, address: IpAddr, now: Instant) {
-        self.total.take(IN_TOTAL, now);
+        self.total.take(self.rates.total, now);
         if self.behind_proxy && address.to_canonical().is_loopback() {
             return;
         }
@@ -101,7 +108,7 @@ impl Guesses {
         self.prefixes
             .entry(prefix)
             .or_insert(Bucket { full_at: now })
-            .take(PER_PREFIX, now);
+            .take(self.rates.prefix, now);
     }
 
     /// How many prefixes are remembered: at most [`MAX_PREFIXES`].
@@ -154,30 +161,53 @@ fn upper_half(address: Ipv6Addr) -> u64 {
 }
 
 /// A bucket's size and the time in which one token comes back.
-#[derive(Clone, Copy)]
-struct Rate {
-    burst: u32,
-    refill: Duration,
+#[derive(Clone, Copy, Debug)]
+pub struct Rate {
+    /// How often at once.
+    pub burst: u32,
+    /// Time after which once more.
+    pub refill: Duration,
 }
 
-const PER_PREFIX: Rate = Rate {
-    burst: PREFIX_BURST,
-    refill: PREFIX_REFILL,
-};
-const IN_TOTAL: Rate = Rate {
-    burst: TOTAL_BURST,
-    refill: TOTAL_REFILL,
+/// How often one address prefix may do something, and all together.
+#[derive(Clone, Copy, Debug)]
+pub struct Rates {
+    /// One prefix.
+    pub prefix: Rate,
+    /// All together.
+    pub total: Rate,
+}
+
+const GUESSES: Rates = Rates {
+    prefix: Rate {
+        burst: PREFIX_BURST,
+        refill: PREFIX_REFILL,
+    },
+    total: Rate {
+        burst: TOTAL_BURST,
+        refill: TOTAL_REFILL,
+    },
 };
 
 /// A token bucket, kept as the one instant at which it will be full.
 #[derive(Clone, Copy, Debug)]
-struct Bucket {
+pub(in crate::intake) struct Bucket {
     full_at: Instant,
 }
 
 impl Bucket {
+    /// One that nothing was taken of.
+    pub(in crate::intake) const fn full(now: Instant) -> Self {
+        Self { full_at: now }
+    }
+
+    /// When it will be full.
+    pub(in crate::intake) const fn full_at(self) -> Instant {
+        self.full_at
+    }
+
     /// How long until there is a token; zero if there is one.
-    fn wait(self, rate: Rate, now: Instant) -> Duration {
+    pub(in crate::intake) fn wait(self, rate: Rate, now: Instant) -> Duration {
         let missing = self.full_at.saturating_duration_since(now);
         let one_left = rate.refill.saturating_mul(rate.burst.saturating_sub(1));
         missing.saturating_sub(one_left)
@@ -185,7 +215,7 @@ impl Bucket {
 
     /// Takes a token; an empty bucket stays as it is, so that calls without a check cannot push
     /// the end out of sight.
-    fn take(&mut self, rate: Rate, now: Instant) {
+    pub(in crate::intake) fn take(&mut self, rate: Rate, now: Instant) {
         if self.wait(rate, now).is_zero() {
             self.full_at = self.full_at.max(now) + rate.refill;
         }

@@ -49,7 +49,7 @@ fn opened(store: &Store, batch: &Batch, unit: &SubmittedUnit, id: usize) -> Opti
     let generator = Generator::from_code(unit.scheme.0.into()).unwrap();
     let seed = Seed::new(generator, &unit.unit).unwrap();
     let identifier = seed.identifiers().nth(id).unwrap();
-    let hash = IdHash::of(unit.scheme, &batch.salt, identifier.as_bytes());
+    let hash = IdHash::of(unit.scheme, &batch.salt, None, identifier.as_bytes());
     let mut found = None;
     for (position, part) in batch.parts.iter().enumerate() {
         let Part::Sealed(part) = part else { continue };

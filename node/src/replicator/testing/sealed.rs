@@ -26,11 +26,12 @@ impl Sealed {
             let entries = (0..ids).map(|id| {
                 let mut identifier = [0; 16];
                 identifier[..8].copy_from_slice(&id.to_be_bytes());
-                let hash = IdHash::of(Scheme::CX1, &salt, &identifier);
+                let hash = IdHash::of(Scheme::CX1, &salt, None, &identifier);
                 let payload = Payload {
                     level: Level::DIAGNOSED,
                     grade_step: 0,
                     observed_before: T0,
+                    span: None,
                 };
                 Entry::seal(&hash, payload)
             });

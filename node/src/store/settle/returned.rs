@@ -20,14 +20,17 @@ pub(super) fn note(tx: &WriteTransaction, feed: &FeedId, seq: u64) -> Result<(),
     Ok(())
 }
 
-/// The mode of a seed that this store accepts for the first time: that of its zone. But a sealed
+/// The mode of a unit that this store accepts for the first time: sealed if its scheme always is, or
+/// that of its zone. But a sealed
 /// batch that came back may have it: then it was accepted before a restore, and an open copy would
 /// unmask it in all zones. Source: spec §5.7.
 pub(in crate::store) fn first_mode(
     tx: &WriteTransaction,
     unit: &SubmittedUnit,
 ) -> Result<Mode, StoreError> {
-    if unit.mode == Mode::Open && is_sealed(tx, unit)? {
+    let rules = unit.scheme.rules();
+    let always = rules.is_some_and(|rules| rules.always_sealed());
+    if always || (unit.mode == Mode::Open && is_sealed(tx, unit)?) {
         return Ok(Mode::Sealed);
     }
     Ok(unit.mode)

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bellwether_formats::batch::{Batch, Part};
 use bellwether_formats::cid::Cid;
 use bellwether_formats::id::{Level, Scheme};
-use bellwether_formats::scheme::cx::{Generator, Seed};
+use bellwether_formats::scheme;
 use bellwether_formats::sealed::{Chunk, IdHash, Index, Payload, Shape};
 use redb::{ReadableTable, WriteTransaction};
 
@@ -16,7 +16,7 @@ use super::super::rows::{Mode, NoteRow};
 use super::super::{BLOCKS, NOTES, StoreError, row};
 use super::with_level;
 
-/// Notes what the sealed parts of a batch say of the notifications of its zone. Gives how many of
+/// Notes what the sealed parts of a batch say of the notifications of its zone. Gives how many identifiers of
 /// each scheme were published in it that this store had not published.
 ///
 /// A batch of its own range publishes new ones. A revision tells the levels of its batch, and those
@@ -26,7 +26,7 @@ use super::with_level;
 pub(super) fn settle(
     tx: &WriteTransaction,
     batch: &Batch,
-) -> Result<BTreeMap<u8, u32>, StoreError> {
+) -> Result<BTreeMap<u8, u64>, StoreError> {
     let mut new = BTreeMap::new();
     let reader = Reader::of(batch);
     let (first, last) = batch.range();
@@ -50,7 +50,7 @@ pub(super) fn settle(
             Some(payload) if !is_revision => {
                 let (record, _) = split_note_key(&key)?;
                 was_mode(tx, &record, Mode::Sealed)?;
-                *new.entry(note.scheme).or_default() += 1;
+                *new.entry(note.scheme).or_default() += u64::from(note.identifiers());
                 let note = NoteRow {
                     observed_before: payload.observed_before,
                     mode: Mode::Sealed,
@@ -123,12 +123,10 @@ impl<'a> Reader<'a> {
         if !self.schemes.contains(&scheme) {
             return Ok(None);
         }
-        let generator = Generator::from_code(scheme.0.into());
-        let seed = generator.and_then(|generator| Seed::new(generator, unit).ok());
-        let Some(identifier) = seed.and_then(|seed| seed.identifiers().next()) else {
+        let Some((identifier, day)) = scheme::first(scheme, unit) else {
             return Ok(None);
         };
-        let hash = IdHash::of(scheme, &self.batch.salt, identifier.as_bytes());
+        let hash = IdHash::of(scheme, &self.batch.salt, day, &identifier);
         for (position, part) in self.batch.parts.iter().enumerate() {
             let Part::Sealed(part) = part else { continue };
             let place = self.batch.place(position).map_err(damaged)?;

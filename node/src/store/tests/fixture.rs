@@ -68,6 +68,7 @@ pub(crate) fn code(which: u8, zone: &Zone, level: Level) -> NewCode {
         zone: zone.clone(),
         level,
         expires_at: NOW + DAY,
+        issuer: None,
     }
 }
 
@@ -140,7 +141,7 @@ pub(crate) fn draft(store: &Store, zone: &Zone, now: u64) -> Draft {
         at: batcher::publication_time(head.as_ref(), now).unwrap(),
         salt: [1; 16],
     };
-    let pending = store.pending_notes(zone, 100).unwrap();
+    let pending = store.pending_notes(zone, 100, u64::MAX).unwrap();
     // A small sealed part fails by chance, once in a hundred times.
     let mut drafts = std::iter::repeat_with(|| {
         batcher::draft(&policy(), place.clone(), &pending, |bytes| {

@@ -68,7 +68,7 @@ fn a_zone_whose_configuration_changed_keeps_what_it_had() {
         let mut both = published(&store, &gb(), NOW + 1);
         both.sort_by_key(|mode| *mode == Mode::Sealed);
         assert_eq!(both, [Mode::Open, Mode::Sealed]);
-        let notes = store.pending_notes(&gb(), 10).unwrap();
+        let notes = store.pending_notes(&gb(), 10, u64::MAX).unwrap();
         assert_eq!(notes, []);
     }
 }

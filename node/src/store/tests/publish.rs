@@ -91,7 +91,7 @@ fn a_level_that_changes_meanwhile_goes_into_the_batch_after() {
     assert_eq!(store.pending(&gb()).unwrap(), 0);
     let batch = Signed::sign(&draft.batch, &key(3)).unwrap();
     store.publish(&batch).unwrap();
-    let pending = store.pending_notes(&gb(), 10).unwrap();
+    let pending = store.pending_notes(&gb(), 10, u64::MAX).unwrap();
     assert_eq!(pending.len(), 1);
     assert_eq!(
         (pending[0].1.level, pending[0].1.published_level),

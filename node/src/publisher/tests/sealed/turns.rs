@@ -141,7 +141,7 @@ fn what_is_new_is_published_when_its_interval_has_passed() {
     assert_eq!(heartbeats(&batches), [false]);
     assert_eq!(revised(&batches), [6, 7]);
     assert_eq!(batches[1].covers, None, "between them");
-    assert_eq!(home.store.pending_notes(&gb(), 9).unwrap(), []);
+    assert_eq!(home.store.pending_notes(&gb(), 9, u64::MAX).unwrap(), []);
     assert!(publisher.due(&gb()).unwrap() > now);
 }
 

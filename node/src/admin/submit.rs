@@ -1,0 +1,107 @@
+//! What is submitted from the command line. Source: spec §10.6, §12.2.
+
+use std::iter;
+
+use bellwether_formats::id::Scheme;
+use serde_json::{Value, json};
+
+use super::{Admin, AdminError, GaenImport, Submission, from_hex};
+use crate::intake::proof::{self, Owner};
+use crate::intake::submissions::{ItemRefusal, Line, MAX_LINE_BYTES, Outcome, Said, Taker};
+use crate::store::{Fate, Item};
+
+/// Most units of one request: it is one message.
+pub const MAX_UNITS: usize = 10_000;
+
+impl Admin {
+    /// Takes in units; tells of each by its place.
+    pub(super) fn submit(&self, submission: &Submission, now: u64) -> Result<Value, AdminError> {
+        let said = Said {
+            scheme: &submission.scheme,
+            zone: &submission.zone,
+            level: &submission.level,
+            unit: "",
+            grade: submission.grade,
+            case: submission.case.as_deref(),
+            revision: None,
+        };
+        let shown = submission.revisions.iter().map(String::as_str);
+        let shown = shown.chain(iter::repeat("")).zip(&submission.units);
+        let items = shown.map(|(token, unit)| Said {
+            unit,
+            revision: (!token.is_empty()).then_some(token),
+            ..said
+        });
+        let outcomes = self.take(&said, items, &proof::local(), false, now)?;
+        let lines = (submission.first..).zip(&outcomes);
+        let lines: Vec<Line> = lines.map(|(index, outcome)| outcome.line(index)).collect();
+        Ok(json!({ "lines": lines }))
+    }
+
+    /// Takes in exposure keys that somebody else published. What they revised changes what was taken
+    /// from them before: their signature is the proof. Tells of those that are refused by their
+    /// places, and of the others how many there are.
+    pub(super) fn import_gaen(&self, import: &GaenImport, now: u64) -> Result<Value, AdminError> {
+        let said = Said {
+            scheme: "gaen",
+            zone: &import.zone,
+            level: &import.level,
+            unit: "",
+            grade: None,
+            case: None,
+            revision: None,
+        };
+        let items = import.units.iter().map(|unit| Said { unit, ..said });
+        let owner = proof::gaen_import(&from_hex(&import.signer)?);
+        let outcomes = self.take(&said, items, &owner, import.revised, now)?;
+        let count = |fate| {
+            outcomes
+                .iter()
+                .filter(|one| one.fate() == Some(fate))
+                .count()
+        };
+        let refused = outcomes.iter().enumerate().filter_map(|(index, outcome)| {
+            let rule = outcome.rule()?;
+            Some(json!({ "index": index, "rule": rule }))
+        });
+        Ok(json!({
+            "new": count(Fate::New),
+            "known": count(Fate::Known),
+            "changed": count(Fate::Changed),
+            "others": count(Fate::Others),
+            "refused": refused.collect::<Vec<Value>>(),
+        }))
+    }
+
+    /// `all` is what is said of every item. What it breaks is refused once.
+    fn take<'a>(
+        &self,
+        all: &Said<'_>,
+        items: impl Iterator<Item = Said<'a>>,
+        owner: &Owner,
+        proven: bool,
+        now: u64,
+    ) -> Result<Vec<Outcome>, AdminError> {
+        self.level_and_zone(all.level, all.zone)?;
+        let _: Scheme = all.scheme.parse()?;
+        let (code_key, modes) = (self.code_key()?, self.config.modes());
+        let taker = Taker {
+            store: &self.store,
+            code_key: &code_key,
+            modes: &modes,
+        };
+        let item = |said: Said<'_>| {
+            if said.unit.len() > MAX_LINE_BYTES {
+                return Err(ItemRefusal::Line);
+            }
+            let item = taker.item(&said, owner, now)?;
+            let proven = proven || item.proven;
+            Ok(Item { proven, ..item })
+        };
+        let items: Vec<_> = items.take(MAX_UNITS + 1).map(item).collect();
+        if items.len() > MAX_UNITS {
+            return Err(AdminError::TooManyUnits);
+        }
+        Ok(taker.take(items, now)?)
+    }
+}

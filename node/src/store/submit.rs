@@ -1,0 +1,155 @@
+//! What systems submit: notifications of any scheme, each with its zone and level. Source: spec §10.6.
+
+use bellwether_formats::id::{Level, RecordId, Zone};
+use bellwether_formats::scheme::record_id;
+use redb::WriteTransaction;
+use sha2::{Digest, Sha256};
+
+use super::accept::{Fate, Given, SubmittedUnit, add_note, notes_of, put_note, relevel};
+use super::rows::{NoteRow, note_key};
+use super::{Store, StoreError};
+
+/// An item that a submitter may submit. Its unit was checked by its scheme's rules.
+#[derive(Clone, Debug)]
+pub struct Item {
+    /// The notification.
+    pub unit: SubmittedUnit,
+    /// Where it matters.
+    pub zone: Zone,
+    /// What is said of it.
+    pub level: Level,
+    /// Finer weight, 0 to 100.
+    pub grade: Option<u8>,
+    /// Who submits it: a notification that another submitted first is not theirs to change.
+    pub owner: [u8; 32],
+    /// Whose it is, for counting patients; by itself if nothing is said.
+    pub case: Option<[u8; 32]>,
+    /// The revision token of its first submission was shown: its level may change.
+    pub proven: bool,
+}
+
+/// Why an item is refused.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages are the documentation")]
+pub enum ItemError {
+    #[error("it has another level by now; to change it, show the revision token")]
+    RevisionNeeded,
+    #[error("it was submitted before with other times")]
+    UnitChanged,
+    #[error("its scheme does not allow to change from {from} to {to}")]
+    Transition { from: Level, to: Level },
+}
+
+impl ItemError {
+    /// The broken rule's name, as in the spec.
+    pub const fn rule(self) -> &'static str {
+        match self {
+            Self::RevisionNeeded => "revision-needed",
+            Self::UnitChanged => "unit-changed",
+            Self::Transition { .. } => "transition",
+        }
+    }
+}
+
+impl Store {
+    /// Takes in items, each by itself; what is accepted is durable when this returns.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]; then nothing has changed.
+    pub fn submit(
+        &self,
+        items: &[Item],
+        now: u64,
+    ) -> Result<Vec<Result<Fate, ItemError>>, StoreError> {
+        let tx = self.write()?;
+        let fates = items.iter().map(|item| submit(&tx, item, now));
+        let fates = fates.collect::<Result<Vec<_>, _>>()?;
+        tx.commit()?;
+        Ok(fates)
+    }
+}
+
+fn submit(
+    tx: &WriteTransaction,
+    item: &Item,
+    now: u64,
+) -> Result<Result<Fate, ItemError>, StoreError> {
+    let unit = &item.unit;
+    let record = record_id(unit.scheme, &unit.unit);
+    let known = notes_of(tx, &record)?;
+    let Some((_, note)) = known.first() else {
+        let given = Given {
+            zone: item.zone.as_str(),
+            issue: patient(item, &record),
+            level: item.level,
+            grade: item.grade,
+            owner: Some(item.owner),
+        };
+        add_note(tx, &given, record, unit, now)?;
+        return Ok(Ok(Fate::New));
+    };
+    if note.owner != Some(item.owner) {
+        return Ok(Ok(Fate::Others));
+    }
+    if let Err(error) = check_change(item, note) {
+        return Ok(Err(error));
+    }
+    let key = note_key(&record, item.zone.as_str());
+    let here = known.iter().any(|(of, _)| *of == key);
+    if !here {
+        let given = Given {
+            zone: item.zone.as_str(),
+            issue: note.issue,
+            level: Level(note.level),
+            grade: note.grade,
+            owner: note.owner,
+        };
+        add_note(tx, &given, record, unit, now)?;
+    }
+    let changed = relevel(tx, &record, note.issue, item.level)?;
+    if item.proven && note.unit != unit.unit {
+        for (key, note) in notes_of(tx, &record)? {
+            let unit = unit.unit.clone();
+            put_note(tx, &key, &NoteRow { unit, ..note })?;
+        }
+    }
+    Ok(Ok(match (here, changed) {
+        (false, _) => Fate::New,
+        (true, true) => Fate::Changed,
+        (true, false) => Fate::Known,
+    }))
+}
+
+/// Whether an owner may say again what an item says of a notification.
+fn check_change(item: &Item, note: &NoteRow) -> Result<(), ItemError> {
+    let rules = item.unit.scheme.rules();
+    let unit = &item.unit.unit;
+    let same_times = rules.is_some_and(|rules| rules.may_replace(&note.unit, unit));
+    if *unit != note.unit && !same_times {
+        return Err(ItemError::UnitChanged);
+    }
+    let (from, to) = (Level(note.level), item.level);
+    if from == to {
+        return Ok(());
+    }
+    if !item.proven {
+        return Err(ItemError::RevisionNeeded);
+    }
+    if rules.is_some_and(|rules| rules.may_become(from, to)) {
+        Ok(())
+    } else {
+        Err(ItemError::Transition { from, to })
+    }
+}
+
+/// A number for the patient, apart from those of codes, which count from 1.
+fn patient(item: &Item, record: &RecordId) -> u64 {
+    let case = item.case.as_ref().map(<[u8; 32]>::as_slice);
+    let hash = Sha256::new()
+        .chain_update(item.owner)
+        .chain_update(case.unwrap_or(record.as_bytes()))
+        .finalize();
+    let number = hash.first_chunk().copied().unwrap_or_default();
+    u64::from_be_bytes(number) | 1 << 63
+}

@@ -1,0 +1,16 @@
+//! Exposure key exports, as others write them, as nobody should, and as we do. Source: spec §14.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may panic"
+)]
+
+mod cases;
+#[path = "../../../formats/tests/common/counting.rs"]
+mod counting;
+mod craft;
+mod keys;
+mod mutation;
+mod sets;
+mod vectors;
+mod writing;
