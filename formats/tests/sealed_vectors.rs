@@ -71,7 +71,7 @@ fn hash(value: &Value, salt: &Value, scheme: &Value) -> IdHash {
     IdHash::of(
         scheme,
         &fixed(salt, "salt"),
-        None,
+        value.get("day").map(|_| number(value, "day")),
         &bytes(value, "identifier"),
     )
 }
@@ -186,11 +186,15 @@ fn judge(piece: &Value) -> Result<(), &'static str> {
     }
 }
 
-/// Opens a payload: seals it by hand in a chunk of its own.
+/// Opens a payload: seals it by hand in a chunk of its own, of a timed scheme if it has a day.
 fn opened(piece: &Value, plain: &[u8]) -> Result<(), &'static str> {
     let identifier = b"somebody";
-    let full = Sha256::digest([&b"bw1\x01"[..], &[9; 16], identifier].concat());
-    let hash = IdHash::of(Scheme::CX1, &[9; 16], None, identifier);
+    let day = piece.get("day").map(|_| number(piece, "day"));
+    let scheme = day.map_or(Scheme::CX1, |_| Scheme::GAEN);
+    let days = day.map(u64::to_be_bytes);
+    let days = days.as_ref().map(<[u8; 8]>::as_slice).unwrap_or_default();
+    let full = Sha256::digest([b"bw1", &[scheme.0][..], &[9; 16], days, identifier].concat());
+    let hash = IdHash::of(scheme, &[9; 16], day, identifier);
     let sealed: Vec<u8> = plain
         .iter()
         .zip(&full[12..])

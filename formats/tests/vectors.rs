@@ -270,6 +270,10 @@ fn ids(vector: &Vector) -> Verdict {
             again(text.parse::<PublicKey>()),
             text.parse::<PublicKey>().map_err(|e| e.rule()).err(),
         ),
+        "scheme" => (
+            again(text.parse::<Scheme>()),
+            text.parse::<Scheme>().map_err(|e| e.rule()).err(),
+        ),
         "share" => (None, text.parse::<Share>().map_err(|e| e.rule()).err()),
         "zone" => (
             again(text.parse::<Zone>()),

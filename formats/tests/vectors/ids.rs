@@ -1,4 +1,4 @@
-//! `ids/`: names as text (spec §1.1, §1.2, §1.6, §2.4, §6.2).
+//! `ids/`: names as text (spec §1.1, §1.2, §1.6, §2.4, §6.2, §7).
 
 use bellwether_formats::cid::{Cid, Codec};
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER, HEXUPPER};
@@ -25,6 +25,7 @@ pub(super) fn vectors() -> Vec<File> {
         providers(),
         zones(),
         levels(),
+        schemes(),
         cids(),
         shares(),
         broken_shares(),
@@ -129,6 +130,20 @@ fn levels() -> Vec<(&'static str, Vector)> {
             "level-unknown",
             bad("level", "level", "no name of a level", "positive"),
         ),
+    ]
+}
+
+fn schemes() -> Vec<(&'static str, Vector)> {
+    let bad = |about, text| bad("scheme", "scheme", about, text);
+    vec![
+        (
+            "scheme",
+            good("scheme", "scheme", "the longest name", "dp3t-unlinkable"),
+        ),
+        ("scheme-code", bad("a code in place of a name", "7")),
+        ("scheme-family", bad("a family, which is no scheme", "dp3t")),
+        ("scheme-unknown", bad("no name of a scheme", "scheme-9")),
+        ("scheme-upper-case", bad("upper case", "GAEN")),
     ]
 }
 

@@ -3,7 +3,7 @@
 use bellwether_formats::cid::{Cid, Codec};
 
 use super::json::{hex, object, quoted};
-use super::sample::{NOW, sha256};
+use super::sample::{DAY, NOW, sha256};
 use super::sealed::{IDS, chunk, plain};
 use super::tree::Tree;
 
@@ -165,6 +165,7 @@ fn indexes() -> Vec<String> {
     ]
 }
 
+/// Opened payloads; in timed schemes the hash holds the `day`, and the payload a span.
 fn payloads() -> Vec<String> {
     let of = |expect, about, bytes: &[u8], means: &[(&str, String)]| {
         let more = [&[("bytes", hex(bytes)), ("zeros", "0".to_owned())], means].concat();
@@ -182,7 +183,7 @@ fn payloads() -> Vec<String> {
     last[11] = 1;
     let mut first = plain(5, 0, NOW);
     first[7] = 0x80;
-    vec![
+    let mut pieces = vec![
         of(
             "valid",
             "diagnosed, no grade",
@@ -198,6 +199,109 @@ fn payloads() -> Vec<String> {
         of("reserved", "the last byte is not 0", &last, &[]),
         of("reserved", "the first reserved byte is not 0", &first, &[]),
         of("reserved", "grade step 5", &plain(5, 5, NOW), &[]),
+    ];
+    pieces.extend(timed_payloads());
+    pieces
+}
+
+/// The bytes of a span: steps of 300 s from the start of the day, and how many.
+fn spanned(first: i16, count: u16) -> [u8; 12] {
+    let mut plain = plain(5, 0, NOW);
+    plain[7..9].copy_from_slice(&first.to_be_bytes());
+    plain[9..11].copy_from_slice(&count.to_be_bytes());
+    plain
+}
+
+fn timed_payloads() -> Vec<String> {
+    let today = NOW / DAY;
+    let of = |expect, about, day: u64, bytes: [u8; 12], span: Option<(u64, u64)>| {
+        let mut more = vec![
+            ("day", day.to_string()),
+            ("bytes", hex(&bytes)),
+            ("zeros", "0".to_owned()),
+        ];
+        if let Some((from, to)) = span {
+            more.extend([
+                ("level", "5".to_owned()),
+                ("grade_step", "0".to_owned()),
+                ("observed_before", NOW.to_string()),
+                ("span", format!("{{\"from\": {from}, \"to\": {to}}}")),
+            ]);
+        }
+        piece("payload", "reserved", expect, about, &more)
+    };
+    let good = |about, day, first, count, from, to| {
+        of("valid", about, day, spanned(first, count), Some((from, to)))
+    };
+    let midnight = today * DAY;
+    let mut last = spanned(0, 288);
+    last[11] = 1;
+    let mut grade = spanned(0, 288);
+    grade[1] = 5;
+    vec![
+        good(
+            "a day, as of a low-cost key",
+            today,
+            0,
+            288,
+            midnight,
+            midnight + DAY,
+        ),
+        good(
+            "8 epochs from 10:00, as of a hybrid window",
+            today,
+            120,
+            24,
+            midnight + 36_000,
+            midnight + 43_200,
+        ),
+        good(
+            "gaen's first interval of a day: from two hours before it",
+            today,
+            -24,
+            50,
+            midnight - 7200,
+            midnight + 7800,
+        ),
+        good(
+            "gaen's last interval of a day: into the next",
+            today,
+            262,
+            50,
+            midnight + 78_600,
+            midnight + 93_600,
+        ),
+        good(
+            "no step: it matches nothing",
+            today,
+            0,
+            0,
+            midnight,
+            midnight,
+        ),
+        good(
+            "the longest, from the earliest step",
+            today,
+            i16::MIN,
+            u16::MAX,
+            midnight - 9_830_400,
+            midnight + 9_830_100,
+        ),
+        good("cut where time begins", 0, -1, 2, 0, 600),
+        of(
+            "reserved",
+            "a byte after the span is not 0",
+            today,
+            last,
+            None,
+        ),
+        of(
+            "reserved",
+            "grade step 5 in a timed scheme",
+            today,
+            grade,
+            None,
+        ),
     ]
 }
 

@@ -8,7 +8,7 @@ use bellwether_formats::filter;
 use super::File;
 use super::json::{hex, list, object, quoted};
 use super::pieces::pieces;
-use super::sample::{NOW, sha256};
+use super::sample::{DAY, NOW, sha256};
 use super::tree::Tree;
 
 const ABOUT: &str = "Sealed parts (spec §5). Numbers of parts and chunks count from 0. Keys and positions are 16 hex digits, the most significant first. A piece is broken in the one way that its rule names; so many zeros follow its bytes. Dummy i of a part, from 0, is the first 24 bytes of SHA-256 of the text dummies and i as u32 big-endian; there are as many as the rung needs.";
@@ -31,6 +31,11 @@ pub(super) const IDS: usize = 8192;
 
 fn hash(scheme: u8, salt: &[u8], identifier: &[u8]) -> [u8; 32] {
     sha256(&[b"bw1", &[scheme][..], salt, identifier].concat())
+}
+
+/// The hash in timed schemes.
+fn timed_hash(scheme: u8, salt: &[u8], day: u64, identifier: &[u8]) -> [u8; 32] {
+    hash(scheme, salt, &[&day.to_be_bytes(), identifier].concat())
 }
 
 pub(super) fn plain(level: u8, step: u8, before: u64) -> [u8; 12] {
@@ -115,40 +120,55 @@ pub(super) fn files() -> Vec<File> {
 }
 
 fn hashes() -> Vec<String> {
-    let long = [0xee; 32];
-    let cases: [(&str, u8, [u8; 16], &[u8]); 3] = [
-        ("cx1", 1, [0x5a; 16], &sha256(b"one")[..16]),
-        (
-            "another salt, another hash",
-            1,
-            [0x5b; 16],
-            &sha256(b"one")[..16],
-        ),
-        (
+    let (short, long) = (&sha256(b"one")[..16], &[0xee; 32][..]);
+    let today = NOW / DAY;
+    let case = |about, scheme: u8, salt: u8, day: Option<u64>, identifier: &[u8]| {
+        let salt = [salt; 16];
+        let hash = match day {
+            Some(day) => timed_hash(scheme, &salt, day, identifier),
+            None => hash(scheme, &salt, identifier),
+        };
+        let key: Vec<u8> = hash[..8].iter().rev().copied().collect();
+        let day = day.map(|day| ("day", day.to_string()));
+        let said = [
+            ("about", quoted(about)),
+            ("scheme", scheme.to_string()),
+            ("salt", hex(&salt)),
+        ];
+        let made = [
+            ("identifier", hex(identifier)),
+            ("hash", hex(&hash)),
+            ("tag", hex(&hash[..12])),
+            ("key", hex(&key)),
+            ("keystream", hex(&hash[12..24])),
+        ];
+        let pairs: Vec<_> = said.into_iter().chain(day).chain(made).collect();
+        object(2, &pairs)
+    };
+    vec![
+        case("cx1", 1, 0x5a, None, short),
+        case("another salt, another hash", 1, 0x5b, None, short),
+        case(
             "an identifier of 32 bytes, as of scheme 8",
             8,
-            [0; 16],
-            &long,
+            0,
+            None,
+            long,
         ),
-    ];
-    let case = |(about, scheme, salt, identifier): (&str, u8, [u8; 16], &[u8])| {
-        let hash = hash(scheme, &salt, identifier);
-        let key: Vec<u8> = hash[..8].iter().rev().copied().collect();
-        object(
-            2,
-            &[
-                ("about", quoted(about)),
-                ("scheme", scheme.to_string()),
-                ("salt", hex(&salt)),
-                ("identifier", hex(identifier)),
-                ("hash", hex(&hash)),
-                ("tag", hex(&hash[..12])),
-                ("key", hex(&key)),
-                ("keystream", hex(&hash[12..24])),
-            ],
-        )
-    };
-    cases.into_iter().map(case).collect()
+        case("tcn, which is not timed", 3, 0x5a, None, short),
+        case("dp3t-lowcost, which is timed", 4, 0x5a, Some(today), short),
+        case(
+            "dp3t-unlinkable: the identifier is a hash and holds the epoch",
+            5,
+            0x5a,
+            None,
+            long,
+        ),
+        case("dp3t-hybrid, which is timed", 6, 0x5a, Some(today), short),
+        case("gaen, which is timed", 7, 0x5a, Some(today), short),
+        case("the day before", 7, 0x5a, Some(today - 1), short),
+        case("the first day of all", 7, 0x5a, Some(0), short),
+    ]
 }
 
 fn places() -> Vec<String> {
