@@ -128,9 +128,13 @@ fn hashes_and_places() {
 }
 
 #[test]
-fn a_whole_part_is_built_from_what_it_says() {
+fn whole_parts_are_built_from_what_they_say() {
     let vectors = read("sealed.json");
-    let part = &vectors["part"];
+    build(&vectors["part"]);
+    build(&vectors["timed_part"]);
+}
+
+fn build(part: &Value) {
     let entries = list(part, "entries");
     let entry = |said: &Value| Entry::seal(&hash(said, part, part), payload(said));
     let plan = Plan::new(entries.iter().map(entry).collect()).unwrap();
