@@ -43,6 +43,7 @@ fn waiting(zone: &Zone) -> Store {
             zone: zone.clone(),
             level: Level::DIAGNOSED,
             expires_at: NOW + 60,
+            issuer: None,
         };
         store.issue_codes(&[new], NOW).expect("a new code");
         let units: Vec<SubmittedUnit> = (0..UNITS_OF_CODE)

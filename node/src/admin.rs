@@ -124,6 +124,7 @@ impl Admin {
                 zone: zone.clone(),
                 level,
                 expires_at,
+                issuer: None,
             });
             codes.push(code);
         }
@@ -155,6 +156,7 @@ impl Admin {
                 zone: zone.clone(),
                 level,
                 expires_at,
+                issuer: None,
             });
         }
         let new = self.store.issue_codes(&rows, now)?;
@@ -170,6 +172,7 @@ impl Admin {
                 "level": Level(code.row.level).name(),
                 "zone": code.row.zone,
                 "issued_at": time(code.row.issued_at),
+                "issuer": code.row.issuer,
                 "valid_until": time(code.row.expires_at),
                 "used_at": code.row.used_at.map(time),
                 "notifications": code.row.admitted,

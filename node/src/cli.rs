@@ -23,6 +23,7 @@ mod run;
 mod status;
 mod submit;
 mod submitter;
+mod user;
 
 /// Publishes and relays exposure notifications that nobody has to trust a server for.
 #[derive(Debug, Parser)]
@@ -41,6 +42,9 @@ enum Verb {
     /// Issue, import or list confirmation codes.
     #[command(subcommand)]
     Code(code::Verb),
+    /// Add, remove or list the users of the professional's page.
+    #[command(subcommand)]
+    User(user::Verb),
     /// Change the level of what was reported under a code; no-alert revokes.
     Level(code::LevelArgs),
     /// Take in notifications of any scheme, one a line; prints what became of each.
@@ -77,6 +81,7 @@ pub(crate) fn main() -> ExitCode {
         Verb::Init(args) => init::run(*args),
         Verb::Run(args) => run::run(&args),
         Verb::Code(verb) => code::run(verb),
+        Verb::User(verb) => user::run(verb),
         Verb::Level(args) => code::level(args),
         Verb::Submit(args) => submit::run(&args),
         Verb::Submitter(verb) => submitter::run(verb),
@@ -128,6 +133,8 @@ enum CliError {
     },
     #[error("{what}")]
     Usage { what: String },
+    #[error(transparent)]
+    User(#[from] user::UserError),
 }
 
 impl CliError {
@@ -142,6 +149,7 @@ impl CliError {
             Self::Submitters { source, .. } => source.hint(),
             Self::Start(StartError::Config(error)) => admin::config_hint(error),
             Self::Start(error) => error.hint(),
+            Self::User(error) => error.hint(),
             _ => None,
         }
     }

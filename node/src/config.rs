@@ -110,6 +110,10 @@ pub struct Intake {
     /// Zone for TCN reports that come without a code, at level symptomatic. Absent: they are
     /// refused.
     pub tcn_self_reports: Option<String>,
+    /// File of the users of the professional's page; relative: in the data directory. Absent: no
+    /// such page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub users: Option<PathBuf>,
 }
 
 /// `[[carry]]`
@@ -314,6 +318,11 @@ impl Provider {
     /// [`ConfigError::Value`]
     pub fn id(&self) -> Result<ProviderId, ConfigError> {
         parse("provider.id", &self.id)
+    }
+
+    /// The file of the users of the professional's page, if there is to be one.
+    pub fn users(&self, data_dir: &Path) -> Option<PathBuf> {
+        self.intake.users.as_ref().map(|users| data_dir.join(users))
     }
 }
 

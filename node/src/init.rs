@@ -146,6 +146,7 @@ fn provider_config(dir: &Path, new: &NewProvider, id: PublicKey) -> Result<Confi
                 tls_key: Some(tls_key),
                 submitters: Some(SUBMITTERS.into()),
                 tcn_self_reports: None,
+                users: None,
             },
             zone: policies
                 .map(|zone| ZonePolicy::new(zone, new.privacy, new.interval, new.k))

@@ -7,6 +7,7 @@
 //! No log line holds an address, a code, a token or a unit.
 
 pub mod code;
+pub mod professional;
 pub mod proof;
 pub mod report;
 pub mod submissions;

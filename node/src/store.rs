@@ -17,6 +17,7 @@ use serde::{Serialize, de::DeserializeOwned};
 mod accept;
 mod blocks;
 mod check;
+mod codes;
 mod count;
 mod expire;
 mod feed;
@@ -34,7 +35,8 @@ mod snapshot;
 mod staged;
 mod submit;
 
-pub use accept::{AcceptError, Accepted, CodeStatus, Fate, NewCode, SubmittedUnit};
+pub use accept::{AcceptError, Accepted, Fate, NewCode, SubmittedUnit};
+pub use codes::{CodeStatus, CodesOf};
 pub use feed::FeedHead;
 pub use prune::{Pruned, RetainPolicy};
 pub use publish::{Draft, PublishError};

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
@@ -74,14 +74,29 @@ pub fn run(command: &mut Command) -> Output {
     run_within(command, PATIENCE)
 }
 
+/// Runs a command to its end, with this on its standard input.
+#[track_caller]
+pub fn run_fed(command: &mut Command, input: &str) -> Output {
+    run_to_end(command, Some(input), PATIENCE)
+}
+
 /// Runs a command to its end, within a time.
 #[track_caller]
 pub fn run_within(command: &mut Command, patience: Duration) -> Output {
+    run_to_end(command, None, patience)
+}
+
+#[track_caller]
+fn run_to_end(command: &mut Command, input: Option<&str>, patience: Duration) -> Output {
     let args = command.get_args().map(OsStr::to_string_lossy);
     let line = args.collect::<Vec<_>>().join(" ");
-    command.stdin(Stdio::null());
+    command.stdin(input.map_or_else(Stdio::null, |_| Stdio::piped()));
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
+    if let (Some(mut stdin), Some(input)) = (child.stdin.take(), input) {
+        // Less than a pipe holds, so this does not wait; one that ended early did not want it.
+        let _ = stdin.write_all(input.as_bytes());
+    }
     let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
     let (stdout, stderr) = (
         thread::spawn(|| slurp(stdout)),

@@ -166,7 +166,34 @@ impl Provider {
     /// Starts it.
     #[track_caller]
     pub fn run(&self) -> Running {
-        Running::start(&self.home, &self.dir)
+        Running::start(&self.home, &self.dir, None)
+    }
+
+    /// Starts it, so that it logs as much as there is to log.
+    #[track_caller]
+    pub fn run_talkative(&self) -> Running {
+        Running::start(&self.home, &self.dir, Some("trace"))
+    }
+
+    /// Has the professional's page, with these users and their passwords.
+    #[track_caller]
+    pub fn with_users(self, users: &[(&str, &str)]) -> Self {
+        self.configure(|config| {
+            config.provider.as_mut().unwrap().intake.users = Some("users".into());
+        });
+        for (name, password) in users {
+            self.verb_fed(&["user", "add", name], &format!("{password}\n"))
+                .ok();
+        }
+        self
+    }
+
+    /// A verb on it, `--data-dir` added, with this on its standard input.
+    #[track_caller]
+    pub fn verb_fed(&self, verb: &[&str], input: &str) -> Output {
+        let mut command = homely(command::node(), &self.home);
+        command.args(verb).arg("--data-dir").arg(&self.dir);
+        command::run_fed(&mut command, input)
     }
 
     /// Starts it and does not wait until it is up.
@@ -290,7 +317,7 @@ impl Relay {
     /// Starts it.
     #[track_caller]
     pub fn run(&self) -> Running {
-        Running::start(&self.home, &self.dir)
+        Running::start(&self.home, &self.dir, None)
     }
 
     /// A verb on it, `--data-dir` added.

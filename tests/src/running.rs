@@ -53,8 +53,8 @@ pub struct Running {
 impl Running {
     /// Starts the node of a directory and waits for its line.
     #[track_caller]
-    pub(crate) fn start(home: &Path, dir: &Path) -> Self {
-        let (child, lines, log) = process(home, dir);
+    pub(crate) fn start(home: &Path, dir: &Path, filter: Option<&str>) -> Self {
+        let (child, lines, log) = process(home, dir, filter);
         let mut running = Self {
             child,
             log,
@@ -138,12 +138,17 @@ fn end(child: &mut Child, log: &Path) {
 
 /// Starts `run` of a directory.
 pub(crate) fn spawn(home: &Path, dir: &Path) -> Starting {
-    let (child, lines, log) = process(home, dir);
+    let (child, lines, log) = process(home, dir, None);
     Starting { child, lines, log }
 }
 
-/// `run` of a directory: the process, the lines that it prints, and its log's file.
-fn process(home: &Path, dir: &Path) -> (Child, mpsc::Receiver<String>, PathBuf) {
+/// `run` of a directory, logging what `filter` says: the process, the lines that it prints, and its
+/// log's file.
+fn process(
+    home: &Path,
+    dir: &Path,
+    filter: Option<&str>,
+) -> (Child, mpsc::Receiver<String>, PathBuf) {
     let log = dir.with_extension("log");
     let mut file = File::options()
         .create(true)
@@ -159,6 +164,7 @@ fn process(home: &Path, dir: &Path) -> (Child, mpsc::Receiver<String>, PathBuf) 
     };
     let mut command = homely(program, home);
     command.arg("run").arg("--data-dir").arg(dir);
+    command.envs(filter.map(|filter| ("RUST_LOG", filter)));
     command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -33,13 +33,19 @@ impl Answer {
 /// [`io::Error`] if there is no answer: its node may be down.
 pub fn get(url: &str) -> io::Result<Answer> {
     let began = Instant::now();
-    let agent = ureq::Agent::config_builder()
+    answer(agent().get(url).call().map_err(io::Error::other)?, began)
+}
+
+fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder()
         .timeout_global(Some(Duration::from_secs(20)))
         .http_status_as_error(false)
         .proxy(None)
         .build()
-        .new_agent();
-    let mut response = agent.get(url).call().map_err(io::Error::other)?;
+        .new_agent()
+}
+
+fn answer(mut response: ureq::http::Response<ureq::Body>, began: Instant) -> io::Result<Answer> {
     let status = response.status().as_u16();
     let body = response.body_mut().with_config().limit(8 * 1024 * 1024);
     let body = body.read_to_vec().map_err(io::Error::other)?;
@@ -65,4 +71,19 @@ pub fn post(intake: &str, certificate: &Path, report: &[u8]) -> io::Result<Answe
         body,
         took: began.elapsed(),
     })
+}
+
+/// Posts to a URL, with these header fields: what systems do, and phones of other schemes.
+///
+/// # Errors
+///
+/// [`io::Error`] if there is no answer: its node may be down.
+pub fn post_with(url: &str, fields: &[(&str, &str)], body: &[u8]) -> io::Result<Answer> {
+    let began = Instant::now();
+    let mut request = agent().post(url);
+    for (name, value) in fields {
+        request = request.header(*name, *value);
+    }
+    let response = request.send(body).map_err(io::Error::other)?;
+    answer(response, began)
 }

@@ -11,7 +11,9 @@ use crate::observations::{ContactId, Family, RETENTION_S};
 use crate::sync::Answer;
 
 mod crowd;
+mod schemes;
 mod sealed;
+mod world;
 
 fn share(provider: &Provider) -> Share {
     Share {

@@ -18,7 +18,7 @@ use hkdf::Hkdf;
 use sha2::Sha256;
 
 use super::{DAY_S, Facts, Family, Rules, Sink, Span, UnitError, Units, Width, bytes};
-use crate::id::Scheme;
+use crate::id::{Level, Scheme};
 
 /// Length of an interval, in seconds.
 pub const INTERVAL_S: u64 = 600;
@@ -183,6 +183,20 @@ impl Rules for Gaen {
             publish_from: (end + DRIFT) * INTERVAL_S,
             period: Some(period),
         })
+    }
+
+    /// From a self-report or a clinical diagnosis on to what is surer, or to a revocation; a confirmed
+    /// test stands, and so does a revocation. Keys of which nothing was said may become anything.
+    fn may_become(&self, from: Level, to: Level) -> bool {
+        match from {
+            Level::SYMPTOMATIC => matches!(
+                to,
+                Level::CLINICALLY_DIAGNOSED | Level::DIAGNOSED | Level::NO_ALERT
+            ),
+            Level::CLINICALLY_DIAGNOSED => matches!(to, Level::DIAGNOSED | Level::NO_ALERT),
+            Level::DIAGNOSED | Level::NO_ALERT | Level::EXPIRED => false,
+            _ => true,
+        }
     }
 
     /// What an owner may say anew of a key: risk and onset, never its time.

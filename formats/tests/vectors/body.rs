@@ -340,6 +340,14 @@ fn of_reports() -> Vec<(&'static str, Vector)> {
             ),
         ),
         (
+            "tcn-longer-first",
+            valid(
+                "order",
+                "a longer report first: bytes order them, not lengths",
+                body(&[listed(&[&[1; 389], &[2; 134]])]),
+            ),
+        ),
+        (
             "tcn-twice",
             bad("duplicate", "one report twice", &[listed(&[one, one])]),
         ),
@@ -373,6 +381,10 @@ fn of_schemes() -> Vec<(&'static str, Vector)> {
     vec![
         ("dp3t-lowcost", good(4, "one key of 35 bytes", 35)),
         ("dp3t-lowcost-cut", bad(4, "a key of 34 bytes", 34)),
+        (
+            "values-list",
+            broken("type", "seeds in a list", body(&[listed(&[&seed(1)])])).with("scheme", 1),
+        ),
         (
             "dp3t-unlinkable",
             bad(5, "a hash, which is published sealed only", 36),

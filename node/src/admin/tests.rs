@@ -76,6 +76,191 @@ fn a_refused_code_is_named_by_its_line() {
     assert_eq!(done.unwrap()["new"], 2);
 }
 
+/// Units to be submitted as exposure keys.
+fn submission(level: &str, units: &[String]) -> Submission {
+    Submission {
+        scheme: "gaen".to_owned(),
+        zone: "gb/sct".to_owned(),
+        level: level.to_owned(),
+        grade: None,
+        case: None,
+        units: units.to_vec(),
+        revisions: Vec::new(),
+        first: 0,
+    }
+}
+
+/// An exposure key whose validity ended a day ago.
+fn key(which: u32) -> String {
+    format!("{which:032x} {}", NOW / 600 / 144 * 144 - 288)
+}
+
+#[test]
+fn units_are_told_by_their_places() {
+    let temp = TempDir::new().unwrap();
+    let admin = admin(&temp, |_| {});
+    let submit = |submission: &Submission| {
+        let answer = admin.answer(&Request::Submit(submission.clone()), None, NOW);
+        answer.map(|answer| answer["lines"].as_array().unwrap().clone())
+    };
+    let long = "x".repeat(3000);
+    let mut two = submission("symptomatic", &[key(1), long, key(2)]);
+    two.first = 10_000;
+    let told = submit(&two).unwrap();
+    assert_eq!(told[0]["index"], 10_000);
+    assert_eq!(told[1]["error"], "limit");
+    assert_eq!(told[2]["accepted"], true);
+    assert_eq!(told[2]["index"], 10_002);
+
+    // Another level takes the token of the first answer.
+    let mut revoked = submission("no-alert", &[key(1), key(2)]);
+    let token = told[2]["revision"].as_str().unwrap().to_owned();
+    revoked.revisions = vec![String::new(), token];
+    let told = submit(&revoked).unwrap();
+    assert_eq!(told[0]["error"], "revision-needed");
+    assert_eq!(told[1]["changed"], true);
+
+    for (submission, told) in [
+        (submission("ill", &[]), "level"),
+        (
+            Submission {
+                zone: "fr".to_owned(),
+                ..submission("diagnosed", &[])
+            },
+            "zone",
+        ),
+        (
+            Submission {
+                scheme: "cx".to_owned(),
+                ..submission("diagnosed", &[])
+            },
+            "scheme",
+        ),
+        (
+            submission("diagnosed", &vec![String::new(); MAX_UNITS + 1]),
+            "units",
+        ),
+    ] {
+        let error = submit(&submission).unwrap_err();
+        let kind = match error {
+            AdminError::Parse(ParseIdError::Level) => "level",
+            AdminError::Parse(ParseIdError::Scheme) => "scheme",
+            AdminError::Zone { .. } => "zone",
+            AdminError::TooManyUnits => "units",
+            other => panic!("{other}"),
+        };
+        assert_eq!(kind, told);
+    }
+}
+
+#[test]
+fn an_import_owns_its_keys_and_revises_them() {
+    let temp = TempDir::new().unwrap();
+    let admin = admin(&temp, |_| {});
+    let import = |signer: &str, level: &str, revised, units: &[String]| {
+        let import = GaenImport {
+            zone: "gb/sct".to_owned(),
+            level: level.to_owned(),
+            signer: signer.to_owned(),
+            revised,
+            units: units.to_vec(),
+        };
+        let answer = admin.answer(&Request::GaenImport(import), None, NOW);
+        let answer = answer.unwrap();
+        let count = |name: &str| answer[name].as_u64().unwrap();
+        let counts = ["new", "known", "changed", "others"].map(count);
+        (counts, answer["refused"].clone())
+    };
+    let old = format!("{:032x} {}", 9, NOW / 600 - 144 * 30);
+    let some = [key(1), old, key(2)];
+    let refused = json!([{ "index": 1, "rule": "unit-old" }]);
+    let first = import("aa", "clinically-diagnosed", false, &some);
+    assert_eq!(first, ([2, 0, 0, 0], refused));
+    let one = [key(1)];
+    let none = json!([]);
+    assert_eq!(
+        import("aa", "clinically-diagnosed", false, &one),
+        ([0, 1, 0, 0], none.clone())
+    );
+    let refused = json!([{ "index": 0, "rule": "revision-needed" }]);
+    assert_eq!(import("aa", "no-alert", false, &one), ([0; 4], refused));
+    // Another publisher's revision of it, and what the operator submits, change nothing.
+    assert_eq!(
+        import("bb", "no-alert", true, &one),
+        ([0, 0, 0, 1], none.clone())
+    );
+    let mine = Request::Submit(submission("no-alert", &one));
+    let told = admin.answer(&mine, None, NOW).unwrap();
+    assert_eq!(told["lines"][0]["accepted"], false);
+    assert_eq!(import("aa", "no-alert", true, &one), ([0, 0, 1, 0], none));
+}
+
+#[test]
+fn what_is_exported_is_what_was_published() {
+    let temp = TempDir::new().unwrap();
+    let admin = admin(&temp, |_| {});
+    let export = |since| {
+        let zone = "gb/sct".to_owned();
+        let request = Request::GaenExport { zone, since };
+        admin.answer(&request, None, NOW + 7200).unwrap()
+    };
+    let submit = |level: &str, tokens: Vec<String>, units: &[String]| {
+        let submission = Submission {
+            revisions: tokens,
+            ..submission(level, units)
+        };
+        let answer = admin
+            .answer(&Request::Submit(submission), None, NOW)
+            .unwrap();
+        answer["lines"][0]["revision"].as_str().unwrap().to_owned()
+    };
+    let levels = |answer: &Value| {
+        let keys = answer["keys"].as_array().unwrap().clone();
+        let of = |level: u8| keys.iter().filter(|key| key[1] == level).count();
+        (
+            of(Level::CLINICALLY_DIAGNOSED.0),
+            of(Level::NO_ALERT.0),
+            keys.len(),
+        )
+    };
+    let token = submit("clinically-diagnosed", Vec::new(), &[key(1)]);
+    submit("clinically-diagnosed", Vec::new(), &[key(2)]);
+    assert_eq!(levels(&export(0)), (0, 0, 0), "not yet published");
+    publish(&admin, 0..0, Mode::Open, NOW);
+    // With the padding of the body.
+    assert_eq!(levels(&export(0)), (150, 0, 150));
+    assert_eq!(export(0)["first"], NOW);
+    assert_eq!(levels(&export(NOW + 1)), (0, 0, 0));
+    submit("no-alert", vec![token], &[key(1)]);
+    submit("debug", Vec::new(), &[key(3)]);
+    publish(&admin, 0..0, Mode::Open, NOW + 3600);
+    assert_eq!(levels(&export(0)), (149, 1, 150));
+    assert_eq!(
+        levels(&export(NOW + 1)),
+        (0, 1, 1),
+        "what is withdrawn is always told"
+    );
+    assert_eq!(export(0)["sealed"], 0);
+}
+
+#[test]
+fn what_is_sealed_is_never_exported() {
+    let temp = TempDir::new().unwrap();
+    let admin = admin(&temp, |config| {
+        config.provider.as_mut().unwrap().zone[0].privacy = Privacy::Unlinkable;
+    });
+    let submission = submission("diagnosed", &[key(1), key(2)]);
+    admin
+        .answer(&Request::Submit(submission), None, NOW)
+        .unwrap();
+    publish(&admin, 0..0, Mode::Sealed, NOW);
+    let zone = "gb/sct".to_owned();
+    let told = admin
+        .answer(&Request::GaenExport { zone, since: 0 }, None, NOW)
+        .unwrap();
+    assert_eq!(told, json!({"keys": [], "first": null, "sealed": 2}));
+}
+
 #[test]
 fn a_relay_says_that_it_is_none() {
     let temp = TempDir::new().unwrap();
@@ -105,6 +290,7 @@ fn publish(admin: &Admin, codes: std::ops::Range<u8>, mode: Mode, at: u64) {
             zone: "gb/sct".parse().unwrap(),
             level: Level::DIAGNOSED,
             expires_at: at + 60,
+            issuer: None,
         };
         admin.store.issue_codes(&[code], at).unwrap();
         let unit = SubmittedUnit {

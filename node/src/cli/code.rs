@@ -165,7 +165,8 @@ fn show(args: &ListArgs) -> Result<ExitCode, CliError> {
             text(code, "level")?,
             text(code, "zone")?,
         );
-        say(format_args!("{name}  {level}  {zone}  {state}"))?;
+        let by = text(code, "issuer").map_or_else(|_| String::new(), |user| format!(", by {user}"));
+        say(format_args!("{name}  {level}  {zone}  {state}{by}"))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -73,13 +73,12 @@ pub(super) fn run(verb: &Verb) -> Result<ExitCode, CliError> {
             version: args.key_version.clone(),
         },
     };
+    // What is there when an export begins and ends in the same second is in it.
+    let end = clock::now();
+    let start = if since > 0 { Some(since) } else { first };
     let draft = Draft {
-        start: if since > 0 {
-            since
-        } else {
-            first.unwrap_or_default()
-        },
-        end: clock::now(),
+        start: start.unwrap_or_default().min(end.saturating_sub(1)),
+        end,
         region: &args.region,
         keys: &keys,
     };

@@ -50,6 +50,19 @@ fn collect(path: &str, value: &toml::Value, keys: &mut Vec<String>) {
 }
 
 #[test]
+fn self_reports_are_for_a_zone_of_this_node() {
+    let mut config = example();
+    let zone = |config: &mut Config, zone: &str| {
+        let intake = &mut config.provider.as_mut().unwrap().intake;
+        intake.tcn_self_reports = Some(zone.to_owned());
+    };
+    zone(&mut config, "gb/sct");
+    config.check().unwrap();
+    zone(&mut config, "gb");
+    assert!(config.check().is_err());
+}
+
+#[test]
 fn a_misspelt_key_is_named() {
     let error = toml::from_str::<Config>("[network]\ngosip = false").unwrap_err();
     assert!(error.message().contains("`gosip`"), "{error}");

@@ -139,7 +139,12 @@ impl<S: Read + Write> Client<S> {
             let Some((name, value)) = line.trim_end().split_once(": ") else {
                 break;
             };
-            fields.insert(name.to_ascii_lowercase(), value.to_owned());
+            // One that comes twice, as cookies do, is a line each.
+            let lines: &mut String = fields.entry(name.to_ascii_lowercase()).or_default();
+            if !lines.is_empty() {
+                lines.push('\n');
+            }
+            lines.push_str(value);
         }
         let len = fields
             .get("content-length")

@@ -68,6 +68,7 @@ impl World {
             zone: zone(),
             level: Level::DIAGNOSED,
             expires_at: START + 100,
+            issuer: None,
         };
         assert_eq!(self.state.0.store.issue_codes(&[code], START).unwrap(), 1);
     }

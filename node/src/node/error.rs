@@ -31,6 +31,8 @@ pub enum StartError {
     PeerKey(#[from] KeyError),
     #[error(transparent)]
     Publisher(#[from] PublishZoneError),
+    #[error("the system gives no randomness")]
+    Random,
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("the certificate cannot be used")]

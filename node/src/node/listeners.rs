@@ -14,6 +14,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::gateway::{self, GatewayState};
 use crate::http::{self, Limits, Tls};
+use crate::intake::professional::{self, Professional};
 use crate::intake::{self, IntakeState, Setup};
 use crate::publisher;
 use crate::relay::RelayStatus;
@@ -98,7 +99,10 @@ pub(super) fn start_intake(
         submitters: submitters.map(|path| dir.join(path)),
         tcn_self_reports: provider.intake.tcn_self_reports()?,
     });
-    let router = intake::router(state);
+    let mut router = intake::router(state);
+    if let Some(page) = professional(dir, config, store, intake.tls.is_some())? {
+        router = router.merge(professional::router(page));
+    }
     let serving = http::serve(
         intake.listener,
         intake.tls,
@@ -108,6 +112,36 @@ pub(super) fn start_intake(
     );
     tasks.spawn("intake", serving);
     Ok(())
+}
+
+/// The professional's page, where the configuration has one.
+fn professional(
+    dir: &Path,
+    config: &Config,
+    store: &Store,
+    tls: bool,
+) -> Result<Option<Professional>, StartError> {
+    let provider = config.provider.as_ref();
+    let Some((provider, users)) = provider.and_then(|own| Some((own, own.users(dir)?))) else {
+        return Ok(None);
+    };
+    let settings = professional::Settings {
+        store: store.clone(),
+        code_key: admin::code_key(dir)?,
+        provider: provider.id()?,
+        name: provider.name.clone(),
+        zones: config
+            .own_feeds()?
+            .into_iter()
+            .map(|feed| feed.zone)
+            .collect(),
+        users,
+        tls,
+        clock: Arc::new(clock::now),
+        ticks: Arc::new(|| tokio::time::Instant::now().into_std()),
+    };
+    let page = Professional::new(settings).map_err(|_| StartError::Random)?;
+    Ok(Some(page))
 }
 
 async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {

@@ -29,6 +29,8 @@ pub struct NewCode {
     pub level: Level,
     /// First second at which it no longer works, unused.
     pub expires_at: u64,
+    /// The professional who issues it; none: the command line.
+    pub issuer: Option<String>,
 }
 
 /// A unit of a verified report, and the key that proved it. It was checked by its scheme's rules.
@@ -67,15 +69,6 @@ pub enum Fate {
     Changed,
     /// Another submitted it first: nothing changed.
     Others,
-}
-
-/// What `code list` says of a code.
-#[derive(Clone, Debug)]
-pub struct CodeStatus {
-    /// Its keyed hash.
-    pub hash: [u8; 32],
-    /// Its row.
-    pub row: CodeRow,
 }
 
 /// Why a verified report is not accepted.
@@ -136,6 +129,7 @@ impl Store {
                     used_at: None,
                     keys: Vec::new(),
                     admitted: 0,
+                    issuer: code.issuer.clone(),
                 };
                 table.insert(code.hash.as_slice(), to_row(&row).as_slice())?;
             }
@@ -143,29 +137,6 @@ impl Store {
         }
         tx.commit()?;
         Ok(new)
-    }
-
-    /// Every code, most recently issued last.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`]
-    pub fn codes(&self) -> Result<Vec<CodeStatus>, StoreError> {
-        let tx = self.read()?;
-        let mut codes = Vec::new();
-        for entry in tx.open_table(CODES)?.iter()? {
-            let (hash, value) = entry?;
-            let hash = hash.value().try_into();
-            let hash = hash.map_err(|_| StoreError::Row {
-                error: "a code's hash".to_owned(),
-            })?;
-            codes.push(CodeStatus {
-                hash,
-                row: row(value.value())?,
-            });
-        }
-        codes.sort_by_key(|code| code.row.issue);
-        Ok(codes)
     }
 
     /// What is known of a code.
@@ -270,26 +241,9 @@ impl Store {
     /// [`StoreError`]; then nothing has changed.
     pub fn set_level(&self, code: &[u8; 32], level: Level) -> Result<Option<usize>, StoreError> {
         let tx = self.write()?;
-        let mut changed = 0;
-        {
-            let mut codes = tx.open_table(CODES)?;
-            let found = codes.get(code.as_slice())?.map(|value| row(value.value()));
-            let Some(mut code_row): Option<CodeRow> = found.transpose()? else {
-                return Ok(None);
-            };
-            code_row.level = level.0;
-            codes.insert(code.as_slice(), to_row(&code_row).as_slice())?;
-            let of_code = tx.open_table(NOTES_OF_CODE)?;
-            let end = prefix_end(code);
-            for entry in of_code.range(code.as_slice()..end.as_slice())? {
-                let (key, _) = entry?;
-                let note = key.value().get(code.len()..).unwrap_or_default();
-                let (record, _) = split_note_key(note)?;
-                changed += usize::from(relevel(&tx, &record, code_row.issue, level)?);
-            }
-        }
+        let changed = set_code_level(&tx, code, level, |_| {})?;
         tx.commit()?;
-        Ok(Some(changed))
+        Ok(changed)
     }
 
     /// How many notifications of a zone wait for its next batch, or for a revision.
@@ -384,6 +338,35 @@ pub(super) fn add_note(
     }
     relevel(tx, &record, given.issue, given.level)?;
     Ok(new)
+}
+
+/// Changes the level of a code, what `further` changes of its row, and the level of every
+/// notification whose level it gives. Gives how many notifications changed; none if the code is
+/// unknown.
+pub(super) fn set_code_level(
+    tx: &WriteTransaction,
+    code: &[u8; 32],
+    level: Level,
+    further: impl FnOnce(&mut CodeRow),
+) -> Result<Option<usize>, StoreError> {
+    let mut codes = tx.open_table(CODES)?;
+    let found = codes.get(code.as_slice())?.map(|value| row(value.value()));
+    let Some(mut code_row): Option<CodeRow> = found.transpose()? else {
+        return Ok(None);
+    };
+    code_row.level = level.0;
+    further(&mut code_row);
+    codes.insert(code.as_slice(), to_row(&code_row).as_slice())?;
+    let of_code = tx.open_table(NOTES_OF_CODE)?;
+    let end = prefix_end(code);
+    let mut changed = 0;
+    for entry in of_code.range(code.as_slice()..end.as_slice())? {
+        let (key, _) = entry?;
+        let note = key.value().get(code.len()..).unwrap_or_default();
+        let (record, _) = split_note_key(note)?;
+        changed += usize::from(relevel(tx, &record, code_row.issue, level)?);
+    }
+    Ok(Some(changed))
 }
 
 /// Gives a seed, in every zone that it is known in, the level of code number `issue`, unless a

@@ -189,6 +189,9 @@ pub struct CodeRow {
     pub keys: Vec<[u8; 32]>,
     /// How many notifications it admitted.
     pub admitted: u32,
+    /// The professional who issued it; none: the command line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
 }
 
 impl CodeRow {

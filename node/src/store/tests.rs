@@ -8,6 +8,7 @@ use super::*;
 
 mod accept;
 mod check;
+mod codes;
 mod expire;
 pub(crate) mod fixture;
 mod migrate;

@@ -167,6 +167,7 @@ impl Provider {
                     zone: self::zone(zone),
                     level: Level::DIAGNOSED,
                     expires_at: START + 86_400,
+                    issuer: None,
                 });
                 store.issue_codes(&codes, START)?;
             }

@@ -1,7 +1,7 @@
 //! Gateways that lie to phones.
 
 use bellwether_client::Client;
-use bellwether_client::observations::{Family, Observation};
+use bellwether_client::observations::{ContactId, Family, Observation};
 use bellwether_client::sync::{Answer, Report, Step};
 use bellwether_formats::share::Share;
 use bellwether_tests::random::Random;
@@ -32,7 +32,7 @@ impl Short {
 fn phone(world: &World, name: &str, share: &Share) -> Client {
     let mut phone = Client::open(&world.path(name)).unwrap();
     phone.follow(share).unwrap();
-    let id = invented::identifier(2, 141).parse().unwrap();
+    let id = ContactId::parse(Family::Cx, &invented::identifier(2, 141)).unwrap();
     phone
         .observe(&[Observation {
             id,

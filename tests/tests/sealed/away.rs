@@ -55,6 +55,7 @@ impl Hand {
             zone: self.zone.clone(),
             level: Level::DIAGNOSED,
             expires_at: now + DAY,
+            issuer: None,
         };
         self.store.issue_codes(&[code], now).unwrap();
         let unit = SubmittedUnit {

@@ -41,7 +41,7 @@ impl Phone {
         client.follow(share).map_err(phone_error)?;
         let at = clock::now() - 3600;
         let observations = heard.map(|id| Observation {
-            id: ContactId(*id.as_bytes()),
+            id: ContactId::from(*id.as_bytes()),
             at,
             family: Family::Cx,
         });

@@ -191,13 +191,23 @@ const GUESSES: Rates = Rates {
 
 /// A token bucket, kept as the one instant at which it will be full.
 #[derive(Clone, Copy, Debug)]
-struct Bucket {
+pub(in crate::intake) struct Bucket {
     full_at: Instant,
 }
 
 impl Bucket {
+    /// One that nothing was taken of.
+    pub(in crate::intake) const fn full(now: Instant) -> Self {
+        Self { full_at: now }
+    }
+
+    /// When it will be full.
+    pub(in crate::intake) const fn full_at(self) -> Instant {
+        self.full_at
+    }
+
     /// How long until there is a token; zero if there is one.
-    fn wait(self, rate: Rate, now: Instant) -> Duration {
+    pub(in crate::intake) fn wait(self, rate: Rate, now: Instant) -> Duration {
         let missing = self.full_at.saturating_duration_since(now);
         let one_left = rate.refill.saturating_mul(rate.burst.saturating_sub(1));
         missing.saturating_sub(one_left)
@@ -205,7 +215,7 @@ impl Bucket {
 
     /// Takes a token; an empty bucket stays as it is, so that calls without a check cannot push
     /// the end out of sight.
-    fn take(&mut self, rate: Rate, now: Instant) {
+    pub(in crate::intake) fn take(&mut self, rate: Rate, now: Instant) {
         if self.wait(rate, now).is_zero() {
             self.full_at = self.full_at.max(now) + rate.refill;
         }

@@ -68,6 +68,7 @@ pub(crate) fn code(which: u8, zone: &Zone, level: Level) -> NewCode {
         zone: zone.clone(),
         level,
         expires_at: NOW + DAY,
+        issuer: None,
     }
 }
 

@@ -1,0 +1,206 @@
+//! What systems and phones submit to a real node, and what the provider's verbs take in and hand
+//! out.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test"
+)]
+
+use bellwether_formats::scheme::tcn;
+use bellwether_tests::{Provider, Running, World, eventually, repository, utc, web};
+use serde_json::{Value, json};
+
+/// An exposure key of the day before yesterday, in its text form.
+fn key(which: u32) -> String {
+    let start = utc() / 86_400 * 144 - 288;
+    format!("{which:032x} {start}")
+}
+
+fn item(which: u32) -> String {
+    let item = json!({
+        "scheme": "gaen", "zone": "gb/sct", "level": "clinically-diagnosed", "unit": key(which),
+    });
+    format!("{item}\n")
+}
+
+/// A provider of a linkable zone, whose intake speaks plain HTTP as to a proxy.
+fn provider(world: &World) -> Provider {
+    let provider = world.provider("board").init();
+    provider.configure(|config| {
+        let intake = &mut config.provider.as_mut().unwrap().intake;
+        (intake.tls_cert, intake.tls_key) = (None, None);
+        intake.tcn_self_reports = Some("gb/sct".to_owned());
+    });
+    provider
+}
+
+fn post(node: &Running, path: &str, fields: &[(&str, &str)], body: &[u8]) -> (u16, Vec<Value>) {
+    let url = format!("{}{path}", node.text("intake"));
+    let answer = web::post_with(&url, fields, body).unwrap();
+    let text = String::from_utf8(answer.body).unwrap();
+    let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
+    (answer.status, lines.collect())
+}
+
+/// What a system is answered.
+fn submit(node: &Running, token: &str, body: &str) -> (u16, Vec<Value>) {
+    let bearer = format!("Bearer {token}");
+    let fields = [
+        ("Authorization", bearer.as_str()),
+        ("Content-Type", "application/x-ndjson"),
+    ];
+    post(node, "/v1/submissions", &fields, body.as_bytes())
+}
+
+fn token(provider: &Provider, name: &str) -> String {
+    let added = provider.verb(&["submitter", "add", name]).ok();
+    added.lines()[0].to_owned()
+}
+
+#[test]
+fn what_is_answered_survives_a_power_cut() {
+    let world = World::new();
+    let provider = provider(&world);
+    let lab = token(&provider, "lab");
+    let running = provider.run();
+    let items = [item(1), item(2)].concat();
+    let (status, first) = submit(&running, &lab, &items);
+    assert_eq!(status, 200, "{first:?}");
+    assert!(
+        first.iter().all(|line| line["accepted"] == true),
+        "{first:?}"
+    );
+    let code = provider.codes(1).remove(0);
+    let phone = json!({"scheme": "gaen", "unit": key(3)}).to_string();
+    let fields = [
+        ("Bellwether-Code", code.as_str()),
+        ("Content-Type", "application/x-ndjson"),
+    ];
+    let (status, told) = post(&running, "/v1/submissions", &fields, phone.as_bytes());
+    assert_eq!((status, &told[0]["accepted"]), (200, &json!(true)));
+    let report = tcn::report(&[5; 32], &tcn::first_key(&[5; 32]), (1, 9), 0, b"").unwrap();
+    let octets = [("Content-Type", "application/octet-stream")];
+    let (status, told) = post(&running, "/v1/tcn", &octets, &report);
+    assert_eq!((status, &told[0]), (200, &json!({"accepted": 1})));
+    running.kill();
+
+    let running = provider.run();
+    let (_, again) = submit(&running, &lab, &items);
+    for (first, again) in first.iter().zip(&again) {
+        assert_eq!(again["known"], true);
+        assert_eq!(again["receipt"], first["receipt"]);
+        assert_eq!(again["revision"], first["revision"]);
+    }
+    let (_, told) = post(&running, "/v1/tcn", &octets, &report);
+    assert_eq!(told[0], json!({"accepted": 0, "known": 1}));
+    let (status, told) = post(&running, "/v1/submissions", &fields, phone.as_bytes());
+    assert_eq!((status, &told[0]["known"]), (200, &json!(true)));
+    // The operator's own verb finds what a system owns, and leaves it.
+    let file = world.path("keys.txt");
+    std::fs::write(&file, format!("{}\n{}\n", key(1), key(4))).unwrap();
+    let verb = [
+        "submit", "--scheme", "gaen", "--level", "no-alert", "--zone", "gb/sct",
+    ];
+    let told = provider.verb(&[&verb[..], &[file.to_str().unwrap()]].concat());
+    let told = told.exit(2).json();
+    assert_eq!(told[0]["accepted"], false);
+    assert_eq!(told[1]["accepted"], true);
+    running.stop();
+}
+
+#[test]
+fn a_running_node_sees_who_may_submit() {
+    let world = World::new();
+    let provider = provider(&world);
+    let running = provider.run();
+    let lab = token(&provider, "lab");
+    let taken = || submit(&running, &lab, &item(1)).0;
+    eventually("the system to be known", || (taken() == 200).then_some(()));
+    assert_eq!(provider.verb(&["submitter", "list"]).ok().lines(), ["lab"]);
+    provider.verb(&["submitter", "remove", "lab"]).ok();
+    eventually("the system to be gone", || (taken() == 403).then_some(()));
+    provider.verb(&["submitter", "remove", "lab"]).exit(2);
+    running.stop();
+}
+
+#[test]
+fn exports_of_one_provider_are_imported_by_another() {
+    let world = World::new();
+    let pem = |name: &str| {
+        let folder = repository().join("spec/vectors/gaen-export");
+        folder.join(name).to_str().unwrap().to_owned()
+    };
+    let from = provider(&world);
+    let running = from.run();
+    let file = world.path("keys.txt");
+    let file = file.to_str().unwrap();
+    let submit = |level: &str, more: &[&str], units: &[String]| {
+        std::fs::write(file, units.join("\n")).unwrap();
+        let verb = [
+            "submit", "--scheme", "gaen", "--level", level, "--zone", "gb/sct",
+        ];
+        let told = from.verb(&[&verb[..], more, &[file]].concat()).ok().json();
+        told[0]["revision"].as_str().unwrap().to_owned()
+    };
+    let token = submit("clinically-diagnosed", &[], &[key(1), key(2)]);
+    from.publish();
+    let zip = world.path("export.zip");
+    let zip = zip.to_str().unwrap();
+    let export = |name: &str| {
+        let (key, zip) = (pem("signer.key.pem"), zip.replace("export", name));
+        let verb = [
+            "export", "gaen", "--zone", "gb/sct", "--key", &key, "--key-id", "234",
+        ];
+        from.verb(&[&verb[..], &[&zip]].concat())
+            .ok()
+            .json()
+            .remove(0)
+    };
+    let told = export("first");
+    assert_eq!(
+        (&told["keys"], &told["revised"], &told["sealed"]),
+        (&json!(4), &json!(0), &json!(0))
+    );
+
+    let tokens = world.path("tokens.txt");
+    std::fs::write(&tokens, token).unwrap();
+    submit(
+        "no-alert",
+        &["--revisions", tokens.to_str().unwrap()],
+        &[key(1)],
+    );
+    from.publish();
+    let told = export("second");
+    assert_eq!((&told["keys"], &told["revised"]), (&json!(3), &json!(1)));
+    running.stop();
+
+    let to = world.provider("other").init();
+    let import = |name: &str| {
+        let (key, zip) = (pem("signer.pem"), zip.replace("export", name));
+        let verb = [
+            "import", "gaen", "--zone", "gb/sct", "--key", &key, "--key-id", "234",
+        ];
+        to.verb(&[&verb[..], &[&zip]].concat())
+    };
+    let told = import("first").ok().json().remove(0);
+    assert_eq!(
+        (&told["new"], &told["refused"]),
+        (&json!(200), &json!([])),
+        "{told}"
+    );
+    let told = import("first").ok().json().remove(0);
+    assert_eq!((&told["new"], &told["known"]), (&json!(0), &json!(200)));
+    let told = import("second").ok().json().remove(0);
+    assert_eq!(
+        (&told["changed"], &told["others"]),
+        (&json!(1), &json!(0)),
+        "{told}"
+    );
+    // Not a byte of what somebody else signed is believed.
+    let mut damaged = std::fs::read(zip.replace("export", "first")).unwrap();
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 1;
+    std::fs::write(zip.replace("export", "damaged"), damaged).unwrap();
+    import("damaged").exit(2);
+}
