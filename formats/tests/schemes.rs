@@ -1,5 +1,9 @@
 //! Walks `spec/vectors/schemes`: every file is read, every value in it is checked.
-#![allow(clippy::indexing_slicing, reason = "a test may panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may panic"
+)]
 
 use bellwether_formats::scheme::UnitError;
 use bellwether_formats::scheme::cx::{

@@ -13,13 +13,13 @@ pub(crate) struct Walk {
 
 impl Walk {
     /// Checks a file with all that is in it.
-    pub(crate) fn whole(text: &str, check: fn(&mut Walk)) {
+    pub(crate) fn whole(text: &str, check: fn(&mut Self)) {
         let value = serde_json::from_str(text).expect("JSON");
         Self::of("the file", value, check);
     }
 
     /// Checks an object with all that is in it.
-    pub(crate) fn of<T>(name: &str, value: Value, check: impl FnOnce(&mut Walk) -> T) -> T {
+    pub(crate) fn of<T>(name: &str, value: Value, check: impl FnOnce(&mut Self) -> T) -> T {
         let Value::Object(left) = value else {
             panic!("{name}: an object, not {value}");
         };
