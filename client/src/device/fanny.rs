@@ -51,7 +51,7 @@ impl Fanny {
         let Some(peer) = asked.peer else {
             return Ok(own.to_string());
         };
-        let token = fanny::token(own, peer).ok_or(PhoneError::OwnId)?;
+        let token = fanny::token(own, peer).map_err(|_| PhoneError::OwnId)?;
         // Days have two bytes in a unit; what is later would not even add up.
         let today = asked.at / DAY_S;
         u16::try_from(today).map_err(|_| PhoneError::Time)?;
