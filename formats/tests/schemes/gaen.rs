@@ -9,7 +9,7 @@ use data_encoding::HEXLOWER;
 use hkdf::Hkdf;
 use sha2::{Digest, Sha256};
 
-use crate::walk::{Walk, hex, negative};
+use crate::walk::{Walk, hex, negative, table};
 
 pub(crate) fn check(walk: &mut Walk) {
     assert_eq!(walk.text("scheme"), "gaen");
@@ -179,7 +179,7 @@ fn the_last_interval_of_all_time_is_no_trap() {
 /// §6.2 says which level each report type is, and what it may become.
 #[test]
 fn report_types_are_those_of_the_specification() {
-    let levels = table("| level | CX | GAEN report type |");
+    let levels = table("6-body-open.md", "| level | CX | GAEN report type |");
     assert_eq!(levels.len(), 7);
     let mut found = 0;
     for (code, row) in (0..).map(Level).zip(&levels) {
@@ -201,7 +201,7 @@ fn report_types_are_those_of_the_specification() {
     }
     assert_eq!(found, ReportType::ALL.len());
 
-    let changes = table("| report type | may become |");
+    let changes = table("6-body-open.md", "| report type | may become |");
     assert_eq!(changes.len(), 5, "recursive is unknown here");
     for row in &changes {
         let named = |report: &ReportType| format!("`{}`", report.name()) == row[0];
@@ -237,18 +237,4 @@ fn every_level_is_a_report_type_but_for_debug() {
     assert!(!rules.may_become(Level::DIAGNOSED, Level::NO_ALERT));
     let others = Scheme::TCN.rules().unwrap();
     assert!(others.may_become(Level::DIAGNOSED, Level::NO_ALERT));
-}
-
-/// The rows of a table of spec §6, by how its head begins.
-fn table(head: &str) -> Vec<Vec<String>> {
-    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../spec/6-body-open.md");
-    let page = std::fs::read_to_string(page).unwrap();
-    let mut lines = page.lines().skip_while(|line| !line.starts_with(head));
-    assert!(lines.next().is_some(), "§6 has a table {head}");
-    let rows = lines.skip(1).take_while(|line| line.starts_with('|'));
-    let cells = |line: &str| {
-        let cells = line.trim_matches('|').split('|');
-        cells.map(|cell| cell.trim().to_owned()).collect()
-    };
-    rows.map(cells).collect()
 }
