@@ -1,179 +1,317 @@
 //! What a phone broadcasts and reports: for tests, the demo and app developers.
 //!
-//! A [`Device`] is CX's advertiser. It hands out the identifiers of one seed after another, and
-//! makes the seed report that its user sends in with a confirmation code. Randomness comes in as
-//! bytes.
+//! A [`Phone`] plays one of any scheme: it hands out identifiers, and makes the report that its user
+//! sends in with a confirmation code. [`Device`] is CX's advertiser. Randomness and time come in as
+//! arguments.
 //!
-//! Source: spec §7.1, §10.2.
+//! Source: spec §7, §10.
 
-mod der;
+mod cx;
+mod dp3t;
+mod fanny;
 mod file;
+mod gaen;
 pub mod post;
-mod report;
+mod secret;
+mod slots;
+mod tcn;
 
 #[cfg(test)]
 mod tests;
 
-use bellwether_formats::scheme::cx::{self, Generator, Identifier, Seed};
-use ed25519_dalek::SigningKey;
-use zeroize::Zeroizing;
+use std::collections::BTreeSet;
 
+use bellwether_formats::id::Scheme;
+use bellwether_formats::scheme::cx::{Generator, Identifier};
+use serde::{Deserialize, Serialize};
+
+use crate::observations::ContactId;
+use post::Door;
+
+pub use cx::{Device, ReportError, SeedDescriptor, seed_report};
 pub use file::DeviceFileError;
-pub use report::{ReportError, SeedDescriptor, seed_report};
 
-/// Most seeds that a device remembers after it stopped broadcasting them.
-///
-/// At 15 minutes an identifier a seed lasts three weeks; and a report of all of them stays below
-/// the intake's 64 descriptors.
-const MAX_PAST_SEEDS: usize = 15;
+/// Longest time that a phone speaks of, in days: what is older, no provider takes (spec §7).
+const MAX_DAYS: u32 = 21;
 
-/// A phone that broadcasts CX identifiers.
-///
-/// Seeds are derived from random pre-seeds and one pre-seed signing key. The key stays when the
-/// seed changes: it lets a user add seeds under a code that was already used up, and is never
-/// published.
-#[derive(Clone)]
-pub struct Device {
-    generator: Generator,
-    key: SigningKey,
-    /// What is broadcast now.
-    current: Preseed,
-    /// Identifiers of the current seed that were handed out.
-    handed_out: usize,
-    /// What was broadcast before and is not known to be accepted by a publisher; oldest first.
-    past: Vec<Preseed>,
+/// Most items of one request of submissions: an answer has a line for each.
+const MAX_ITEMS: usize = 256;
+
+/// Writes fresh random bytes over all that it is given.
+pub type Random<'a> = dyn FnMut(&mut [u8]) + 'a;
+
+/// A phone of one scheme. A file has the scheme's name.
+#[derive(Clone, Deserialize, Serialize)]
+#[expect(missing_docs, reason = "the variants are the schemes")]
+#[non_exhaustive]
+pub enum Phone {
+    #[serde(skip)]
+    Cx(Device),
+    #[serde(rename = "tcn")]
+    Tcn(tcn::Tcn),
+    #[serde(rename = "dp3t-lowcost")]
+    LowCost(dp3t::LowCost),
+    #[serde(rename = "dp3t-unlinkable")]
+    Unlinkable(dp3t::Unlinkable),
+    #[serde(rename = "dp3t-hybrid")]
+    Hybrid(dp3t::Hybrid),
+    #[serde(rename = "gaen")]
+    Gaen(gaen::Gaen),
+    #[serde(rename = "fanny")]
+    Fanny(fanny::Fanny),
 }
 
-/// A pre-seed, of the generator's length.
-type Preseed = Zeroizing<Vec<u8>>;
+/// What is asked of a phone that broadcasts.
+#[derive(Clone, Copy, Debug)]
+pub struct Broadcast {
+    /// How many identifiers.
+    pub count: usize,
+    /// When the first one is broadcast, in seconds of UTC; cx and tcn have no times.
+    pub at: u64,
+    /// Of fanny: what the phone that was met broadcast; the token of the contact is asked for.
+    pub peer: Option<Identifier>,
+    /// Of fanny: the hour of UTC at which tokens expire.
+    pub hour: u8,
+}
 
-impl Device {
-    /// Random bytes that [`new`](Self::new) needs: a signing key, then a pre-seed.
-    pub const NEW_BYTES: usize = 32 + Generator::MAX_SEED_BYTES;
+/// What the user of a phone gives for a report.
+#[derive(Clone, Copy, Debug)]
+pub struct Words<'a> {
+    /// The publisher's name, which reports of cx hold.
+    pub publisher: &'a str,
+    /// The confirmation code.
+    pub code: &'a str,
+    /// Of tcn: type and bytes of the memo.
+    pub memo: (u8, &'a [u8]),
+}
 
-    /// A new device. `random` must be fresh: who knows it can report in the user's name.
-    pub fn new(generator: Generator, random: &[u8; Self::NEW_BYTES]) -> Self {
-        let (key, preseed) = random
-            .split_first_chunk()
-            .expect("a device takes more bytes than a key");
-        Self {
-            generator,
-            key: SigningKey::from_bytes(key),
-            current: cut(generator, preseed),
-            handed_out: 0,
-            past: Vec::new(),
+/// A report, as its scheme has it: what is sent one after another.
+#[derive(Clone, Eq, PartialEq)]
+pub struct Report {
+    /// Where it is posted.
+    pub door: Door,
+    items: Vec<Vec<u8>>,
+}
+
+/// A piece of a report that is posted at once.
+#[derive(Clone, Eq, PartialEq)]
+pub struct Message {
+    /// What is posted.
+    pub bytes: Vec<u8>,
+    /// The number of its first item in the report, and how many it has.
+    pub items: (usize, usize),
+}
+
+impl Phone {
+    /// A new phone of a scheme. `random` must write fresh bytes over all that it is given: who knows
+    /// them can report in the user's name. `None` for a scheme that this version does not know.
+    pub fn new(scheme: Scheme, random: &mut Random<'_>) -> Option<Self> {
+        let cx = |generator, random: &mut Random<'_>| {
+            let mut bytes = zeroize::Zeroizing::new([0; Device::NEW_BYTES]);
+            random(bytes.as_mut_slice());
+            Self::Cx(Device::new(generator, &bytes))
+        };
+        Some(match scheme {
+            Scheme::CX1 => cx(Generator::Aes128, random),
+            Scheme::CX2 => cx(Generator::Aes256, random),
+            Scheme::TCN => Self::Tcn(tcn::Tcn::new(random)),
+            Scheme::DP3T_LOWCOST => Self::LowCost(dp3t::LowCost::new(random)),
+            Scheme::DP3T_UNLINKABLE => Self::Unlinkable(dp3t::Unlinkable::default()),
+            Scheme::DP3T_HYBRID => Self::Hybrid(dp3t::Hybrid::new(random)),
+            Scheme::GAEN => Self::Gaen(gaen::Gaen::default()),
+            Scheme::FANNY => Self::Fanny(fanny::Fanny::new(random)),
+            _ => return None,
+        })
+    }
+
+    /// How it derives what it broadcasts.
+    pub fn scheme(&self) -> Scheme {
+        match self {
+            Self::Cx(device) => Scheme(device.generator().code()),
+            Self::Tcn(_) => Scheme::TCN,
+            Self::LowCost(_) => Scheme::DP3T_LOWCOST,
+            Self::Unlinkable(_) => Scheme::DP3T_UNLINKABLE,
+            Self::Hybrid(_) => Scheme::DP3T_HYBRID,
+            Self::Gaen(_) => Scheme::GAEN,
+            Self::Fanny(_) => Scheme::FANNY,
         }
     }
 
-    /// What the device derives its identifiers with.
-    pub const fn generator(&self) -> Generator {
-        self.generator
-    }
-
-    /// The current seed.
-    pub fn seed(&self) -> Seed {
-        self.derive(&self.current)
-    }
-
-    /// The current seed's identifier number `number`, from 1; `None` past the last.
-    ///
-    /// A look only: [`take_identifiers`](Self::take_identifiers) is for broadcasting.
-    pub fn identifier(&self, number: usize) -> Option<Identifier> {
-        self.seed().identifiers().nth(number.checked_sub(1)?)
-    }
-
-    /// Hands out the next `count` identifiers; fewer (at last none) when the seed ends.
-    ///
-    /// Then it is time to [`renew`](Self::renew). Save the device before broadcasting them.
-    pub fn take_identifiers(&mut self, count: usize) -> Vec<Identifier> {
-        let identifiers: Vec<_> = (self.seed().identifiers())
-            .skip(self.handed_out)
-            .take(count)
-            .collect();
-        self.handed_out = self.handed_out.saturating_add(identifiers.len());
-        identifiers
-    }
-
-    /// Takes a fresh seed; the one before will be in the next report.
-    ///
-    /// `random` must be fresh; a shorter pre-seed takes the first bytes of it. Of too many seeds
-    /// (16) the oldest is forgotten.
-    pub fn renew(&mut self, random: &[u8; Generator::MAX_SEED_BYTES]) {
-        let fresh = cut(self.generator, random);
-        self.past.push(std::mem::replace(&mut self.current, fresh));
-        self.handed_out = 0;
-        let surplus = self.past.len().saturating_sub(MAX_PAST_SEEDS);
-        self.past.drain(..surplus);
-    }
-
-    /// Makes the seed report of everything broadcast so far, and takes a fresh seed.
-    ///
-    /// CX forbids to broadcast a reported seed further, so the device can no longer hand out its
-    /// identifiers. Save the device before sending the report. A report that was refused (a
-    /// mistyped code) is made anew, with the same seeds, by calling this again; after an accepted
-    /// one call [`accepted`](Self::accepted).
+    /// Hands out identifiers as text: in cx and tcn the next ones, in the schemes that have times
+    /// those of the epoch or interval of `at` and of the ones after it. Save the phone before they
+    /// are broadcast.
     ///
     /// # Errors
     ///
-    /// [`ReportError`] if the publisher's name or the code is too long; nothing changes then.
+    /// [`PhoneError`]; nothing is handed out then, and the phone is not to be saved.
+    pub fn ids(
+        &mut self,
+        asked: &Broadcast,
+        random: &mut Random<'_>,
+    ) -> Result<Vec<String>, PhoneError> {
+        if asked.peer.is_some() && !matches!(self, Self::Fanny(_)) {
+            return Err(PhoneError::Peer);
+        }
+        let Broadcast { count, at, .. } = *asked;
+        let ids: Vec<ContactId> = match self {
+            Self::Cx(device) => cx::ids(device, count, random),
+            Self::Tcn(phone) => phone.ids(count, random),
+            Self::LowCost(phone) => phone.ids(count, at)?,
+            Self::Unlinkable(phone) => phone.ids(count, at, random)?,
+            Self::Hybrid(phone) => phone.ids(count, at, random)?,
+            Self::Gaen(phone) => phone.ids(count, at, random)?,
+            Self::Fanny(phone) => return phone.ids(asked, random).map(|id| vec![id]),
+        };
+        let family = self
+            .scheme()
+            .rules()
+            .map(bellwether_formats::scheme::Rules::family);
+        let text = |id: ContactId| Some(id.text(family?));
+        Ok(ids.into_iter().filter_map(text).collect())
+    }
+
+    /// Where its reports are posted.
+    pub const fn door(&self) -> Door {
+        match self {
+            Self::Cx(_) => Door::Reports,
+            Self::Tcn(_) => Door::Tcn,
+            _ => Door::Submissions,
+        }
+    }
+
+    /// Makes the report of everything that was broadcast and is not known to be accepted. The phone
+    /// does not broadcast any of it any more: save it before the report is sent, and after that call
+    /// [`settle`](Self::settle). What was refused is in the next report.
+    ///
+    /// # Errors
+    ///
+    /// [`PhoneError::Report`], [`PhoneError::Nothing`]; the phone is as before then.
     pub fn report(
         &mut self,
-        publisher: &str,
-        code: &str,
-        random: &[u8; Generator::MAX_SEED_BYTES],
-    ) -> Result<Vec<u8>, ReportError> {
-        let report = seed_report(&self.descriptors(), publisher, code)?;
-        if self.reports_current() {
-            self.renew(random);
+        words: &Words<'_>,
+        random: &mut Random<'_>,
+    ) -> Result<Report, PhoneError> {
+        cx::check_code(words.code)?;
+        let door = self.door();
+        let scheme = self.scheme();
+        let lines = |units: Vec<String>| -> Vec<Vec<u8>> {
+            let line = |unit: String| {
+                let item = serde_json::json!({"scheme": scheme.to_string(), "unit": unit});
+                format!("{item}\n").into_bytes()
+            };
+            units.into_iter().map(line).collect()
+        };
+        let items = match self {
+            Self::Cx(device) => {
+                let mut fresh = zeroize::Zeroizing::new([0; Generator::MAX_SEED_BYTES]);
+                random(fresh.as_mut_slice());
+                vec![device.report(words.publisher, words.code, &fresh)?]
+            }
+            Self::Tcn(phone) => phone.report(words.memo, random)?,
+            Self::LowCost(phone) => lines(phone.report(random)),
+            Self::Unlinkable(phone) => lines(phone.report()),
+            Self::Hybrid(phone) => lines(phone.report()),
+            Self::Gaen(phone) => lines(phone.report()),
+            Self::Fanny(phone) => lines(phone.report()),
+        };
+        if items.is_empty() {
+            return Err(PhoneError::Nothing);
         }
-        Ok(report)
+        Ok(Report { door, items })
     }
 
-    /// What a report shows of this device: its past seeds and the current one.
-    ///
-    /// For a report over several devices; each must then [`renew`](Self::renew).
-    pub fn descriptors(&self) -> Vec<SeedDescriptor<'_>> {
-        let current = self.reports_current().then_some(&self.current);
-        (self.past.iter().chain(current))
-            .map(|preseed| SeedDescriptor {
-                generator: self.generator,
-                preseed,
-                key: &self.key,
-            })
-            .collect()
-    }
-
-    /// Forgets the reported seeds: their publisher has them.
-    pub fn accepted(&mut self) {
-        self.past.clear();
-    }
-
-    /// A seed of which nothing was broadcast is left out, if there is another: a report that is
-    /// made again does not grow.
-    const fn reports_current(&self) -> bool {
-        self.handed_out > 0 || self.past.is_empty()
-    }
-
-    fn derive(&self, preseed: &[u8]) -> Seed {
-        let key = report::public_key(&self.key);
-        cx::calculate_seed(self.generator, preseed, &key)
-            .expect("a pre-seed of the generator's length and a key of 44 bytes")
+    /// Forgets those items of the last report, by number, that were accepted: their publisher has
+    /// them.
+    pub fn settle(&mut self, accepted: &BTreeSet<usize>) {
+        match self {
+            Self::Cx(device) if accepted.contains(&0) => device.accepted(),
+            Self::Cx(_) => {}
+            Self::Tcn(phone) => phone.settle(accepted),
+            Self::LowCost(phone) => phone.settle(accepted),
+            Self::Unlinkable(phone) => phone.settle(accepted),
+            Self::Hybrid(phone) => phone.settle(accepted),
+            Self::Gaen(phone) => phone.settle(accepted),
+            Self::Fanny(phone) => phone.settle(accepted),
+        }
     }
 }
 
-/// The first bytes of `random`, as many as a pre-seed has.
-fn cut(generator: Generator, random: &[u8]) -> Preseed {
-    let bytes = random.iter().copied().take(generator.seed_len());
-    Zeroizing::new(bytes.collect())
+impl Report {
+    /// All of it, as it stands in a file.
+    pub fn bytes(&self) -> Vec<u8> {
+        self.items.concat()
+    }
+
+    /// How many items it has.
+    pub const fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Whether it has none, which no report does.
+    pub const fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// What is posted: submissions many at once, others one by one.
+    pub fn messages(&self) -> impl Iterator<Item = Message> + '_ {
+        let at_once = match self.door {
+            Door::Reports | Door::Tcn => 1,
+            Door::Submissions => MAX_ITEMS,
+        };
+        let pieces = self.items.chunks(at_once).enumerate();
+        pieces.map(move |(number, piece)| Message {
+            bytes: piece.concat(),
+            items: (number * at_once, piece.len()),
+        })
+    }
 }
 
 /// Shows no secret.
-impl std::fmt::Debug for Device {
+impl std::fmt::Debug for Phone {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Device")
-            .field("generator", &self.generator)
-            .field("handed_out", &self.handed_out)
-            .field("past", &self.past.len())
-            .finish_non_exhaustive()
+        write!(f, "Phone({})", self.scheme())
     }
+}
+
+/// Shows no secret.
+impl std::fmt::Debug for Report {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Report({:?}, {} items)", self.door, self.items.len())
+    }
+}
+
+/// Shows no secret.
+impl std::fmt::Debug for Message {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Message({} bytes)", self.bytes.len())
+    }
+}
+
+/// Drops the items of a list whose numbers are among `accepted`.
+fn forget<T>(items: &mut Vec<T>, accepted: &BTreeSet<usize>) {
+    let mut number = 0..;
+    items.retain(|_| {
+        number
+            .next()
+            .is_none_or(|number| !accepted.contains(&number))
+    });
+}
+
+/// Why a phone does not do what it is asked to.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "the messages are the documentation")]
+pub enum PhoneError {
+    #[error("identifiers for more than {MAX_DAYS} days at once, or more than one of fanny")]
+    Count,
+    #[error("nothing was broadcast that is not accepted already")]
+    Nothing,
+    #[error("the contact id of the other phone is this one's own")]
+    OwnId,
+    #[error("only phones of fanny make something of what the other one broadcasts")]
+    Peer,
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    #[error("at that time the phone had another key already, or the scheme has no such time")]
+    Time,
 }

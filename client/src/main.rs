@@ -47,7 +47,7 @@ enum Verb {
     Import(cli::bundle::Import),
     /// Show any object as text
     Inspect(cli::inspect::Inspect),
-    /// Play a phone that broadcasts CX identifiers and reports them
+    /// Play a phone that broadcasts identifiers and reports them
     #[command(subcommand)]
     Device(cli::device::DeviceCommand),
     /// Measure

@@ -1,9 +1,15 @@
-//! `bellwether device`: plays a phone that broadcasts CX identifiers and reports them.
+//! `bellwether device`: plays a phone that broadcasts identifiers and reports them.
 
 use super::bench::parse_type;
-use bellwether_client::device::{Device, DeviceFileError, ReportError};
-use bellwether_formats::scheme::cx::Generator;
+use bellwether_client::device::{
+    Broadcast, DeviceFileError, Phone, PhoneError, Random, Report, Words,
+};
+use bellwether_client::time;
+use bellwether_formats::id::Scheme;
+use bellwether_formats::scheme::cx::{Generator, Identifier};
+use data_encoding::HEXLOWER_PERMISSIVE;
 use std::{
+    collections::BTreeSet,
     fs,
     io::{self, Write},
     path::{Path, PathBuf},
@@ -12,63 +18,136 @@ use std::{
 
 pub(crate) use bellwether_client::device::post::{self, PostError};
 
+mod answer;
+
+use answer::Refused;
+
 /// Most identifiers printed at once: some hundred seeds.
 const MAX_COUNT: u64 = 1_000_000;
 
 /// What the phone does.
 #[derive(Clone, Debug, clap::Subcommand)]
 pub(crate) enum DeviceCommand {
-    /// Make a device: a signing key and a seed, in a file that only you can read
+    /// Make a phone: its keys, in a file that only you can read
     New {
-        /// The device's file; must not exist
+        /// The phone's file; must not exist
         #[arg(long, value_name = "FILE")]
         file: PathBuf,
-        /// CX generator type: 1 (AES-128) or 2 (AES-256)
-        #[arg(long = "type", value_name = "1|2", value_parser = parse_type, default_value = "1")]
-        generator: Generator,
+        /// cx, tcn, dp3t-lowcost, dp3t-unlinkable, dp3t-hybrid, gaen or fanny
+        #[arg(long, value_parser = parse_scheme, default_value = "cx")]
+        scheme: Scheme,
+        /// Of cx: generator type 1 (AES-128) or 2 (AES-256)
+        #[arg(long = "type", value_name = "1|2", value_parser = parse_type)]
+        generator: Option<Generator>,
     },
-    /// Print the identifiers that the phone broadcasts next, one UUID a line
+    /// Print the identifiers that the phone broadcasts next, one a line
     Ids {
-        /// The device's file
+        /// The phone's file
         #[arg(long, value_name = "FILE")]
         file: PathBuf,
         /// How many
         #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(..=MAX_COUNT))]
         count: u64,
+        /// When the first one is broadcast, in RFC 3339 or seconds of UTC; now when missing; of no
+        /// meaning in cx and tcn
+        #[arg(long, value_name = "RFC3339", value_parser = parse_time)]
+        at: Option<u64>,
+        /// Of fanny: the contact id of the other phone; prints the token of the contact, and keeps it
+        #[arg(long, value_name = "ID")]
+        peer: Option<Identifier>,
+        /// Of fanny: the hour of UTC at which tokens expire
+        #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(..24))]
+        hour: u8,
     },
-    /// Report all that was broadcast, under a confirmation code; the phone takes a fresh seed
+    /// Report all that was broadcast, under a confirmation code; the phone takes fresh keys
     Report {
-        /// The device's file
+        /// The phone's file
         #[arg(long, value_name = "FILE")]
         file: PathBuf,
-        /// The publisher's name, exactly as it calls itself
+        /// The publisher's name, exactly as it calls itself; reports of cx hold it
         #[arg(long, value_name = "NAME")]
         publisher: String,
         /// The confirmation code given by the publisher
         #[arg(long, allow_hyphen_values = true)]
         code: String,
-        /// Write the report (DER) to this file
+        /// Write the report to this file
         #[arg(long, value_name = "FILE", required_unless_present = "post")]
         out: Option<PathBuf>,
         /// Send the report to this intake: https, or http on this machine; a URL without a path
-        /// gets /v1/reports
+        /// gets that of the scheme's reports
         #[arg(long, value_name = "URL")]
         post: Option<String>,
         /// Trust the certificates in this PEM file instead of the web's authorities
         #[arg(long, value_name = "PEMFILE", requires = "post")]
         ca: Option<PathBuf>,
+        /// Of tcn: what the memo is
+        #[arg(long, value_name = "0..255", default_value_t = 0)]
+        memo_type: u8,
+        /// Of tcn: the memo, in hexadecimal digits
+        #[arg(long, value_name = "HEX", value_parser = parse_memo, default_value = "")]
+        memo: Memo,
     },
+}
+
+/// The bytes of a memo.
+#[derive(Clone, Debug)]
+pub(crate) struct Memo(Vec<u8>);
+
+fn parse_memo(text: &str) -> Result<Memo, &'static str> {
+    let bytes = HEXLOWER_PERMISSIVE.decode(text.as_bytes());
+    bytes.map(Memo).map_err(|_| "not hexadecimal digits")
+}
+
+fn parse_time(text: &str) -> Result<u64, time::ParseTimeError> {
+    time::parse(text)
+}
+
+fn parse_scheme(text: &str) -> Result<Scheme, String> {
+    match text {
+        "cx" => Ok(Scheme::CX1),
+        _ => text.parse().map_err(|error| format!("{error}, or cx")),
+    }
 }
 
 /// Runs the verb. What is asked for goes to `out`, the intake's answer included.
 ///
-/// Exit status 0, or 2 if the intake refused the report.
+/// Exit status 0, or 2 if the intake refused the report or an item of it.
 pub(crate) fn run(command: &DeviceCommand, out: &mut impl Write) -> Result<ExitCode, DeviceError> {
     match command {
-        DeviceCommand::New { file, generator } => {
-            Device::new(*generator, &random()?).save_new(file)?;
+        DeviceCommand::New {
+            file,
+            scheme,
+            generator,
+        } => {
+            let scheme = match (*scheme, generator) {
+                (scheme, None) => scheme,
+                (Scheme::CX1 | Scheme::CX2, Some(generator)) => Scheme(generator.code()),
+                _ => return Err(DeviceError::Type),
+            };
+            let phone = with_random(|random| Phone::new(scheme, random))?;
+            phone.ok_or(DeviceError::Scheme)?.save_new(file)?;
         }
-        DeviceCommand::Ids { file, count } => ids(file, *count, out)?,
+        DeviceCommand::Ids {
+            file,
+            count,
+            at,
+            peer,
+            hour,
+        } => {
+            let asked = Broadcast {
+                count: usize::try_from(*count).unwrap_or(usize::MAX),
+                at: at.unwrap_or_else(time::now),
+                peer: *peer,
+                hour: *hour,
+            };
+            let mut phone = Phone::load(file)?;
+            let ids = with_random(|random| phone.ids(&asked, random))??;
+            // Saved before shown: none is ever handed out twice, or forgotten.
+            phone.save(file)?;
+            for id in ids {
+                writeln!(out, "{id}").map_err(DeviceError::Print)?;
+            }
+        }
         DeviceCommand::Report {
             file,
             publisher,
@@ -76,74 +155,85 @@ pub(crate) fn run(command: &DeviceCommand, out: &mut impl Write) -> Result<ExitC
             out: report_file,
             post,
             ca,
+            memo_type,
+            memo,
         } => {
-            let mut device = Device::load(file)?;
-            // What can be wrong with the command line is found before the seed is given up.
+            let mut phone = Phone::load(file)?;
+            if phone.scheme() != Scheme::TCN && (*memo_type, memo.0.as_slice()) != (0, &[]) {
+                return Err(DeviceError::Memo);
+            }
+            // What can be wrong with the command line is found before the keys are given up.
             let intake = post
                 .as_deref()
-                .map(|url| post::Intake::new(url, ca.as_deref()))
+                .map(|url| post::Intake::at(phone.door(), url, ca.as_deref()))
                 .transpose()?;
-            let report = device.report(publisher, code, &random()?)?;
-            // From here on no identifier of the reported seeds is handed out, whatever fails.
-            device.save(file)?;
+            let words = Words {
+                publisher,
+                code,
+                memo: (*memo_type, &memo.0),
+            };
+            let report = with_random(|random| phone.report(&words, random))??;
+            // From here on nothing that was reported is broadcast, whatever fails.
+            phone.save(file)?;
             if let Some(path) = report_file {
-                fs::write(path, &report).map_err(|source| DeviceError::Write {
+                fs::write(path, report.bytes()).map_err(|source| DeviceError::Write {
                     path: path.clone(),
                     source,
                 })?;
             }
             if let Some(intake) = intake {
-                return send(&intake, &report, &mut device, file, out);
+                return send(&intake, code, &report, (&mut phone, file), out);
             }
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints the next identifiers, with fresh seeds as needed.
-fn ids(file: &Path, count: u64, out: &mut impl Write) -> Result<(), DeviceError> {
-    let mut device = Device::load(file)?;
-    let count = usize::try_from(count).unwrap_or(usize::MAX);
-    let mut taken = Vec::new();
-    while taken.len() < count {
-        let next = device.take_identifiers(count - taken.len());
-        if next.is_empty() {
-            device.renew(&random()?);
-        }
-        taken.extend(next);
-    }
-    // Saved before shown: none is ever handed out twice.
-    device.save(file)?;
-    for identifier in taken {
-        writeln!(out, "{identifier}").map_err(DeviceError::Print)?;
-    }
-    Ok(())
-}
-
-/// Posts the report and prints the answer.
+/// Posts a report, prints what the intake answers, and has the phone forget what was accepted.
 fn send(
     intake: &post::Intake,
-    report: &[u8],
-    device: &mut Device,
-    file: &Path,
+    code: &str,
+    report: &Report,
+    (phone, file): (&mut Phone, &Path),
     out: &mut impl Write,
 ) -> Result<ExitCode, DeviceError> {
-    let answer = intake.post(report)?;
-    writeln!(out, "{}", answer.text.trim_end()).map_err(DeviceError::Print)?;
-    if !answer.accepted {
-        eprintln!("refused: HTTP {}", answer.status);
-        return Ok(ExitCode::from(2));
+    let mut accepted = BTreeSet::new();
+    let mut refused = Vec::new();
+    let mut post_all = || {
+        for message in report.messages() {
+            let answer = intake.post_with(code, &message.bytes)?;
+            writeln!(out, "{}", answer.text.trim_end()).map_err(DeviceError::Print)?;
+            let said = answer::read(report.door, &answer, message.items);
+            accepted.extend(said.accepted);
+            refused.extend(said.refused);
+        }
+        Ok(())
+    };
+    let posted: Result<(), DeviceError> = post_all();
+    // What was accepted before something failed is accepted.
+    phone.settle(&accepted);
+    phone.save(file)?;
+    posted?;
+    for Refused { item, why } in &refused {
+        match item {
+            Some(item) => eprintln!("refused: item {item}: {why}"),
+            None => eprintln!("refused: {why}"),
+        }
     }
-    device.accepted();
-    device.save(file)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(match refused.is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::from(2),
+    })
 }
 
-/// Fresh randomness of the operating system.
-fn random<const N: usize>() -> Result<[u8; N], DeviceError> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|_| DeviceError::Random)?;
-    Ok(bytes)
+/// Does something with fresh randomness of the operating system.
+fn with_random<T>(f: impl FnOnce(&mut Random<'_>) -> T) -> Result<T, DeviceError> {
+    let mut failed = false;
+    let done = f(&mut |bytes: &mut [u8]| failed |= getrandom::fill(bytes).is_err());
+    if failed {
+        return Err(DeviceError::Random);
+    }
+    Ok(done)
 }
 
 /// Why the verb failed.
@@ -151,12 +241,18 @@ fn random<const N: usize>() -> Result<[u8; N], DeviceError> {
 pub(crate) enum DeviceError {
     #[error(transparent)]
     File(#[from] DeviceFileError),
+    #[error("only reports of tcn have a memo")]
+    Memo,
     #[error(transparent)]
-    Report(#[from] ReportError),
+    Phone(#[from] PhoneError),
     #[error(transparent)]
     Post(#[from] PostError),
     #[error("the operating system gives no random bytes")]
     Random,
+    #[error("phones of this scheme cannot be played")]
+    Scheme,
+    #[error("only phones of cx have a type")]
+    Type,
     #[error("cannot write `{}`", path.display())]
     Write { path: PathBuf, source: io::Error },
     #[error("cannot print")]

@@ -147,16 +147,17 @@ fn describe(bytes: &[u8]) -> String {
         }
         Err(OpenError::Decode(_)) => {}
     }
-    let body = [Scheme::CX1, Scheme::CX2]
-        .into_iter()
-        .find_map(|scheme| OpenBody::decode(scheme, bytes).ok());
-    match body {
-        Some(body) => format!(
-            "open body of {} notifications, {}",
-            body.count(),
-            body.scheme()
-        ),
-        None if diagnostic(bytes).is_some() => "CBOR, no object of Bellwether".to_owned(),
-        None => "bytes, not CBOR".to_owned(),
+    // A body does not say its scheme, and units of several may have the length.
+    let bodies = Scheme::ALL.into_iter().filter_map(|scheme| {
+        let body = OpenBody::decode(scheme, bytes).ok()?;
+        Some(format!("{} of {scheme}", body.count()))
+    });
+    let bodies: Vec<String> = bodies.collect();
+    if !bodies.is_empty() {
+        return format!("open body of notifications: {}", bodies.join(" or "));
     }
+    if diagnostic(bytes).is_some() {
+        return "CBOR, no object of Bellwether".to_owned();
+    }
+    "bytes, not CBOR".to_owned()
 }

@@ -1,6 +1,9 @@
-//! A device on disk: JSON, readable by its owner only, replaced as a whole.
+//! A phone on disk: JSON, readable by its owner only, replaced as a whole.
+//!
+//! Version 1 is a phone of CX, version 2 one of another scheme.
 
-use super::{Device, MAX_PAST_SEEDS, Preseed};
+use super::Phone;
+use super::cx::{Device, MAX_PAST_SEEDS, Preseed};
 use bellwether_formats::scheme::cx::Generator;
 use data_encoding::HEXLOWER;
 use ed25519_dalek::SigningKey;
@@ -13,12 +16,29 @@ use std::{
 use tempfile::NamedTempFile;
 use zeroize::{Zeroize, Zeroizing};
 
-/// Version of the file's form.
+/// Version of the form of CX's file.
 const VERSION: u32 = 1;
-/// Longest device file that is read, in bytes; the longest that is written has about 2 KiB.
-const MAX_FILE_BYTES: u64 = 16 * 1024;
+/// Version of the form of all others.
+const PHONE_VERSION: u32 = 2;
+/// Longest device file that is read, in bytes (1 MiB); the longest that is written, of a seed an
+/// epoch for three weeks, has less than half of it.
+const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
-/// The file's content. Secrets are in hex.
+/// What of a file must be known before the rest is read.
+#[derive(Deserialize)]
+struct Version {
+    version: u32,
+}
+
+/// The content of the file of a phone of another scheme than CX.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct PhoneFile<P> {
+    version: u32,
+    phone: P,
+}
+
+/// The content of CX's file. Secrets are in hex.
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct DeviceFile {
@@ -39,22 +59,7 @@ impl Device {
     /// [`DeviceFileError`] if the file cannot be read, or is anything but what
     /// [`save`](Self::save) writes.
     pub fn load(path: &Path) -> Result<Self, DeviceFileError> {
-        let read = |error| DeviceFileError::Read {
-            path: path.to_owned(),
-            source: error,
-        };
-        let mut text = Zeroizing::new(String::new());
-        File::open(path)
-            .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text))
-            .map_err(read)?;
-        if u64::try_from(text.len()).is_ok_and(|len| len > MAX_FILE_BYTES) {
-            return Err(broken(path, "it is too long"));
-        }
-        let file: DeviceFile =
-            serde_json::from_str(&text).map_err(|error| DeviceFileError::Json {
-                path: path.to_owned(),
-                source: error,
-            })?;
+        let file: DeviceFile = parse(path, &read(path)?)?;
         file.to_device().map_err(|why| broken(path, why))
     }
 
@@ -66,7 +71,7 @@ impl Device {
     ///
     /// [`DeviceFileError::Write`]; the file is then as before.
     pub fn save(&self, path: &Path) -> Result<(), DeviceFileError> {
-        write(self, path, |file, path| file.persist(path)).map_err(|error| write_error(path, error))
+        replace(path, &DeviceFile::of(self))
     }
 
     /// As [`save`](Self::save), but refuses to replace a file: it may be somebody's only key.
@@ -75,8 +80,63 @@ impl Device {
     ///
     /// [`DeviceFileError::Write`], also if the file is there already.
     pub fn save_new(&self, path: &Path) -> Result<(), DeviceFileError> {
-        write(self, path, |file, path| file.persist_noclobber(path))
-            .map_err(|error| write_error(path, error))
+        create(path, &DeviceFile::of(self))
+    }
+}
+
+/// As for a [`Device`], for a phone of any scheme.
+impl Phone {
+    /// Reads a phone from its file.
+    ///
+    /// # Errors
+    ///
+    /// [`DeviceFileError`] if the file cannot be read, or is anything but what
+    /// [`save`](Self::save) writes.
+    pub fn load(path: &Path) -> Result<Self, DeviceFileError> {
+        let text = read(path)?;
+        let Version { version } = parse(path, &text)?;
+        match version {
+            VERSION => Device::load(path).map(Self::Cx),
+            PHONE_VERSION => {
+                let file: PhoneFile<Self> = parse(path, &text)?;
+                Ok(file.phone)
+            }
+            _ => Err(broken(path, OTHER_VERSION)),
+        }
+    }
+
+    /// Writes the phone to its file, replacing what was there in one step. When it returns, the
+    /// phone survives a power cut. Only the file's owner can read it.
+    ///
+    /// # Errors
+    ///
+    /// [`DeviceFileError::Write`]; the file is then as before.
+    pub fn save(&self, path: &Path) -> Result<(), DeviceFileError> {
+        match self {
+            Self::Cx(device) => device.save(path),
+            phone => replace(path, &PhoneFile::of(phone)),
+        }
+    }
+
+    /// As [`save`](Self::save), but refuses to replace a file.
+    ///
+    /// # Errors
+    ///
+    /// [`DeviceFileError::Write`], also if the file is there already.
+    pub fn save_new(&self, path: &Path) -> Result<(), DeviceFileError> {
+        match self {
+            Self::Cx(device) => device.save_new(path),
+            phone => create(path, &PhoneFile::of(phone)),
+        }
+    }
+}
+
+impl<P> PhoneFile<P> {
+    const fn of(phone: P) -> Self {
+        Self {
+            version: PHONE_VERSION,
+            phone,
+        }
     }
 }
 
@@ -97,7 +157,7 @@ impl DeviceFile {
     /// Checks what a type does not say.
     fn to_device(&self) -> Result<Device, &'static str> {
         if self.version != VERSION {
-            return Err("it is of another version of this program");
+            return Err(OTHER_VERSION);
         }
         let generator =
             Generator::from_code(self.generator).ok_or("its generator type is not known")?;
@@ -126,13 +186,46 @@ impl DeviceFile {
     }
 }
 
+const OTHER_VERSION: &str = "it is of another scheme, or of another version of this program";
+
+/// The text of a file.
+fn read(path: &Path) -> Result<Zeroizing<String>, DeviceFileError> {
+    let mut text = Zeroizing::new(String::new());
+    File::open(path)
+        .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text))
+        .map_err(|source| DeviceFileError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+    if u64::try_from(text.len()).is_ok_and(|len| len > MAX_FILE_BYTES) {
+        return Err(broken(path, "it is too long"));
+    }
+    Ok(text)
+}
+
+fn parse<T: serde::de::DeserializeOwned>(path: &Path, text: &str) -> Result<T, DeviceFileError> {
+    serde_json::from_str(text).map_err(|source| DeviceFileError::Json {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn replace(path: &Path, content: &impl Serialize) -> Result<(), DeviceFileError> {
+    write(content, path, |file, path| file.persist(path)).map_err(|error| write_error(path, error))
+}
+
+fn create(path: &Path, content: &impl Serialize) -> Result<(), DeviceFileError> {
+    write(content, path, |file, path| file.persist_noclobber(path))
+        .map_err(|error| write_error(path, error))
+}
+
 /// Temporary file (mode 0600), fsync, `put` in place, fsync of the directory.
 fn write<T>(
-    device: &Device,
+    content: &impl Serialize,
     path: &Path,
     put: impl FnOnce(NamedTempFile, &Path) -> Result<T, tempfile::PersistError>,
 ) -> io::Result<()> {
-    let mut json = Zeroizing::new(serde_json::to_vec_pretty(&DeviceFile::of(device))?);
+    let mut json = Zeroizing::new(serde_json::to_vec_pretty(content)?);
     json.push(b'\n');
     let folder = match path.parent() {
         Some(folder) if folder != Path::new("") => folder,

@@ -1,5 +1,6 @@
-//! Sends a seed report to a provider's intake.
+//! Sends reports to a provider's intake. Source: spec §10.1.
 
+use data_encoding::HEXUPPER;
 use rustls::crypto::aws_lc_rs;
 use std::{
     fs, io,
@@ -15,17 +16,28 @@ use ureq::{
 
 /// Longest time a report takes in all. The intake bounds itself to far less.
 const TIMEOUT: Duration = Duration::from_secs(60);
-/// Longest answer that is read, in bytes; an answer is a line.
-const MAX_ANSWER_BYTES: u64 = 64 * 1024;
+/// Longest answer that is read, in bytes (1 MiB): a line for each of the items of a request, many
+/// times over.
+const MAX_ANSWER_BYTES: u64 = 1024 * 1024;
 /// Longest file of certificates, in bytes.
 const MAX_CA_BYTES: u64 = 1024 * 1024;
-/// Where an intake takes reports. Source: spec §10.1.
-const REPORTS_PATH: &str = "/v1/reports";
+
+/// Where an intake takes what.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Door {
+    /// Seed reports of CX, which hold their code.
+    Reports,
+    /// A signed report of TCN.
+    Tcn,
+    /// Items of any scheme, one a line.
+    Submissions,
+}
 
 /// A provider's intake, and whom to believe that it is.
 pub struct Intake {
     agent: Agent,
     uri: Uri,
+    door: Door,
 }
 
 /// What the intake said.
@@ -40,14 +52,23 @@ pub struct Answer {
 }
 
 impl Intake {
-    /// Gets ready to send; nothing is sent yet. `ca`: a PEM file of the certificates to believe,
-    /// instead of the public ones.
+    /// Gets ready to send seed reports of CX; nothing is sent yet. `ca`: a PEM file of the
+    /// certificates to believe, instead of the public ones.
     ///
     /// # Errors
     ///
     /// [`PostError`]
     pub fn new(url: &str, ca: Option<&Path>) -> Result<Self, PostError> {
-        let uri = intake_uri(url)?;
+        Self::at(Door::Reports, url, ca)
+    }
+
+    /// As [`new`](Self::new), for what another door takes.
+    ///
+    /// # Errors
+    ///
+    /// [`PostError`]
+    pub fn at(door: Door, url: &str, ca: Option<&Path>) -> Result<Self, PostError> {
+        let uri = intake_uri(url, door)?;
         let roots = match ca {
             Some(path) => certificates(path)?,
             None => RootCerts::WebPki,
@@ -67,20 +88,35 @@ impl Intake {
             .user_agent("")
             .build()
             .new_agent();
-        Ok(Self { agent, uri })
+        Ok(Self { agent, uri, door })
     }
 
-    /// Sends the report and reads the answer.
+    /// Sends a report that holds its code, and reads the answer.
     ///
     /// # Errors
     ///
     /// [`PostError::Http`]
     pub fn post(&self, report: &[u8]) -> Result<Answer, PostError> {
-        let mut response = self
-            .agent
-            .post(&self.uri)
-            .content_type("application/octet-stream")
-            .send(report)
+        self.send(None, report)
+    }
+
+    /// Sends a message under a code, where its door wants one beside it, and reads the answer.
+    ///
+    /// # Errors
+    ///
+    /// [`PostError::Http`]
+    pub fn post_with(&self, code: &str, message: &[u8]) -> Result<Answer, PostError> {
+        self.send(self.door.has_code().then_some(code), message)
+    }
+
+    fn send(&self, code: Option<&str>, message: &[u8]) -> Result<Answer, PostError> {
+        let mut request = self.agent.post(&self.uri);
+        if let Some(code) = code {
+            request = request.header("bellwether-code", escaped(code));
+        }
+        let mut response = request
+            .content_type(self.door.media_type())
+            .send(message)
             .map_err(Box::new)?;
         let status = response.status();
         let text = response
@@ -98,8 +134,46 @@ impl Intake {
     }
 }
 
+impl Door {
+    /// Its path at an intake.
+    const fn path(self) -> &'static str {
+        match self {
+            Self::Reports => "/v1/reports",
+            Self::Tcn => "/v1/tcn",
+            Self::Submissions => "/v1/submissions",
+        }
+    }
+
+    const fn media_type(self) -> &'static str {
+        match self {
+            Self::Reports | Self::Tcn => "application/octet-stream",
+            Self::Submissions => "application/x-ndjson",
+        }
+    }
+
+    /// Whether the code stands beside the message.
+    const fn has_code(self) -> bool {
+        matches!(self, Self::Tcn | Self::Submissions)
+    }
+}
+
+/// A code as a header has it: bytes that are not letters, digits or one of `-._~` as `%` and two
+/// hexadecimal digits.
+fn escaped(code: &str) -> String {
+    let mut text = String::new();
+    for byte in code.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            text.push(char::from(byte));
+        } else {
+            text.push('%');
+            text.push_str(&HEXUPPER.encode(&[byte]));
+        }
+    }
+    text
+}
+
 /// Takes `https` anywhere and `http` on this machine only: a report names a patient's seed.
-fn intake_uri(url: &str) -> Result<Uri, PostError> {
+fn intake_uri(url: &str, door: Door) -> Result<Uri, PostError> {
     let uri: Uri = url.parse().map_err(|_| PostError::Url)?;
     let host = uri.host().ok_or(PostError::Url)?;
     let address = host.trim_start_matches('[').trim_end_matches(']');
@@ -117,7 +191,7 @@ fn intake_uri(url: &str) -> Result<Uri, PostError> {
         return Ok(uri);
     }
     let mut parts = uri.into_parts();
-    parts.path_and_query = REPORTS_PATH.parse().ok();
+    parts.path_and_query = door.path().parse().ok();
     Uri::from_parts(parts).map_err(|_| PostError::Url)
 }
 
@@ -175,14 +249,16 @@ mod tests {
             ("http://localhost:1/", "http://localhost:1/v1/reports"),
             ("http://[::1]:80/", "http://[::1]:80/v1/reports"),
         ] {
-            assert_eq!(intake_uri(url).unwrap().to_string(), expected);
+            let uri = intake_uri(url, Door::Reports).unwrap();
+            assert_eq!(uri.to_string(), expected);
         }
         for url in [
             "http://in.example",
             "http://10.0.0.1/",
             "http://localhost.example",
         ] {
-            assert!(matches!(intake_uri(url), Err(PostError::Plain)), "{url}");
+            let uri = intake_uri(url, Door::Reports);
+            assert!(matches!(uri, Err(PostError::Plain)), "{url}");
         }
         for url in [
             "",
@@ -191,7 +267,17 @@ mod tests {
             "https://",
             "/v1/reports",
         ] {
-            assert!(matches!(intake_uri(url), Err(PostError::Url)), "{url}");
+            let uri = intake_uri(url, Door::Reports);
+            assert!(matches!(uri, Err(PostError::Url)), "{url}");
         }
+        let uri = |door| intake_uri("https://in.example", door).unwrap().to_string();
+        assert_eq!(uri(Door::Tcn), "https://in.example/v1/tcn");
+        assert_eq!(uri(Door::Submissions), "https://in.example/v1/submissions");
+    }
+
+    #[test]
+    fn a_code_of_any_characters_fits_a_header() {
+        assert_eq!(escaped("4323-1948_7.5~"), "4323-1948_7.5~");
+        assert_eq!(escaped("a b/é%\n"), "a%20b%2F%C3%A9%25%0A");
     }
 }

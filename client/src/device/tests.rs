@@ -1,223 +1,470 @@
-//! The report against one of another maker, and the rules of a device's life.
+//! Phones of every scheme: what they hand out is what their reports stand for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use bellwether_formats::scheme::{DAY_S, Units, dp3t, fanny, gaen, record_id};
+use data_encoding::HEXLOWER;
 
 use super::*;
-use data_encoding::HEXLOWER;
-use ed25519_dalek::{Signature, VerifyingKey};
-use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+use crate::sealed::fixture::chance;
 
-const PUBLISHER: &str = "Bellwether Test Health Authority";
+/// A noon of UTC.
+const NOON: u64 = 20_778 * DAY_S + DAY_S / 2;
 
-fn device(generator: Generator) -> Device {
-    Device::new(generator, &[0x5a; Device::NEW_BYTES])
+const WORDS: Words<'_> = Words {
+    publisher: "P",
+    code: "C",
+    memo: (0, &[]),
+};
+
+fn phone(scheme: Scheme) -> Phone {
+    Phone::new(scheme, &mut chance(1)).unwrap()
 }
 
-/// A report's content, signed bytes and signatures, cut where a report of one Ed25519 seed of
-/// type 1 has them.
-#[test]
-fn a_report_has_the_very_bytes_of_the_cx_library() {
-    // Made by libcx 0.1 with a key that is not kept; its signature holds over
-    // SEQUENCE { content, signatureAlgorithm }.
-    let made = HEXLOWER
-        .decode(include_bytes!("libcx-report.hex").trim_ascii())
-        .unwrap();
-    let public: [u8; 32] = made[0x36..0x56].try_into().unwrap();
-    let libcx = Shape::of(&made, &public);
-
-    let mut device = device(Generator::Aes128);
-    let preseed = made[0x12..0x2a].to_vec();
-    device.current = Zeroizing::new(preseed);
-    let public = device.key.verifying_key().to_bytes();
-    let report = device
-        .report(PUBLISHER, "4323-1948-7574-9118", &[0; 48])
-        .unwrap();
-    assert_eq!(Shape::of(&report, &public), libcx);
-}
-
-/// What a report is, once key and signature are taken out of it; both are checked on the way.
-#[derive(Debug, Eq, PartialEq)]
-struct Shape(Vec<u8>);
-
-impl Shape {
-    fn of(report: &[u8], public: &[u8; 32]) -> Self {
-        let content = &report[3..3 + 3 + 0x87];
-        let algorithm = [0x30, 5, 6, 3, 0x2b, 0x65, 0x70];
-        let mut signed = vec![0x30, 0x81, u8::try_from(content.len() + 7).unwrap()];
-        signed.extend_from_slice(content);
-        signed.extend(algorithm);
-        let (rest, signature) = report.split_last_chunk::<64>().unwrap();
-        VerifyingKey::from_bytes(public)
-            .unwrap()
-            .verify_strict(&signed, &Signature::from_bytes(signature))
-            .unwrap();
-        let at = rest.windows(32).position(|window| window == public);
-        let mut rest = rest.to_vec();
-        rest[at.unwrap()..][..32].fill(0);
-        Self(rest)
+fn asked(count: usize, at: u64) -> Broadcast {
+    Broadcast {
+        count,
+        at,
+        peer: None,
+        hour: 3,
     }
 }
 
-#[test]
-fn a_long_report_has_one_signature_a_seed() {
-    let mut device = device(Generator::Aes256);
-    device.renew(&[1; 48]);
-    device.renew(&[2; 48]);
-    device.take_identifiers(1);
-    let report = device.report(PUBLISHER, "code", &[3; 48]).unwrap();
-    let count = |part: &[u8]| report.windows(part.len()).filter(|w| *w == part).count();
-    assert_eq!(count(device.key.verifying_key().as_bytes()), 3);
-    // Once in each key and once in each signature's algorithm.
-    assert_eq!(count(&[0x2b, 0x65, 0x70]), 6);
-    assert_eq!(&report[..2], [0x30, 0x82]);
-    assert_eq!(
-        usize::from(u16::from_be_bytes([report[2], report[3]])),
-        report.len() - 4
-    );
+fn ids(phone: &mut Phone, count: usize, at: u64) -> Vec<String> {
+    phone.ids(&asked(count, at), &mut chance(2)).unwrap()
 }
 
-#[test]
-fn der_lengths_are_the_shortest() {
-    for (len, head) in [
-        (0, vec![4, 0]),
-        (127, vec![4, 127]),
-        (128, vec![4, 0x81, 128]),
-        (255, vec![4, 0x81, 255]),
-        (256, vec![4, 0x82, 1, 0]),
-        (65_536, vec![4, 0x83, 1, 0, 0]),
-    ] {
-        let content = vec![7; len];
-        let der = der::element(der::OCTET_STRING, &[&content]);
-        assert_eq!(der, [head, content].concat());
+fn report(phone: &mut Phone, seed: u64) -> Report {
+    phone.report(&WORDS, &mut chance(seed)).unwrap()
+}
+
+/// The unit of an item, as an intake reads it.
+fn unit(scheme: Scheme, item: &[u8]) -> Vec<u8> {
+    if scheme == Scheme::TCN {
+        return item.to_vec();
     }
-}
-
-#[test]
-fn what_was_reported_is_not_broadcast_any_more() {
-    let mut device = device(Generator::Aes128);
-    let broadcast = device.take_identifiers(10);
-    assert_eq!(device.identifier(1), broadcast.first().copied());
-    assert_eq!(device.identifier(0), None);
-    assert_eq!(device.identifier(2049), None);
-    let before = device.seed();
-    device.report(PUBLISHER, "code", &[9; 48]).unwrap();
-    assert_ne!(device.seed(), before);
-    let later = device.take_identifiers(3000);
-    assert_eq!(later.len(), 2048);
-    assert!(before.identifiers().all(|id| !later.contains(&id)));
-    assert_eq!(device.take_identifiers(1), []);
-}
-
-#[test]
-fn a_refused_report_can_be_made_again_and_an_accepted_one_is_forgotten() {
-    let mut device = device(Generator::Aes128);
-    let first = device.seed();
-    device.report(PUBLISHER, "mistyped", &[1; 48]).unwrap();
-    let seeds = |device: &Device| -> Vec<Seed> {
-        let preseeds = device.past.iter().chain([&device.current]);
-        preseeds.map(|preseed| device.derive(preseed)).collect()
+    let item: serde_json::Value = serde_json::from_slice(item).unwrap();
+    assert_eq!(item["scheme"], scheme.to_string());
+    let words: Vec<&str> = item["unit"].as_str().unwrap().split(' ').collect();
+    let bytes = |text: &str| HEXLOWER.decode(text.as_bytes()).unwrap();
+    let day = |text: &str| {
+        let at = crate::time::parse(&format!("{text}T00:00:00Z")).unwrap();
+        u16::try_from(at / DAY_S).unwrap()
     };
-    assert_eq!(seeds(&device), [first.clone(), device.seed()]);
-    assert_eq!(device.descriptors().len(), 1, "nothing new was broadcast");
-    device.report(PUBLISHER, "right", &[2; 48]).unwrap();
-    assert_eq!(seeds(&device), [first, device.seed()]);
-    device.accepted();
-    assert_eq!(seeds(&device), [device.seed()]);
-
-    for number in 0..100 {
-        device.renew(&[number; 48]);
+    match (scheme, words.as_slice()) {
+        (Scheme::DP3T_LOWCOST, [key, date, days]) => {
+            let key = bytes(key).try_into().unwrap();
+            dp3t::lowcost_unit(&key, day(date), days.parse().unwrap())
+        }
+        (Scheme::DP3T_UNLINKABLE, [epoch, seed]) => {
+            dp3t::unlinkable_unit(epoch.parse().unwrap(), &bytes(seed).try_into().unwrap())
+        }
+        (Scheme::DP3T_HYBRID, [seed, epoch, epochs]) => {
+            let seed = bytes(seed).try_into().unwrap();
+            dp3t::hybrid_unit(&seed, epoch.parse().unwrap(), epochs.parse().unwrap())
+        }
+        (Scheme::GAEN, [key, start, period]) => {
+            let key = gaen::Key {
+                tek: bytes(key).try_into().unwrap(),
+                rolling_start: start.parse().unwrap(),
+                rolling_period: period.parse().unwrap(),
+                transmission_risk: 0,
+                days_since_onset: None,
+            };
+            key.encode()
+        }
+        (Scheme::FANNY, [token, date]) => {
+            fanny::unit(&bytes(token).try_into().unwrap(), day(date), &[0; 16])
+        }
+        _ => panic!("{item}"),
     }
-    device.take_identifiers(1);
-    assert_eq!(device.descriptors().len(), MAX_PAST_SEEDS + 1);
-    assert!(device.report(PUBLISHER, "code", &[0; 48]).is_ok());
+}
+
+/// Schemes other than CX in which a phone broadcasts and reports without meeting another.
+const ALONE: [Scheme; 5] = [
+    Scheme::TCN,
+    Scheme::DP3T_LOWCOST,
+    Scheme::DP3T_UNLINKABLE,
+    Scheme::DP3T_HYBRID,
+    Scheme::GAEN,
+];
+
+/// Length of what one identifier is broadcast for, in seconds.
+const fn step(scheme: Scheme) -> u64 {
+    match scheme {
+        Scheme::GAEN => 600,
+        _ => 900,
+    }
+}
+
+/// Whether one of the units stands for an identifier that is observed at a time.
+fn stands_for(scheme: Scheme, units: &[Vec<u8>], id: &str, at: u64) -> bool {
+    let rules = scheme.rules().unwrap();
+    let observed = HEXLOWER.decode(id.as_bytes()).unwrap();
+    let mut looked = BTreeSet::new();
+    rules.look_ups(&observed, at, &mut |day, id| {
+        looked.insert((day, id.to_vec()));
+    });
+    let units = Units::of(rules.width(), units.iter().map(Vec::as_slice));
+    let mut found = false;
+    rules.expand(&units, &mut |_, id, span| {
+        let day = span.map(|span| span.day).filter(|_| rules.timed());
+        let in_time = span.is_none_or(|span| span.contains(at));
+        found |= in_time && looked.contains(&(day, id.to_vec()));
+    });
+    found
 }
 
 #[test]
-fn a_report_that_nobody_would_take_changes_nothing() {
-    let mut device = device(Generator::Aes128);
-    let seed = device.seed();
-    let long = "x".repeat(129);
-    for (publisher, code) in [
-        ("", "code"),
-        (&long, "code"),
-        ("name", ""),
-        ("name", &long[..65]),
+fn a_report_stands_for_what_was_broadcast_and_when() {
+    for scheme in ALONE {
+        let mut phone = phone(scheme);
+        // Two days and a night, in two goes.
+        let first = NOON - 2 * DAY_S;
+        let count = usize::try_from(DAY_S / step(scheme)).unwrap();
+        let mut broadcast = ids(&mut phone, count, first);
+        let next = phone.ids(&asked(count, first + DAY_S), &mut chance(8));
+        broadcast.extend(next.unwrap());
+        let different: BTreeSet<&String> = broadcast.iter().collect();
+        assert_eq!(different.len(), broadcast.len(), "{scheme}");
+
+        let report = report(&mut phone, 3);
+        let units: Vec<Vec<u8>> = report.items.iter().map(|item| unit(scheme, item)).collect();
+        for unit in &units {
+            scheme.rules().unwrap().check_at(unit, NOON).unwrap();
+        }
+        for (number, id) in (0..).zip(&broadcast) {
+            let at = first + number * step(scheme);
+            assert!(stands_for(scheme, &units, id, at), "{scheme} {number}");
+            // An observation of another day is a replay, in schemes that know.
+            let replayed = stands_for(scheme, &units, id, at + 4 * DAY_S);
+            assert_eq!(replayed, scheme == Scheme::TCN, "{scheme} {number}");
+        }
+    }
+}
+
+#[test]
+fn what_was_reported_is_not_broadcast_any_more_and_is_reported_until_it_is_accepted() {
+    for scheme in ALONE {
+        let mut phone = phone(scheme);
+        let nothing = phone.report(&WORDS, &mut chance(9));
+        assert!(matches!(nothing, Err(PhoneError::Nothing)), "{scheme}");
+        let before = ids(&mut phone, 2, NOON);
+        let first = report(&mut phone, 3);
+        let names = |report: &Report| -> Vec<_> {
+            let units = report.items.iter().map(|item| unit(scheme, item));
+            units.map(|unit| record_id(scheme, &unit)).collect()
+        };
+        // The same epochs once more.
+        let after = phone.ids(&asked(2, NOON), &mut chance(4)).unwrap();
+        assert!(after.iter().all(|id| !before.contains(id)), "{scheme}");
+        let second = report(&mut phone, 5);
+        assert_eq!(second.len(), 2 * first.len(), "{scheme}");
+        assert_eq!(names(&second)[..first.len()], names(&first));
+        // The last of them is accepted.
+        phone.settle(&[second.len() - 1].into());
+        let third = report(&mut phone, 6);
+        assert_eq!(names(&third), names(&second)[..second.len() - 1]);
+        phone.settle(&(0..third.len()).collect());
+        let nothing = phone.report(&WORDS, &mut chance(9));
+        assert!(matches!(nothing, Err(PhoneError::Nothing)), "{scheme}");
+    }
+}
+
+#[test]
+fn the_same_time_has_the_same_identifier_where_schemes_have_times() {
+    for scheme in ALONE {
+        let mut phone = phone(scheme);
+        let first = ids(&mut phone, 3, NOON);
+        let again = ids(&mut phone, 1, NOON + step(scheme));
+        if scheme == Scheme::TCN {
+            assert!(!first.contains(&again[0]), "each is broadcast once");
+        } else {
+            assert_eq!(again[0], first[1], "{scheme}");
+        }
+    }
+}
+
+#[test]
+fn identifiers_are_broadcast_in_another_order_than_they_are_derived_in() {
+    for scheme in [Scheme::DP3T_LOWCOST, Scheme::DP3T_HYBRID] {
+        let mut phone = phone(scheme);
+        let midnight = NOON - DAY_S / 2;
+        let broadcast = ids(&mut phone, 96, midnight);
+        let report = report(&mut phone, 3);
+        let units: Vec<_> = report.items.iter().map(|item| unit(scheme, item)).collect();
+        let rules = scheme.rules().unwrap();
+        let units = Units::of(rules.width(), units.iter().map(Vec::as_slice));
+        let mut derived = Vec::new();
+        rules.expand(&units, &mut |_, id, _| derived.push(HEXLOWER.encode(id)));
+        assert_ne!(broadcast, derived);
+        let sorted = |mut ids: Vec<String>| {
+            ids.sort();
+            ids
+        };
+        assert_eq!(sorted(broadcast), sorted(derived));
+    }
+}
+
+#[test]
+fn what_no_provider_takes_any_more_is_forgotten() {
+    for scheme in [
+        Scheme::DP3T_LOWCOST,
+        Scheme::DP3T_UNLINKABLE,
+        Scheme::DP3T_HYBRID,
+        Scheme::GAEN,
     ] {
-        assert!(matches!(
-            device.report(publisher, code, &[1; 48]),
-            Err(ReportError::Length { .. })
-        ));
+        let mut phone = phone(scheme);
+        for day in 0..60 {
+            ids(&mut phone, 1, NOON + day * DAY_S);
+        }
+        let report = report(&mut phone, 3);
+        let now = NOON + 59 * DAY_S;
+        for item in &report.items {
+            let unit = unit(scheme, item);
+            scheme.rules().unwrap().check_at(&unit, now).unwrap();
+        }
+        assert!((1..=22).contains(&report.len()), "{scheme}");
     }
-    assert_eq!(device.seed(), seed);
+}
+
+#[test]
+fn a_day_key_is_never_asked_for_a_day_that_is_gone() {
+    let mut phone = phone(Scheme::DP3T_LOWCOST);
+    ids(&mut phone, 1, NOON);
+    let earlier = phone.ids(&asked(1, NOON - DAY_S), &mut chance(2));
+    assert!(matches!(earlier, Err(PhoneError::Time)));
+}
+
+#[test]
+fn numbers_and_times_that_are_too_large_are_refused() {
+    for scheme in ALONE {
+        let mut phone = phone(scheme);
+        if scheme == Scheme::TCN {
+            continue;
+        }
+        let count = phone.ids(&asked(100_000, NOON), &mut chance(2));
+        assert!(matches!(count, Err(PhoneError::Count)), "{scheme}");
+        for at in [u64::MAX, u64::from(u32::MAX) * 900] {
+            let late = phone.ids(&asked(1, at), &mut chance(2));
+            assert!(matches!(late, Err(PhoneError::Time)), "{scheme}");
+        }
+        assert!(phone.ids(&asked(2016, NOON), &mut chance(2)).is_ok());
+        assert!(report(&mut phone, 3).messages().count() >= 1);
+    }
+    for scheme in Scheme::ALL {
+        let peer = Some(Identifier::from_bytes([1; 16]));
+        for at in [0, NOON, u64::MAX] {
+            let broadcast = Broadcast {
+                peer,
+                ..asked(1, at)
+            };
+            let made = phone(scheme).ids(&broadcast, &mut chance(2));
+            match (scheme, at) {
+                (Scheme::FANNY, u64::MAX) => assert!(matches!(made, Err(PhoneError::Time))),
+                (Scheme::FANNY, _) => assert!(made.is_ok()),
+                _ => assert!(matches!(made, Err(PhoneError::Peer))),
+            }
+        }
+    }
+}
+
+/// A key of TCN has as many numbers as a report can have; then comes another one.
+#[test]
+fn a_report_of_tcn_is_never_too_long() {
+    let mut phone = phone(Scheme::TCN);
+    let numbers = ids(&mut phone, 4100, 0);
+    assert_eq!(numbers.iter().collect::<BTreeSet<_>>().len(), 4100);
+    let words = Words {
+        memo: (2, &[0xab; 255]),
+        ..WORDS
+    };
+    let report = phone.report(&words, &mut chance(3)).unwrap();
+    let facts = report.items.iter().map(|item| {
+        assert!(item.windows(255).any(|memo| memo == [0xab; 255]));
+        Scheme::TCN
+            .rules()
+            .unwrap()
+            .check(item)
+            .unwrap()
+            .identifiers
+    });
+    assert_eq!(facts.collect::<Vec<_>>(), [4096, 4]);
+    assert_eq!(report.messages().count(), 2, "one at a time");
+    let words = Words {
+        memo: (2, &[0; 256]),
+        ..WORDS
+    };
+    let long = phone.report(&words, &mut chance(3));
+    assert!(matches!(long, Err(PhoneError::Report(_))));
+}
+
+#[test]
+fn two_phones_that_meet_have_one_token_and_no_contact_id_twice() {
+    let mut one = Phone::new(Scheme::FANNY, &mut chance(1)).unwrap();
+    let mut other = Phone::new(Scheme::FANNY, &mut chance(2)).unwrap();
+    let mut seen = BTreeSet::new();
+    let mut tokens = BTreeMap::new();
+    for number in 0..3 {
+        let at = NOON + number * 3600;
+        let mut contact = |phone: &mut Phone| {
+            let id = ids(phone, 1, at).remove(0);
+            assert_eq!(id, ids(phone, 1, at)[0], "until the contact");
+            let id: Identifier = id.parse().unwrap();
+            assert!(seen.insert(id));
+            id
+        };
+        let (mine, theirs) = (contact(&mut one), contact(&mut other));
+        let token = |phone: &mut Phone, peer, seed| {
+            let peer = Some(peer);
+            let broadcast = Broadcast {
+                peer,
+                ..asked(1, at)
+            };
+            phone.ids(&broadcast, &mut chance(seed)).unwrap().remove(0)
+        };
+        let token_of_one = token(&mut one, theirs, 10 + number);
+        assert_eq!(token_of_one, token(&mut other, mine, 20 + number));
+        let expected = fanny::token(mine, theirs).unwrap();
+        assert_eq!(token_of_one, HEXLOWER.encode(&expected));
+        tokens.insert(token_of_one, fanny::expiry_day(at, 3));
+    }
+    let own: Identifier = ids(&mut one, 1, NOON).remove(0).parse().unwrap();
+    let peer = Some(own);
+    let broadcast = Broadcast {
+        peer,
+        ..asked(1, NOON)
+    };
+    let same = one.ids(&broadcast, &mut chance(2));
+    assert!(matches!(same, Err(PhoneError::OwnId)));
+
+    let report = report(&mut one, 3);
+    assert_eq!(report.len(), 3);
+    for item in &report.items {
+        let unit = unit(Scheme::FANNY, item);
+        Scheme::FANNY
+            .rules()
+            .unwrap()
+            .check_at(&unit, NOON)
+            .unwrap();
+        let expiry = u64::from(u16::from_be_bytes([unit[48], unit[49]]));
+        assert_eq!(tokens.remove(&HEXLOWER.encode(&unit[..32])), Some(expiry));
+    }
+    one.settle(&[0, 2].into());
     assert_eq!(
-        seed_report(&[], "name", "code"),
-        Err(ReportError::Descriptors { found: 0 })
+        one.report(&WORDS, &mut chance(3)).unwrap().items,
+        report.items[1..2]
     );
 }
 
 #[test]
-fn a_device_comes_back_from_its_file_and_only_its_owner_reads_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("phone.json");
-    let mut device = device(Generator::Aes256);
-    device.take_identifiers(5);
-    device.renew(&[1; 48]);
-    device.take_identifiers(7);
-    device.save_new(&path).unwrap();
-    assert!(device.save_new(&path).is_err(), "a key is not overwritten");
-    device.save(&path).unwrap();
-
-    let mode = fs::metadata(&path).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o600);
-    assert_eq!(
-        fs::read_dir(&folder).unwrap().count(),
-        1,
-        "nothing is left behind"
-    );
-    let mut loaded = Device::load(&path).unwrap();
-    assert_eq!(loaded.take_identifiers(1), device.take_identifiers(1));
-    assert_eq!(
-        loaded.report(PUBLISHER, "code", &[2; 48]),
-        device.report(PUBLISHER, "code", &[2; 48])
-    );
+fn submissions_are_posted_in_pieces_and_numbered_through() {
+    let mut phone = phone(Scheme::DP3T_UNLINKABLE);
+    ids(&mut phone, 600, NOON);
+    let report = report(&mut phone, 3);
+    let pieces: Vec<Message> = report.messages().collect();
+    let numbers: Vec<_> = pieces.iter().map(|piece| piece.items).collect();
+    assert_eq!(numbers, [(0, 256), (256, 256), (512, 88)]);
+    let whole: Vec<u8> = pieces
+        .iter()
+        .flat_map(|piece| piece.bytes.clone())
+        .collect();
+    assert_eq!(whole, report.bytes());
+    assert!(pieces.iter().all(|piece| piece.bytes.len() < 64 * 1024));
+    assert_eq!(whole.split(|byte| *byte == b'\n').count(), 601);
 }
 
 #[test]
-fn a_file_that_is_not_exactly_a_device_is_refused() {
+fn every_phone_comes_back_from_its_file() {
+    for scheme in Scheme::ALL {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("phone.json");
+        let mut phone = phone(scheme);
+        phone.save_new(&path).unwrap();
+        assert!(phone.save_new(&path).is_err(), "keys are not overwritten");
+        if scheme == Scheme::FANNY {
+            let peer = Some(Identifier::from_bytes([1; 16]));
+            let broadcast = Broadcast {
+                peer,
+                ..asked(1, NOON)
+            };
+            phone.ids(&broadcast, &mut chance(2)).unwrap();
+        } else {
+            ids(&mut phone, 3, NOON);
+            report(&mut phone, 3);
+            ids(&mut phone, 3, NOON);
+        }
+        phone.save(&path).unwrap();
+        let mut loaded = Phone::load(&path).unwrap();
+        assert_eq!(loaded.scheme(), scheme);
+        assert_eq!(report(&mut loaded, 7), report(&mut phone, 7));
+
+        let text = fs::read_to_string(&path).unwrap();
+        let version = if matches!(phone, Phone::Cx(_)) { 1 } else { 2 };
+        let from = format!("\"version\": {version}");
+        for (from, to) in [
+            (from.as_str(), "\"version\": 3"),
+            (from.as_str(), "\"version\": 1"),
+            (from.as_str(), "\"version\": 2"),
+            ("}\n", ""),
+            ("}\n", "} 1"),
+            ("\n}", ",\n\"more\": 1\n}"),
+        ] {
+            let broken = text.replacen(from, to, 1);
+            if broken != text {
+                fs::write(&path, broken).unwrap();
+                let error = Phone::load(&path).unwrap_err().to_string();
+                assert!(error.contains("not a device file"), "{scheme}: {to}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_damaged_secret_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("phone.json");
-    device(Generator::Aes128).save(&path).unwrap();
+    phone(Scheme::TCN).save(&path).unwrap();
     let text = fs::read_to_string(&path).unwrap();
-    assert!(load_error(&folder.path().join("absent")).contains("cannot read"));
-    for (from, to) in [
-        ("\"version\": 1", "\"version\": 2"),
-        ("\"generator\": 1", "\"generator\": 2"),
-        ("\"generator\": 1", "\"generator\": 3"),
-        ("\"handed_out\": 0", "\"handed_out\": 2049"),
-        ("\"handed_out\": 0", "\"handed_out\": -1"),
-        ("\"handed_out\": 0", "\"handed_out\": 0, \"more\": 0"),
-        ("\"handed_out\": 0", "\"handed_out\": 0, \"handed_out\": 0"),
-        ("\"past_preseeds\": []", "\"past_preseeds\": [\"5a\"]"),
-        ("5a5a\"", "5a\""),
-        ("5a\"", "5A\""),
-        ("}\n", "} {}"),
-        ("}\n", ""),
+    let at = text.find("\"rak\": \"").unwrap() + 8;
+    for broken in [
+        format!("{}{}", &text[..at], &text[at + 2..]),
+        format!("{}00{}", &text[..at], &text[at..]),
+        format!("{}zz{}", &text[..at], &text[at + 2..]),
     ] {
-        assert!(text.contains(from), "{from}");
-        fs::write(&path, text.replacen(from, to, 1)).unwrap();
-        assert!(load_error(&path).contains("not a device file"), "{to}");
+        fs::write(&path, broken).unwrap();
+        let error = Phone::load(&path).unwrap_err().to_string();
+        assert!(error.contains("not a device file"));
     }
-    fs::write(&path, " ".repeat(100_000)).unwrap();
-    assert!(load_error(&path).contains("too long"));
-}
-
-fn load_error(path: &Path) -> String {
-    Device::load(path).unwrap_err().to_string()
 }
 
 #[test]
-fn a_device_does_not_show_its_secrets() {
-    let text = format!("{:?}", device(Generator::Aes128));
-    assert_eq!(
-        text,
-        "Device { generator: Aes128, handed_out: 0, past: 0, .. }"
-    );
+fn a_phone_does_not_show_its_secrets() {
+    for scheme in Scheme::ALL {
+        let mut phone = phone(scheme);
+        assert_eq!(format!("{phone:?}"), format!("Phone({scheme})"));
+        if scheme != Scheme::FANNY {
+            ids(&mut phone, 1, NOON);
+            let report = report(&mut phone, 3);
+            assert!(format!("{report:?}").ends_with("1 items)"));
+        }
+    }
+}
+
+#[test]
+fn a_code_that_nobody_issued_changes_nothing() {
+    let long = "x".repeat(65);
+    for scheme in ALONE {
+        let mut phone = phone(scheme);
+        let before = ids(&mut phone, 1, NOON);
+        for code in ["", &long] {
+            let words = Words { code, ..WORDS };
+            let refused = phone.report(&words, &mut chance(3));
+            assert!(matches!(refused, Err(PhoneError::Report(_))));
+        }
+        if scheme != Scheme::TCN {
+            assert_eq!(ids(&mut phone, 1, NOON), before);
+        }
+    }
 }

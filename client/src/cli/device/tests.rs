@@ -1,6 +1,7 @@
 //! The verb against files and an invented intake on loopback.
 
 use super::*;
+use bellwether_client::device::Device;
 use clap::Parser;
 use std::{
     io::Read,
@@ -31,6 +32,28 @@ fn device() -> (tempfile::TempDir, String) {
     let file = folder.path().join("phone").to_str().unwrap().to_owned();
     bellwether(&["new", "--file", &file, "--type", "2"]).unwrap();
     (folder, file)
+}
+
+/// A new phone of a scheme in a folder of its own.
+fn phone(scheme: &str) -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("phone").to_str().unwrap().to_owned();
+    bellwether(&["new", "--file", &file, "--scheme", scheme]).unwrap();
+    (folder, file)
+}
+
+fn report(file: &str, code: &str, url: &str) -> Result<(bool, String), DeviceError> {
+    report_with(file, code, url, &[])
+}
+
+fn report_with(
+    file: &str,
+    code: &str,
+    url: &str,
+    args: &[&str],
+) -> Result<(bool, String), DeviceError> {
+    let report = ["report", "--file", file, "--publisher", "P", "--code", code];
+    bellwether(&[&report[..], &["--post", url], args].concat())
 }
 
 /// Answers one request with `status` and hands back what was asked.
@@ -195,4 +218,159 @@ fn what_cannot_be_sent_is_found_before_the_seed_is_given_up() {
         ])
         .is_err()
     );
+}
+
+/// The item lines that a request posted.
+fn lines(request: &[u8]) -> Vec<serde_json::Value> {
+    let head = request.windows(4).position(|at| at == b"\r\n\r\n").unwrap();
+    let body = std::str::from_utf8(&request[head + 4..]).unwrap();
+    let lines = body.lines().map(|line| serde_json::from_str(line).unwrap());
+    lines.collect()
+}
+
+#[test]
+fn submissions_are_answered_line_by_line_and_what_is_refused_stays() {
+    let (_folder, file) = phone("gaen");
+    // Three days, so three keys.
+    bellwether(&[
+        "ids",
+        "--file",
+        &file,
+        "--count",
+        "289",
+        "--at",
+        "2026-11-20T00:00:00Z",
+    ])
+    .unwrap();
+    let (url, asked) = intake(
+        "200 OK",
+        "{\"index\":0,\"accepted\":true}\n{\"index\":1,\"error\":\"unit-old\",\"message\":\"m\"}\n{\"index\":2,\"accepted\":true,\"known\":true}\n",
+    );
+    let (ok, text) = report(&file, "1 2", &url).unwrap();
+    assert!(!ok, "one was refused");
+    assert!(text.contains("unit-old"));
+    let request = asked.join().unwrap();
+    let head = String::from_utf8_lossy(&request).to_ascii_lowercase();
+    assert!(head.starts_with("post /v1/submissions http/1.1\r\n"));
+    assert!(head.contains("\r\ncontent-type: application/x-ndjson\r\n"));
+    assert!(head.contains("\r\nbellwether-code: 1%202\r\n"));
+    let first = lines(&request);
+    assert_eq!(first.len(), 3);
+    assert!(first.iter().all(|item| item["scheme"] == "gaen"));
+    assert!(first[0]["unit"].as_str().unwrap().ends_with(" 2991888 144"));
+
+    let (url, asked) = intake("200 OK", "{\"index\":0,\"accepted\":true}");
+    assert!(report(&file, "C", &url).unwrap().0);
+    assert_eq!(lines(&asked.join().unwrap()), first[1..2]);
+    let nothing = report(&file, "C", "http://127.0.0.1:1");
+    assert!(matches!(
+        nothing,
+        Err(DeviceError::Phone(PhoneError::Nothing))
+    ));
+}
+
+#[test]
+fn what_was_accepted_before_the_line_broke_is_forgotten() {
+    let (_folder, file) = phone("dp3t-unlinkable");
+    bellwether(&[
+        "ids",
+        "--file",
+        &file,
+        "--count",
+        "300",
+        "--at",
+        "1795000000",
+    ])
+    .unwrap();
+    // It answers the first request, and is not there for the second one.
+    let accepted: Vec<String> = (0..256)
+        .map(|index| format!("{{\"index\":{index},\"accepted\":true}}\n"))
+        .collect();
+    let (url, asked) = intake("200 OK", Box::leak(accepted.concat().into()));
+    assert!(matches!(
+        report(&file, "C", &url),
+        Err(DeviceError::Post(_))
+    ));
+    assert_eq!(lines(&asked.join().unwrap()).len(), 256);
+    let (url, asked) = intake("503 Service Unavailable", "{\"error\":\"busy\"}");
+    assert!(!report(&file, "C", &url).unwrap().0);
+    assert_eq!(lines(&asked.join().unwrap()).len(), 44);
+}
+
+#[test]
+fn a_report_of_tcn_has_a_memo_and_a_door_of_its_own() {
+    let (folder, file) = phone("tcn");
+    let (_, one) = bellwether(&["ids", "--file", &file]).unwrap();
+    let (_, two) = bellwether(&["ids", "--file", &file]).unwrap();
+    assert_eq!(one.trim().len(), 32);
+    assert_ne!(one, two, "it rotates");
+    let (url, asked) = intake("200 OK", "{\"accepted\":1}");
+    let out = folder.path().join("report");
+    let memo = [
+        "--memo-type",
+        "2",
+        "--memo",
+        "0aFF",
+        "--out",
+        out.to_str().unwrap(),
+    ];
+    assert!(report_with(&file, "C", &url, &memo).unwrap().0);
+    let request = asked.join().unwrap();
+    let head = String::from_utf8_lossy(&request).to_ascii_lowercase();
+    assert!(head.starts_with("post /v1/tcn http/1.1\r\n"));
+    assert!(head.contains("\r\ncontent-type: application/octet-stream\r\n"));
+    assert!(head.contains("\r\nbellwether-code: c\r\n"));
+    let report = fs::read(&out).unwrap();
+    assert!(request.ends_with(&report));
+    assert_eq!(report.len(), 134 + 2);
+    assert_eq!(report[64..72], [1, 0, 2, 0, 2, 2, 0x0a, 0xff]);
+    Scheme::TCN.rules().unwrap().check(&report).unwrap();
+
+    let (_folder, file) = phone("gaen");
+    bellwether(&["ids", "--file", &file]).unwrap();
+    let refused = report_with(&file, "C", &url, &memo);
+    assert!(matches!(refused, Err(DeviceError::Memo)));
+}
+
+#[test]
+fn two_phones_of_fanny_have_a_token_in_common() {
+    let (_one_folder, one) = phone("fanny");
+    let (_other_folder, other) = phone("fanny");
+    let ids = |args: &[&str]| bellwether(&[&["ids", "--file"], args].concat()).unwrap().1;
+    let (mine, theirs) = (ids(&[&one]), ids(&[&other]));
+    let at = ["--at", "2026-11-20T12:00:00Z"];
+    let token = ids(&[&[one.as_str(), "--peer", theirs.trim()], &at[..]].concat());
+    assert_eq!(
+        token,
+        ids(&[&[other.as_str(), "--peer", mine.trim()], &at[..]].concat())
+    );
+    assert_ne!(mine, ids(&[&one]), "of the next contact");
+    let (url, asked) = intake("200 OK", "{\"index\":0,\"accepted\":true}");
+    assert!(report(&one, "C", &url).unwrap().0);
+    let unit = format!("{} 2026-12-06", token.trim());
+    assert_eq!(lines(&asked.join().unwrap())[0]["unit"], unit);
+}
+
+#[test]
+fn what_a_scheme_does_not_have_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("phone").to_str().unwrap().to_owned();
+    let typed = bellwether(&["new", "--file", &file, "--scheme", "gaen", "--type", "1"]);
+    assert!(matches!(typed, Err(DeviceError::Type)));
+    assert!(!Path::new(&file).exists());
+    bellwether(&["new", "--file", &file, "--scheme", "cx2"]).unwrap();
+    assert_eq!(
+        Device::load(Path::new(&file)).unwrap().generator(),
+        Generator::Aes256
+    );
+    let (_, id) = bellwether(&["ids", "--file", &file, "--at", "0"]).unwrap();
+    let peer = bellwether(&["ids", "--file", &file, "--peer", id.trim()]);
+    assert!(matches!(peer, Err(DeviceError::Phone(PhoneError::Peer))));
+    for args in [
+        ["new", "--file", "f", "--scheme", "gps"],
+        ["ids", "--file", "f", "--hour", "24"],
+        ["ids", "--file", "f", "--at", "noon"],
+    ] {
+        assert!(Line::try_parse_from([&["device"], &args[..]].concat()).is_err());
+    }
 }

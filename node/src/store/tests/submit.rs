@@ -131,6 +131,41 @@ fn a_key_keeps_its_time_and_may_get_another_onset() {
 }
 
 #[test]
+fn exposure_keys_change_as_the_scheme_allows() {
+    let levels: Vec<Level> = (0..=6).map(Level).collect();
+    let mut allowed = Vec::new();
+    for (from, to) in levels
+        .iter()
+        .flat_map(|from| levels.iter().map(move |to| (*from, *to)))
+    {
+        let store = memory();
+        let unit = submitted(Scheme::GAEN, 7, Mode::Open);
+        one(&store, &item(unit.clone(), from)).unwrap();
+        let revision = Item {
+            proven: true,
+            ..item(unit.clone(), to)
+        };
+        let changed = one(&store, &revision);
+        let now = note(&store, "gb", &unit).unwrap().level;
+        match changed {
+            Ok(Fate::Changed) => allowed.push((from.0, to.0)),
+            Ok(Fate::Known) => assert_eq!(from, to),
+            Err(error) => assert_eq!((error, now), (ItemError::Transition { from, to }, from.0)),
+            other => panic!("{other:?}"),
+        }
+    }
+    let any = |from| {
+        (0..=6)
+            .filter(move |to| *to != from)
+            .map(move |to| (from, to))
+    };
+    let mut expected: Vec<(u8, u8)> = any(1).chain(any(3)).collect();
+    expected.extend([(4, 0), (4, 5), (4, 6), (6, 0), (6, 5)]);
+    expected.sort_unstable();
+    assert_eq!(allowed, expected);
+}
+
+#[test]
 fn a_code_admits_what_no_other_code_admitted() {
     for scheme in Scheme::ALL {
         let store = memory();
@@ -174,7 +209,7 @@ fn what_can_still_be_broadcast_waits() {
         unit: today.encode(),
         ..submitted(Scheme::GAEN, 7, Mode::Open)
     };
-    one(&store, &item(unit.clone(), Level::DIAGNOSED)).unwrap();
+    one(&store, &item(unit.clone(), Level::SYMPTOMATIC)).unwrap();
     assert_eq!(store.pending(&gb()).unwrap(), 1);
     for (at, expected) in [(NOW, 0), (open_at - 1, 0), (open_at, 1)] {
         let notes = store.pending_notes(&gb(), 10, at).unwrap();

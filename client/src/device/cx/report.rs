@@ -55,7 +55,7 @@ pub fn seed_report(
         return Err(ReportError::Descriptors { found });
     }
     check("publisher's name", publisher, MAX_PUBLISHER_BYTES)?;
-    check("confirmation code", code, MAX_CODE_BYTES)?;
+    check_code(code)?;
 
     let content = content(descriptors, publisher, code);
     // Each signature covers the content and the name of its own algorithm.
@@ -100,6 +100,11 @@ fn content(descriptors: &[SeedDescriptor<'_>], publisher: &str, code: &str) -> V
     let publisher = element(UTF8_STRING, &[publisher.as_bytes()]);
     let code = element(UTF8_STRING, &[code.as_bytes()]);
     element(SEQUENCE, &[&version, &descriptors, &publisher, &code])
+}
+
+/// Whether somebody may have issued the code. Source: spec §10.4.
+pub(in crate::device) fn check_code(code: &str) -> Result<(), ReportError> {
+    check("confirmation code", code, MAX_CODE_BYTES)
 }
 
 fn check(what: &'static str, text: &str, limit: usize) -> Result<(), ReportError> {

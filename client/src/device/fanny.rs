@@ -1,0 +1,84 @@
+//! A phone of FANNY: a contact id for each contact, and the tokens of those that it had.
+//! Source: spec §7.5.
+
+use std::collections::BTreeSet;
+
+use bellwether_formats::scheme::cx::Identifier;
+use bellwether_formats::scheme::{DAY_S, fanny};
+use data_encoding::HEXLOWER;
+use serde::{Deserialize, Serialize};
+
+use super::dp3t::date;
+use super::secret::Secret;
+use super::{Broadcast, PhoneError, Random, forget};
+
+/// Most tokens kept; the oldest are forgotten. A phone in a crowd all day has some hundred a day.
+const MAX_TOKENS: usize = 4096;
+
+/// The bits of a UUID that are random, and those that mark one (RFC 9562 §5.4).
+const RANDOM_BITS: u128 = !((0xf << 76) | (0b11 << 62));
+const UUID_BITS: u128 = (0x4 << 76) | (0b10 << 62);
+
+/// The contacts of a phone.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fanny {
+    /// What it broadcasts in the next contact. One id for several contacts would let two of them
+    /// compute tokens of contacts that they did not have.
+    contact: Secret<16>,
+    /// Tokens with the days of their expiry, oldest first.
+    tokens: Vec<(Secret<32>, u16)>,
+}
+
+impl Fanny {
+    pub(super) fn new(random: &mut Random<'_>) -> Self {
+        Self {
+            contact: contact(random),
+            tokens: Vec::new(),
+        }
+    }
+
+    /// The contact id of the next contact; or, of one with a peer, the token, which is kept.
+    pub(super) fn ids(
+        &mut self,
+        asked: &Broadcast,
+        random: &mut Random<'_>,
+    ) -> Result<String, PhoneError> {
+        if asked.count != 1 {
+            return Err(PhoneError::Count);
+        }
+        let own = Identifier::from_bytes(*self.contact.bytes());
+        let Some(peer) = asked.peer else {
+            return Ok(own.to_string());
+        };
+        let token = fanny::token(own, peer).map_err(|_| PhoneError::OwnId)?;
+        // Days have two bytes in a unit; what is later would not even add up.
+        let today = asked.at / DAY_S;
+        u16::try_from(today).map_err(|_| PhoneError::Time)?;
+        let expiry = fanny::expiry_day(asked.at, asked.hour);
+        let expiry = u16::try_from(expiry).map_err(|_| PhoneError::Time)?;
+        self.tokens.retain(|(_, day)| u64::from(*day) >= today);
+        self.tokens.push((Secret::of(token), expiry));
+        let surplus = self.tokens.len().saturating_sub(MAX_TOKENS);
+        self.tokens.drain(..surplus);
+        self.contact = contact(random);
+        Ok(HEXLOWER.encode(&token))
+    }
+
+    pub(super) fn report(&self) -> Vec<String> {
+        let text = |(token, expiry): &(Secret<32>, u16)| {
+            format!("{} {}", token.text(), date(u64::from(*expiry)))
+        };
+        self.tokens.iter().map(text).collect()
+    }
+
+    pub(super) fn settle(&mut self, accepted: &BTreeSet<usize>) {
+        forget(&mut self.tokens, accepted);
+    }
+}
+
+/// A fresh contact id.
+fn contact(random: &mut Random<'_>) -> Secret<16> {
+    let number = u128::from_be_bytes(*Secret::fresh(random).bytes());
+    Secret::of(((number & RANDOM_BITS) | UUID_BITS).to_be_bytes())
+}
