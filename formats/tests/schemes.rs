@@ -24,12 +24,14 @@ mod dp3t;
 mod fanny;
 #[path = "schemes/gaen.rs"]
 mod gaen;
-#[path = "schemes/hostile.rs"]
-mod hostile;
+#[path = "schemes/units.rs"]
+mod side_by_side;
 #[path = "schemes/tcn.rs"]
 mod tcn;
 #[path = "schemes/text.rs"]
 mod text;
+#[path = "common/units.rs"]
+mod units;
 #[path = "schemes/walk.rs"]
 mod walk;
 

@@ -90,7 +90,8 @@ impl Rules for Cx {
         }
     }
 
-    fn dummy(&self, _: &[u8], random: &mut dyn FnMut(&mut [u8])) -> Option<Vec<u8>> {
+    fn dummy(&self, like: &[u8], random: &mut dyn FnMut(&mut [u8])) -> Option<Vec<u8>> {
+        self.check(like).ok()?;
         let mut unit = alloc::vec![0; self.0.seed_len()];
         random(&mut unit);
         Some(unit)
