@@ -23,6 +23,7 @@ use std::collections::BTreeSet;
 
 use bellwether_formats::id::Scheme;
 use bellwether_formats::scheme::cx::{Generator, Identifier};
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
 use crate::observations::ContactId;
@@ -33,9 +34,6 @@ pub use file::DeviceFileError;
 
 /// Longest time that a phone speaks of, in days: what is older, no provider takes (spec §7).
 const MAX_DAYS: u32 = 21;
-
-/// Most items of one request of submissions: an answer has a line for each.
-const MAX_ITEMS: usize = 256;
 
 /// Writes fresh random bytes over all that it is given.
 pub type Random<'a> = dyn FnMut(&mut [u8]) + 'a;
@@ -85,21 +83,12 @@ pub struct Words<'a> {
     pub memo: (u8, &'a [u8]),
 }
 
-/// A report, as its scheme has it: what is sent one after another.
+/// A report, as its scheme has it.
 #[derive(Clone, Eq, PartialEq)]
 pub struct Report {
     /// Where it is posted.
     pub door: Door,
     items: Vec<Vec<u8>>,
-}
-
-/// A piece of a report that is posted at once.
-#[derive(Clone, Eq, PartialEq)]
-pub struct Message {
-    /// What is posted.
-    pub bytes: Vec<u8>,
-    /// The number of its first item in the report, and how many it has.
-    pub items: (usize, usize),
 }
 
 impl Phone {
@@ -170,11 +159,12 @@ impl Phone {
         Ok(ids.into_iter().filter_map(text).collect())
     }
 
-    /// Where its reports are posted.
-    pub const fn door(&self) -> Door {
+    /// Where its next report is posted. A code admits one report of TCN, so several are submitted
+    /// together.
+    pub fn door(&self) -> Door {
         match self {
             Self::Cx(_) => Door::Reports,
-            Self::Tcn(_) => Door::Tcn,
+            Self::Tcn(phone) if phone.count() < 2 => Door::Tcn,
             _ => Door::Submissions,
         }
     }
@@ -207,7 +197,13 @@ impl Phone {
                 random(fresh.as_mut_slice());
                 vec![device.report(words.publisher, words.code, &fresh)?]
             }
-            Self::Tcn(phone) => phone.report(words.memo, random)?,
+            Self::Tcn(phone) => {
+                let reports = phone.report(words.memo, random)?;
+                match door {
+                    Door::Tcn => reports,
+                    _ => lines(reports.iter().map(|one| HEXLOWER.encode(one)).collect()),
+                }
+            }
             Self::LowCost(phone) => lines(phone.report(random)),
             Self::Unlinkable(phone) => lines(phone.report()),
             Self::Hybrid(phone) => lines(phone.report()),
@@ -237,7 +233,7 @@ impl Phone {
 }
 
 impl Report {
-    /// All of it, as it stands in a file.
+    /// All of it, as it is posted.
     pub fn bytes(&self) -> Vec<u8> {
         self.items.concat()
     }
@@ -250,19 +246,6 @@ impl Report {
     /// Whether it has none, which no report does.
     pub const fn is_empty(&self) -> bool {
         self.items.is_empty()
-    }
-
-    /// What is posted: submissions many at once, others one by one.
-    pub fn messages(&self) -> impl Iterator<Item = Message> + '_ {
-        let at_once = match self.door {
-            Door::Reports | Door::Tcn => 1,
-            Door::Submissions => MAX_ITEMS,
-        };
-        let pieces = self.items.chunks(at_once).enumerate();
-        pieces.map(move |(number, piece)| Message {
-            bytes: piece.concat(),
-            items: (number * at_once, piece.len()),
-        })
     }
 }
 
@@ -277,13 +260,6 @@ impl std::fmt::Debug for Phone {
 impl std::fmt::Debug for Report {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Report({:?}, {} items)", self.door, self.items.len())
-    }
-}
-
-/// Shows no secret.
-impl std::fmt::Debug for Message {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Message({} bytes)", self.bytes.len())
     }
 }
 

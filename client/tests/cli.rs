@@ -9,8 +9,11 @@ use std::fs;
 
 use bellwether_client::time;
 use bellwether_formats::batch::Part;
-use bellwether_formats::id::Level;
-use fixture::{Mirror, Provider, Sealed, Server, part};
+use bellwether_formats::body::open::Terms;
+use bellwether_formats::id::{Level, Scheme};
+use bellwether_formats::scheme::{dp3t, gaen};
+use data_encoding::HEXLOWER;
+use fixture::{Mirror, Provider, Sealed, Server, part, part_of};
 use phone::{Phone, World, uuid};
 
 #[test]
@@ -223,7 +226,7 @@ fn stale_gaps_and_unknown_parts_are_told() {
     let Part::Open(mut strange) = part(world.now - 60, &[(9, Level::DIAGNOSED)]).0 else {
         panic!("an open part");
     };
-    strange.scheme.0 = 3;
+    strange.scheme.0 = 9;
     world.chain.push(world.provider.batch(
         world.chain.last(),
         world.now - 60,
@@ -235,14 +238,16 @@ fn stale_gaps_and_unknown_parts_are_told() {
     phone.run("sync", &[]).ok();
     let done = phone.run("alerts", &["--json"]).exits(3);
     assert!(
-        done.out.is_empty() && done.err.contains("update needed"),
+        done.out.is_empty() && done.err.contains("update needed for scheme 9: 1 parts"),
         "{}",
         done.err
     );
-    assert_eq!(
-        phone.run("status", &["--json"]).ok().json()[0]["unknown_parts"],
-        1
-    );
+    let status = phone.run("status", &["--json"]).ok().json().remove(0);
+    assert_eq!(status["unknown_parts"], 1);
+    assert_eq!(status["unknown_schemes"], serde_json::json!([9]));
+    assert_eq!(status["unknown_kinds"], serde_json::json!([]));
+    let text = phone.run("status", &[]).ok().out;
+    assert!(text.contains("update needed for scheme 9"), "{text}");
 
     let old = world.provider.heartbeats(3, world.now - 8000);
     let far = world.provider.extend(&old, 30, world.now - 7900);
@@ -274,6 +279,150 @@ fn stale_gaps_and_unknown_parts_are_told() {
     let done = phone.run("alerts", &[]).exits(3);
     assert!(
         done.err.contains("something was observed at"),
+        "{}",
+        done.err
+    );
+}
+
+/// Keys of phones that are played by the binary come back as alerts of the same binary.
+#[test]
+fn what_a_phone_of_any_scheme_reports_alerts_another() {
+    let mut world = World::new();
+    let phone = Phone::new();
+    let at = world.now - 86_400;
+    let when = time::format(at);
+    let mut parts = Vec::new();
+    let mut expected = Vec::new();
+    for (scheme, family) in [("tcn", "tcn"), ("gaen", "gaen"), ("dp3t-hybrid", "dp3t")] {
+        let file = phone.path(scheme);
+        let file = ["--file", file.to_str().unwrap()];
+        phone
+            .device("new", &[&file[..], &["--scheme", scheme]].concat())
+            .ok();
+        let ids = phone.device(
+            "ids",
+            &[&file[..], &["--count", "2", "--at", &when]].concat(),
+        );
+        let ids = ids.ok().out;
+        let out = phone.path("report");
+        let to = [
+            "--publisher",
+            "P",
+            "--code",
+            "C",
+            "--out",
+            out.to_str().unwrap(),
+        ];
+        phone.device("report", &[&file[..], &to].concat()).ok();
+        let unit = unit(&fs::read(&out).unwrap());
+        let id = ids.lines().next().unwrap();
+        let observe = ["--scheme", scheme, "--at", &when, id];
+        phone.run("observe", &observe).ok();
+        // Heard at the same time of another family, it is nothing.
+        let other = if family == "gaen" { "tcn" } else { "gaen" };
+        phone
+            .run("observe", &["--scheme", other, "--at", &when, id])
+            .ok();
+        let terms = Terms {
+            level: Level::DIAGNOSED,
+            grade: Some(37),
+            observed_before: world.now - 60,
+        };
+        let scheme: Scheme = scheme.parse().unwrap();
+        let (part, body) = part_of(scheme, world.now - 60, [(terms, unit)].into_iter());
+        let mut match_of = serde_json::json!({
+            "provider": world.provider.id().to_string(),
+            "zone": "gb/sct",
+            "scheme": scheme.to_string(),
+            "level": "diagnosed",
+            "grade": 37,
+            "observations": [{"id": id, "at": when}],
+        });
+        match scheme {
+            Scheme::TCN => {
+                match_of["memo_type"] = 0.into();
+                match_of["memo"] = "".into();
+            }
+            Scheme::GAEN => {
+                match_of["days_since_onset"] = serde_json::Value::Null;
+                match_of["transmission_risk"] = 0.into();
+            }
+            _ => {}
+        }
+        expected.push(match_of);
+        parts.push((part, body));
+    }
+    let (parts, bodies): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+    let batch = world
+        .provider
+        .batch(world.chain.last(), world.now - 60, parts);
+    for line in &mut expected {
+        line["batch"] = batch.cid().to_string().into();
+    }
+    world.chain.push(batch);
+    let mut mirror = world.mirror();
+    mirror
+        .bodies
+        .extend(bodies.into_iter().map(|body| (body.cid(), body)));
+    let server = Server::start(mirror);
+    phone.follow(&world.provider, &[&server]);
+    phone.run("sync", &[]).ok();
+    let mut found = phone.run("alerts", &["--json"]).exits(1).json();
+    let order = |line: &serde_json::Value| line["scheme"].to_string();
+    found.sort_by_key(order);
+    expected.sort_by_key(order);
+    assert_eq!(found, expected);
+}
+
+/// The unit of a report as `device report` writes it.
+fn unit(report: &[u8]) -> Vec<u8> {
+    let Ok(item) = serde_json::from_slice::<serde_json::Value>(report) else {
+        return report.to_vec();
+    };
+    let words = item["unit"].as_str().unwrap().split(' ');
+    let words: Vec<&str> = words.collect();
+    let key = HEXLOWER.decode(words[0].as_bytes()).unwrap();
+    let key = key.try_into().unwrap();
+    let (first, count) = (words[1].parse().unwrap(), words[2].parse().unwrap());
+    if item["scheme"] == "dp3t-hybrid" {
+        return dp3t::hybrid_unit(&key, first, count);
+    }
+    let key = gaen::Key {
+        tek: key,
+        rolling_start: first,
+        rolling_period: count,
+        transmission_risk: 0,
+        days_since_onset: None,
+    };
+    key.encode()
+}
+
+#[test]
+fn every_family_is_observed_by_its_name_and_those_of_its_schemes() {
+    let phone = Phone::new();
+    let short = "39aB".repeat(8);
+    let long = "39aB".repeat(16);
+    for (names, ids, refused) in [
+        (&["cx", "cx1", "cx2"][..], &[&short, &uuid(1, 1)][..], &long),
+        (&["tcn"], &[&short], &long),
+        (
+            &["dp3t", "dp3t-lowcost", "dp3t-unlinkable", "dp3t-hybrid"],
+            &[&short, &long],
+            &uuid(1, 1),
+        ),
+        (&["gaen"], &[&short], &long),
+        (&["fanny"], &[&long], &short),
+    ] {
+        for name in names {
+            for id in ids {
+                phone.run("observe", &["--scheme", name, id]).ok();
+            }
+            phone.run("observe", &["--scheme", name, refused]).exits(2);
+        }
+    }
+    let done = phone.run("observe", &["--scheme", "gps", &short]).exits(2);
+    assert!(
+        done.err.contains("cx, tcn, dp3t, gaen and fanny"),
         "{}",
         done.err
     );

@@ -1,26 +1,21 @@
 //! `bellwether device`: plays a phone that broadcasts identifiers and reports them.
 
 use super::bench::parse_type;
-use bellwether_client::device::{
-    Broadcast, DeviceFileError, Phone, PhoneError, Random, Report, Words,
-};
+use bellwether_client::device::{Broadcast, DeviceFileError, Phone, PhoneError, Random, Words};
 use bellwether_client::time;
 use bellwether_formats::id::Scheme;
 use bellwether_formats::scheme::cx::{Generator, Identifier};
 use data_encoding::HEXLOWER_PERMISSIVE;
 use std::{
-    collections::BTreeSet,
     fs,
     io::{self, Write},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::ExitCode,
 };
 
 pub(crate) use bellwether_client::device::post::{self, PostError};
 
 mod answer;
-
-use answer::Refused;
 
 /// Most identifiers printed at once: some hundred seeds.
 const MAX_COUNT: u64 = 1_000_000;
@@ -80,6 +75,9 @@ pub(crate) enum DeviceCommand {
         /// Trust the certificates in this PEM file instead of the web's authorities
         #[arg(long, value_name = "PEMFILE", requires = "post")]
         ca: Option<PathBuf>,
+        /// The token of an earlier answer under the code, with which it admits more; not of cx
+        #[arg(long, value_name = "HEX", requires = "post")]
+        revision: Option<String>,
         /// Of tcn: what the memo is
         #[arg(long, value_name = "0..255", default_value_t = 0)]
         memo_type: u8,
@@ -155,6 +153,7 @@ pub(crate) fn run(command: &DeviceCommand, out: &mut impl Write) -> Result<ExitC
             out: report_file,
             post,
             ca,
+            revision,
             memo_type,
             memo,
         } => {
@@ -182,48 +181,16 @@ pub(crate) fn run(command: &DeviceCommand, out: &mut impl Write) -> Result<ExitC
                 })?;
             }
             if let Some(intake) = intake {
-                return send(&intake, code, &report, (&mut phone, file), out);
+                let answer = intake.post_under(code, revision.as_deref(), &report.bytes())?;
+                writeln!(out, "{}", answer.text.trim_end()).map_err(DeviceError::Print)?;
+                let said = answer::read(&report, &answer);
+                phone.settle(&said.accepted);
+                phone.save(file)?;
+                return Ok(said.tell());
             }
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Posts a report, prints what the intake answers, and has the phone forget what was accepted.
-fn send(
-    intake: &post::Intake,
-    code: &str,
-    report: &Report,
-    (phone, file): (&mut Phone, &Path),
-    out: &mut impl Write,
-) -> Result<ExitCode, DeviceError> {
-    let mut accepted = BTreeSet::new();
-    let mut refused = Vec::new();
-    let mut post_all = || {
-        for message in report.messages() {
-            let answer = intake.post_with(code, &message.bytes)?;
-            writeln!(out, "{}", answer.text.trim_end()).map_err(DeviceError::Print)?;
-            let said = answer::read(report.door, &answer, message.items);
-            accepted.extend(said.accepted);
-            refused.extend(said.refused);
-        }
-        Ok(())
-    };
-    let posted: Result<(), DeviceError> = post_all();
-    // What was accepted before something failed is accepted.
-    phone.settle(&accepted);
-    phone.save(file)?;
-    posted?;
-    for Refused { item, why } in &refused {
-        match item {
-            Some(item) => eprintln!("refused: item {item}: {why}"),
-            None => eprintln!("refused: {why}"),
-        }
-    }
-    Ok(match refused.is_empty() {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::from(2),
-    })
 }
 
 /// Does something with fresh randomness of the operating system.

@@ -16,8 +16,7 @@ use ureq::{
 
 /// Longest time a report takes in all. The intake bounds itself to far less.
 const TIMEOUT: Duration = Duration::from_secs(60);
-/// Longest answer that is read, in bytes (1 MiB): a line for each of the items of a request, many
-/// times over.
+/// Longest answer that is read, in bytes (1 MiB): a line of 180 for each of 4096 items, and a third.
 const MAX_ANSWER_BYTES: u64 = 1024 * 1024;
 /// Longest file of certificates, in bytes.
 const MAX_CA_BYTES: u64 = 1024 * 1024;
@@ -97,26 +96,43 @@ impl Intake {
     ///
     /// [`PostError::Http`]
     pub fn post(&self, report: &[u8]) -> Result<Answer, PostError> {
-        self.send(None, report)
+        self.send(None, None, report)
     }
 
-    /// Sends a message under a code, where its door wants one beside it, and reads the answer.
+    /// Sends a report under a code, which stands beside it where the door wants it so, and reads the
+    /// answer. `revision`: the token of an earlier answer under the code, with which it admits more.
     ///
     /// # Errors
     ///
     /// [`PostError::Http`]
-    pub fn post_with(&self, code: &str, message: &[u8]) -> Result<Answer, PostError> {
-        self.send(self.door.has_code().then_some(code), message)
+    pub fn post_under(
+        &self,
+        code: &str,
+        revision: Option<&str>,
+        report: &[u8],
+    ) -> Result<Answer, PostError> {
+        if !self.door.has_code() {
+            return self.post(report);
+        }
+        self.send(Some(code), revision, report)
     }
 
-    fn send(&self, code: Option<&str>, message: &[u8]) -> Result<Answer, PostError> {
+    fn send(
+        &self,
+        code: Option<&str>,
+        revision: Option<&str>,
+        report: &[u8],
+    ) -> Result<Answer, PostError> {
         let mut request = self.agent.post(&self.uri);
         if let Some(code) = code {
             request = request.header("bellwether-code", escaped(code));
         }
+        if let Some(revision) = revision {
+            request = request.header("bellwether-revision", escaped(revision));
+        }
         let mut response = request
             .content_type(self.door.media_type())
-            .send(message)
+            .send(report)
             .map_err(Box::new)?;
         let status = response.status();
         let text = response
@@ -151,7 +167,7 @@ impl Door {
         }
     }
 
-    /// Whether the code stands beside the message.
+    /// Whether the code stands beside the report.
     const fn has_code(self) -> bool {
         matches!(self, Self::Tcn | Self::Submissions)
     }

@@ -65,6 +65,12 @@ impl Tcn {
         numbers
     }
 
+    /// How many reports there are to make.
+    pub(super) const fn count(&self) -> usize {
+        let current = if self.last > 0 { 1 } else { 0 };
+        self.past.len() + current
+    }
+
     fn renew(&mut self, random: &mut Random<'_>) {
         let rak = std::mem::replace(&mut self.rak, Secret::fresh(random));
         self.past.push((rak, std::mem::take(&mut self.last)));

@@ -40,8 +40,17 @@ impl Phone {
 
     pub(crate) fn run_with(&self, verb: &str, args: &[&str], input: &str) -> Done {
         let state = self.folder.path().join("state");
+        let verb = [verb, "--state", state.to_str().unwrap()];
+        Self::spawn(&[&verb[..], args].concat(), input)
+    }
+
+    /// Plays a phone that broadcasts.
+    pub(crate) fn device(&self, verb: &str, args: &[&str]) -> Done {
+        Self::spawn(&[&["device", verb][..], args].concat(), "")
+    }
+
+    fn spawn(args: &[&str], input: &str) -> Done {
         let mut child = Command::new(env!("CARGO_BIN_EXE_bellwether"))
-            .args([verb, "--state", state.to_str().unwrap()])
             .args(args)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -1,7 +1,9 @@
 //! What an intake's answer says of a report's items. Source: spec §10.
 
 use std::collections::BTreeSet;
+use std::process::ExitCode;
 
+use bellwether_client::device::Report;
 use bellwether_client::device::post::{Answer, Door};
 use serde::Deserialize;
 
@@ -32,8 +34,12 @@ struct Line {
     message: Option<String>,
 }
 
-/// Reads an answer to `count` items from number `first` on. What it does not say is not accepted.
-pub(super) fn read(door: Door, answer: &Answer, (first, count): (usize, usize)) -> Said {
+/// Reads the answer to a report. What it does not say is not accepted.
+pub(super) fn read(report: &Report, answer: &Answer) -> Said {
+    read_of(report.door, report.len(), answer)
+}
+
+fn read_of(door: Door, count: usize, answer: &Answer) -> Said {
     let mut said = Said::default();
     if !answer.accepted {
         let why = format!("HTTP {}", answer.status);
@@ -41,7 +47,7 @@ pub(super) fn read(door: Door, answer: &Answer, (first, count): (usize, usize)) 
         return said;
     }
     if door != Door::Submissions {
-        said.accepted.extend(first..first + count);
+        said.accepted.extend(0..count);
         return said;
     }
     let lines = answer.text.lines();
@@ -51,7 +57,7 @@ pub(super) fn read(door: Door, answer: &Answer, (first, count): (usize, usize)) 
         if !unsaid.remove(&line.index) {
             continue;
         }
-        let item = first + line.index;
+        let item = line.index;
         match line.refusal() {
             None => {
                 said.accepted.insert(item);
@@ -63,10 +69,27 @@ pub(super) fn read(door: Door, answer: &Answer, (first, count): (usize, usize)) 
         }
     }
     said.refused.extend(unsaid.into_iter().map(|index| Refused {
-        item: Some(first + index),
+        item: Some(index),
         why: "the answer does not say".to_owned(),
     }));
     said
+}
+
+impl Said {
+    /// Tells what was refused; gives the exit status.
+    pub(super) fn tell(&self) -> ExitCode {
+        for Refused { item, why } in &self.refused {
+            match item {
+                Some(item) => eprintln!("refused: item {item}: {why}"),
+                None => eprintln!("refused: {why}"),
+            }
+        }
+        if self.refused.is_empty() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::from(2)
+        }
+    }
 }
 
 impl Line {
@@ -110,13 +133,13 @@ mod tests {
             "{\"index\":4}\n",
             "{\"index\":99,\"accepted\":true}\n",
         );
-        let said = read(Door::Submissions, &answer(200, text), (256, 6));
-        assert_eq!(said.accepted, [256, 257].into());
+        let said = read_of(Door::Submissions, 6, &answer(200, text));
+        assert_eq!(said.accepted, [0, 1].into());
         let refused = [
-            (258, "unit-old: too[2J old"),
-            (259, "somebody else submitted it before"),
-            (260, "not accepted"),
-            (261, "the answer does not say"),
+            (2, "unit-old: too[2J old"),
+            (3, "somebody else submitted it before"),
+            (4, "not accepted"),
+            (5, "the answer does not say"),
         ];
         let refused = refused.map(|(item, why)| Refused {
             item: Some(item),
@@ -129,12 +152,12 @@ mod tests {
     fn an_error_accepts_nothing_whatever_it_says() {
         let text = "{\"index\":0,\"accepted\":true}";
         for door in [Door::Reports, Door::Tcn, Door::Submissions] {
-            let said = read(door, &answer(403, text), (0, 1));
+            let said = read_of(door, 1, &answer(403, text));
             assert_eq!((said.accepted.len(), said.refused.len()), (0, 1));
         }
-        let said = read(Door::Tcn, &answer(200, "{\"accepted\":1}"), (3, 1));
-        assert_eq!(said.accepted, [3].into());
-        let said = read(Door::Submissions, &answer(200, ""), (0, 2));
+        let said = read_of(Door::Tcn, 1, &answer(200, "{\"accepted\":1}"));
+        assert_eq!(said.accepted, [0].into());
+        let said = read_of(Door::Submissions, 2, &answer(200, ""));
         assert_eq!((said.accepted.len(), said.refused.len()), (0, 2));
     }
 }

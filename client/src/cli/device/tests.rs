@@ -6,6 +6,7 @@ use clap::Parser;
 use std::{
     io::Read,
     net::TcpListener,
+    path::Path,
     thread::{self, JoinHandle},
 };
 
@@ -270,31 +271,34 @@ fn submissions_are_answered_line_by_line_and_what_is_refused_stays() {
 }
 
 #[test]
-fn what_was_accepted_before_the_line_broke_is_forgotten() {
+fn a_report_that_got_no_answer_is_made_again() {
     let (_folder, file) = phone("dp3t-unlinkable");
-    bellwether(&[
+    let ids = [
         "ids",
         "--file",
         &file,
         "--count",
-        "300",
+        "2016",
         "--at",
         "1795000000",
-    ])
-    .unwrap();
-    // It answers the first request, and is not there for the second one.
-    let accepted: Vec<String> = (0..256)
-        .map(|index| format!("{{\"index\":{index},\"accepted\":true}}\n"))
-        .collect();
-    let (url, asked) = intake("200 OK", Box::leak(accepted.concat().into()));
-    assert!(matches!(
-        report(&file, "C", &url),
-        Err(DeviceError::Post(_))
-    ));
-    assert_eq!(lines(&asked.join().unwrap()).len(), 256);
+    ];
+    bellwether(&ids).unwrap();
+    let nobody = report(&file, "C", "http://127.0.0.1:1");
+    assert!(matches!(nobody, Err(DeviceError::Post(_))));
     let (url, asked) = intake("503 Service Unavailable", "{\"error\":\"busy\"}");
     assert!(!report(&file, "C", &url).unwrap().0);
-    assert_eq!(lines(&asked.join().unwrap()).len(), 44);
+    let first = lines(&asked.join().unwrap());
+    assert_eq!(first.len(), 2016, "all at once: the code is used up then");
+    let (url, asked) = intake("200 OK", "{\"index\":7,\"accepted\":true}");
+    let more = ["--revision", "0123ab"];
+    assert!(!report_with(&file, "C", &url, &more).unwrap().0);
+    let request = asked.join().unwrap();
+    let head = String::from_utf8_lossy(&request).to_ascii_lowercase();
+    assert!(head.contains("\r\nbellwether-revision: 0123ab\r\n"));
+    assert_eq!(lines(&request), first);
+    let (url, asked) = intake("200 OK", "");
+    assert!(!report(&file, "C", &url).unwrap().0);
+    assert_eq!(lines(&asked.join().unwrap()).len(), 2015);
 }
 
 #[test]
@@ -320,11 +324,25 @@ fn a_report_of_tcn_has_a_memo_and_a_door_of_its_own() {
     assert!(head.starts_with("post /v1/tcn http/1.1\r\n"));
     assert!(head.contains("\r\ncontent-type: application/octet-stream\r\n"));
     assert!(head.contains("\r\nbellwether-code: c\r\n"));
-    let report = fs::read(&out).unwrap();
-    assert!(request.ends_with(&report));
-    assert_eq!(report.len(), 134 + 2);
-    assert_eq!(report[64..72], [1, 0, 2, 0, 2, 2, 0x0a, 0xff]);
-    Scheme::TCN.rules().unwrap().check(&report).unwrap();
+    let signed = fs::read(&out).unwrap();
+    assert!(request.ends_with(&signed));
+    assert_eq!(signed.len(), 134 + 2);
+    assert_eq!(signed[64..72], [1, 0, 2, 0, 2, 2, 0x0a, 0xff]);
+    Scheme::TCN.rules().unwrap().check(&signed).unwrap();
+
+    // Two keys, one code: both at once.
+    bellwether(&["ids", "--file", &file, "--count", "4097"]).unwrap();
+    let (url, asked) = intake("403 Forbidden", "");
+    assert!(!report(&file, "C", &url).unwrap().0);
+    let request = asked.join().unwrap();
+    assert!(request.starts_with(b"POST /v1/submissions HTTP/1.1\r\n"));
+    let items = lines(&request);
+    assert_eq!(items.len(), 2);
+    for item in items {
+        let unit = item["unit"].as_str().unwrap().as_bytes();
+        let unit = HEXLOWER_PERMISSIVE.decode(unit).unwrap();
+        Scheme::TCN.rules().unwrap().check(&unit).unwrap();
+    }
 
     let (_folder, file) = phone("gaen");
     bellwether(&["ids", "--file", &file]).unwrap();
