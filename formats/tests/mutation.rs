@@ -9,13 +9,14 @@
 mod common;
 
 use bellwether_formats::batch::Batch;
-use bellwether_formats::body::open::OpenBody;
+use bellwether_formats::body::open::{OpenBody, Terms};
 use bellwether_formats::car::{Car, CarError};
 use bellwether_formats::cid::{Block, BlockError, Codec};
 use bellwether_formats::descriptor::Descriptor;
 use bellwether_formats::error::{DecodeError, VerifyError};
-use bellwether_formats::id::Scheme;
+use bellwether_formats::id::{Level, Scheme};
 use bellwether_formats::limit;
+use bellwether_formats::scheme::tcn;
 use bellwether_formats::signed::{Signed, inner_bytes};
 use common::{batch, body, descriptor, open_part, root, sign};
 
@@ -96,13 +97,29 @@ fn a_changed_body_is_refused_under_its_name() {
 /// Without its name a changed body may be another true body. It is then what it says.
 #[test]
 fn a_changed_body_without_a_name_is_itself_or_refused() {
-    let body = body(6);
-    for mutant in mutants(&body.encode()) {
-        if let Ok(read) = OpenBody::decode(Scheme::CX1, &mutant) {
-            assert_eq!(read.encode(), mutant);
-            assert_ne!(read, body);
+    for body in [body(6), reports()] {
+        let mut others = 0;
+        for mutant in mutants(&body.encode()) {
+            if let Ok(read) = OpenBody::decode(body.scheme(), &mutant) {
+                assert_eq!(read.encode(), mutant);
+                assert_ne!(read, body);
+                others += 1;
+            }
         }
+        assert!(others > 0, "another byte of a unit is another unit");
     }
+}
+
+/// A body whose units are a list.
+fn reports() -> OpenBody {
+    let terms = Terms {
+        level: Level::SYMPTOMATIC,
+        grade: None,
+        observed_before: common::NOW,
+    };
+    let report = |memo| tcn::report(&[7; 32], &[8; 32], (1, 24), 0, memo).unwrap();
+    let units = [report(b""), report(b"memo")];
+    OpenBody::build(Scheme::TCN, units.map(|unit| (terms, unit))).unwrap()
 }
 
 /// What a bundle's header says is nobody's promise: other roots are another bundle. No block

@@ -10,10 +10,10 @@ mod common;
 #[path = "properties/strategy.rs"]
 mod strategy;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use bellwether_formats::batch::Batch;
-use bellwether_formats::body::open::{OpenBody, Terms};
+use bellwether_formats::body::open::OpenBody;
 use bellwether_formats::car::Car;
 use bellwether_formats::cbor::Reader;
 use bellwether_formats::cid::{Block, Cid, Codec};
@@ -26,7 +26,7 @@ use common::{public, root, signing};
 use ipld_core::ipld::Ipld;
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
-use strategy::{batch, cid, descriptor, key, scratched, scratches, terms, tree, zone};
+use strategy::{batch, cid, descriptor, key, scratched, scratches, tree, units, zone};
 
 /// Whether our reader takes `bytes` as one value of any shape.
 fn taken(bytes: &[u8]) -> bool {
@@ -48,7 +48,7 @@ fn decode_all(bytes: &[u8]) -> Result<(), TestCaseError> {
         Signed::<Descriptor>::open(bytes).is_err(),
         "nobody signed this"
     );
-    for scheme in [Scheme::CX1, Scheme::CX2, Scheme(9)] {
+    for scheme in Scheme::ALL.into_iter().chain([Scheme(9)]) {
         if let Ok(body) = OpenBody::decode(scheme, bytes) {
             prop_assert_eq!(body.encode(), bytes);
         }
@@ -161,12 +161,10 @@ proptest! {
     }
 
     #[test]
-    fn bodies_round_trip(units in btree_map(any::<[u8; 24]>(), terms(), 1..60)) {
-        let units: BTreeMap<Vec<u8>, Terms> =
-            units.into_iter().map(|(unit, terms)| (unit.to_vec(), terms)).collect();
+    fn bodies_round_trip((scheme, units) in units()) {
         let given = units.iter().map(|(unit, terms)| (*terms, unit));
-        let body = OpenBody::build(Scheme::CX1, given).unwrap();
-        let again = OpenBody::decode(Scheme::CX1, &body.encode()).unwrap();
+        let body = OpenBody::build(scheme, given).unwrap();
+        let again = OpenBody::decode(scheme, &body.encode()).unwrap();
         prop_assert_eq!(&again, &body);
         let read = again.units().map(|(terms, unit)| (unit.to_vec(), terms)).collect();
         prop_assert_eq!(units, read);

@@ -77,7 +77,7 @@ impl Rules for Cx {
         debug_assert!(whole.is_ok(), "units are whole");
     }
 
-    /// By [`matches`], which is compiled as one with the engine.
+    /// By [`matches()`], which is compiled as one with the engine.
     fn matches(&self, units: &Units, wanted: &WantedIds, hit: &mut Sink<'_>) {
         let mut hit = |unit, _, identifier: Identifier| hit(unit, identifier.as_bytes(), None);
         let whole = matches(self.0, units.as_bytes(), wanted, &mut hit);
@@ -90,7 +90,8 @@ impl Rules for Cx {
         }
     }
 
-    fn dummy(&self, _: &[u8], random: &mut dyn FnMut(&mut [u8])) -> Option<Vec<u8>> {
+    fn dummy(&self, like: &[u8], random: &mut dyn FnMut(&mut [u8])) -> Option<Vec<u8>> {
+        self.check(like).ok()?;
         let mut unit = alloc::vec![0; self.0.seed_len()];
         random(&mut unit);
         Some(unit)

@@ -14,7 +14,7 @@
 use alloc::vec::Vec;
 
 use aes::Aes256Enc;
-use aes::cipher::{BlockCipherEncrypt, KeyInit as _};
+use aes::cipher::{Block, BlockCipherEncrypt, KeyInit as _};
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 
@@ -48,21 +48,26 @@ pub fn ids_of_day(key: &[u8; 32]) -> impl Iterator<Item = [u8; 16]> + use<> {
     ids(key, b"broadcast key", EPOCHS)
 }
 
-/// The ephemeral ids of a window of `epochs` epochs, in the order of derivation.
+/// The ephemeral ids of a window of `epochs` epochs, 96 at most, in the order of derivation.
 pub fn ids_of_window(seed: &[u8; 16], epochs: u8) -> impl Iterator<Item = [u8; 16]> + use<> {
     ids(seed, b"DP3T-HYBRID", epochs)
 }
 
-/// AES-256 in counter mode from 0, under HMAC-SHA-256(key, label): cut into ids.
+/// AES-256 in counter mode from 0, under HMAC-SHA-256(key, label): cut into ids, 96 at most. They are
+/// made at once: side by side, the processor makes them several times as fast.
 fn ids(key: &[u8], label: &[u8], count: u8) -> impl Iterator<Item = [u8; 16]> + use<> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
     mac.update(label);
     let cipher = Aes256Enc::new(&mac.finalize().into_bytes());
-    (0..count).map(move |counter| {
-        let mut block = u128::from(counter).to_be_bytes().into();
-        cipher.encrypt_block(&mut block);
-        block.into()
-    })
+    let count = usize::from(count.min(EPOCHS));
+    let mut blocks = [Block::<Aes256Enc>::default(); 96];
+    for (counter, block) in (0_u128..).zip(&mut blocks) {
+        *block = counter.to_be_bytes().into();
+    }
+    if let Some(used) = blocks.get_mut(..count) {
+        cipher.encrypt_blocks(used);
+    }
+    blocks.into_iter().take(count).map(Into::into)
 }
 
 /// The ephemeral id of an epoch's seed, in the unlinkable design: H(seed), 16 bytes of it.
@@ -189,7 +194,7 @@ impl Rules for LowCost {
     }
 
     fn dummy(&self, like: &[u8], random: &mut dyn FnMut(&mut [u8])) -> Option<Vec<u8>> {
-        length(like, Self::WIDTH).ok()?;
+        self.check(like).ok()?;
         let (first, days) = Self::days(like);
         let mut key = [0; 32];
         random(&mut key);
@@ -305,7 +310,7 @@ impl Rules for Hybrid {
     }
 
     fn dummy(&self, like: &[u8], random: &mut dyn FnMut(&mut [u8])) -> Option<Vec<u8>> {
-        length(like, Self::WIDTH).ok()?;
+        self.check(like).ok()?;
         let (first, count) = Self::window(like);
         let mut seed = [0; 16];
         random(&mut seed);

@@ -13,7 +13,7 @@
 use alloc::vec::Vec;
 
 use aes::Aes128Enc;
-use aes::cipher::{BlockCipherEncrypt, KeyInit as _};
+use aes::cipher::{Block, BlockCipherEncrypt, KeyInit as _};
 use hkdf::Hkdf;
 use sha2::Sha256;
 
@@ -116,24 +116,22 @@ impl Key {
         unit
     }
 
-    /// Its identifiers, each with its interval.
+    /// Its identifiers, each with its interval. They are made at once: side by side, the processor
+    /// makes them several times as fast.
     pub fn identifiers(&self) -> impl Iterator<Item = (u32, [u8; 16])> + use<> {
+        let first = self.rolling_start;
+        let end = first.saturating_add(self.rolling_period.into());
+        let mut blocks = [Block::<Aes128Enc>::default(); 144];
+        for (interval, block) in (first..end).zip(&mut blocks) {
+            // The text, zeros, and the interval in the last four bytes.
+            let number = u128::from_le_bytes(*b"EN-RPI\0\0\0\0\0\0\0\0\0\0");
+            *block = (number | u128::from(interval) << 96).to_le_bytes().into();
+        }
         let cipher = Aes128Enc::new(&derive(&self.tek, b"EN-RPIK").into());
-        let end = self
-            .rolling_start
-            .saturating_add(self.rolling_period.into());
-        (self.rolling_start..end).map(move |interval| {
-            let mut block = [0; 16];
-            let text = b"EN-RPI".iter().chain(&[0; 6]).copied();
-            let filled = text.chain(interval.to_le_bytes());
-            block
-                .iter_mut()
-                .zip(filled)
-                .for_each(|(to, from)| *to = from);
-            let mut block = block.into();
-            cipher.encrypt_block(&mut block);
-            (interval, block.into())
-        })
+        if let Some(used) = blocks.get_mut(..self.rolling_period.into()) {
+            cipher.encrypt_blocks(used);
+        }
+        (first..end).zip(blocks.map(Into::into))
     }
 
     /// The key under which the metadata of its identifiers is encrypted.

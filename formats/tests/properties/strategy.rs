@@ -1,11 +1,14 @@
 //! What the properties are tried on: true objects of every shape, and damage.
 
+use std::collections::BTreeMap;
+
 use bellwether_formats::batch::{Batch, BlockRef, OpenPart, Part, SealedPart, Window};
 use bellwether_formats::body::open::Terms;
 use bellwether_formats::cid::{Cid, Codec};
 use bellwether_formats::descriptor::{Anchor, Descriptor, Gateway, KeyWindow};
 use bellwether_formats::id::{Level, ObjectId, PublicKey, Scheme, Zone};
 use bellwether_formats::limit;
+use bellwether_formats::scheme::Width;
 use ipld_core::cid::Cid as IpldCid;
 use ipld_core::ipld::Ipld;
 use proptest::collection::{btree_map, btree_set, vec};
@@ -164,6 +167,20 @@ pub(crate) fn descriptor() -> impl Strategy<Value = Descriptor> {
             peers: peers.into_iter().collect(),
             successor,
         }
+    })
+}
+
+/// A scheme that can be open, and units of its length, each with terms.
+pub(crate) fn units() -> impl Strategy<Value = (Scheme, BTreeMap<Vec<u8>, Terms>)> {
+    let open = |scheme: &Scheme| !scheme.rules().unwrap().always_sealed();
+    let open: Vec<Scheme> = Scheme::ALL.into_iter().filter(open).collect();
+    prop::sample::select(open).prop_flat_map(|scheme| {
+        let lengths = match scheme.rules().unwrap().width() {
+            Width::Fixed(width) => width..=width,
+            Width::Listed { min, max } => min..=max,
+        };
+        let units = btree_map(vec(any::<u8>(), lengths), terms(), 1..60);
+        (Just(scheme), units)
     })
 }
 
