@@ -16,6 +16,10 @@ demo:
 test:
     cargo test --locked --workspace
 
+# the professional's page in Chromium
+browser:
+    tests/browser/run
+
 # format and lint
 lint:
     cargo fmt --all

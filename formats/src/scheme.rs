@@ -94,7 +94,8 @@ pub type Sink<'a> = dyn FnMut(usize, &[u8], Option<Span>) + 'a;
 
 /// The rules of one scheme.
 ///
-/// A unit that [`check`](Self::check) refuses expands to nothing; those beside it do.
+/// A unit that [`check`](Self::check) refuses matches nothing, and expands to nothing (unless its
+/// signature alone is wrong, which is dear to find); those beside it do.
 pub trait Rules: Sync {
     /// The scheme's code.
     fn scheme(&self) -> Scheme;
@@ -159,8 +160,7 @@ pub trait Rules: Sync {
     }
 
     /// Whether the scheme allows that what is said of a notification changes so. Source: spec §6.2.
-    fn may_become(&self, from: Level, to: Level) -> bool {
-        let _ = (from, to);
+    fn may_become(&self, _from: Level, _to: Level) -> bool {
         true
     }
 
@@ -268,6 +268,8 @@ pub enum UnitError {
         gaen::MAX_PERIOD
     )]
     RollingPeriod { found: u8 },
+    #[error("a key from interval {found} on, it ends at 2147483647 or before")]
+    RollingStart { found: u32 },
     #[error("the signature of a report does not hold")]
     Signature,
     #[error("a transmission risk of {found}, it is 0 to 8")]
@@ -287,6 +289,7 @@ rules!(UnitError {
     Self::Old { .. } => "unit-old",
     Self::Range { .. } => "range",
     Self::RollingPeriod { .. } => "rolling-period",
+    Self::RollingStart { .. } => "rolling-start",
     Self::Signature => "report-signature",
     Self::TransmissionRisk { .. } => "transmission-risk",
     Self::Window { .. } => "window"

@@ -1,13 +1,22 @@
 //! Walks `spec/vectors/schemes`: every file is read, every value in it is checked.
-#![allow(clippy::indexing_slicing, reason = "a test may panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may panic"
+)]
 
+use bellwether_formats::scheme::UnitError;
 use bellwether_formats::scheme::cx::{
     self, Engine, Generator, Identifier, MAX_KEY_BYTES, Seed, bench_checksum, calculate_seed,
 };
 use data_encoding::HEXLOWER;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
 
 #[path = "schemes/dp3t.rs"]
 mod dp3t;
@@ -19,6 +28,8 @@ mod gaen;
 mod hostile;
 #[path = "schemes/tcn.rs"]
 mod tcn;
+#[path = "schemes/text.rs"]
+mod text;
 #[path = "schemes/walk.rs"]
 mod walk;
 
@@ -37,11 +48,27 @@ fn every_file_of_scheme_vectors_holds() {
             Some("dp3t.json") => Walk::whole(&text, dp3t::check),
             Some("gaen.json") => Walk::whole(&text, gaen::check),
             Some("fanny.json") => Walk::whole(&text, fanny::check),
+            Some("text.json") => Walk::whole(&text, text::check),
             _ => panic!("no test reads {}", path.display()),
         }
         files += 1;
     }
-    assert_eq!(files, 5, "every family has its vectors");
+    assert_eq!(files, 6, "every family has its vectors, and so have texts");
+}
+
+#[test]
+fn every_rule_of_units_has_a_broken_vector() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../spec/vectors/schemes");
+    let mut broken = BTreeSet::new();
+    for name in ["tcn", "dp3t", "gaen", "fanny"] {
+        let text = fs::read_to_string(folder.join(format!("{name}.json"))).expect("vectors");
+        let vectors: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        let negative = vectors["negative"].as_array().expect("a list");
+        let expected = negative.iter().filter_map(|case| case["expect"].as_str());
+        broken.extend(expected.map(str::to_owned));
+    }
+    let rules: BTreeSet<String> = UnitError::RULES.iter().map(ToString::to_string).collect();
+    assert_eq!(broken, rules);
 }
 
 /// `cx.json`. A key that is not here is an error, so nothing in the file goes unread.

@@ -128,9 +128,13 @@ fn hashes_and_places() {
 }
 
 #[test]
-fn a_whole_part_is_built_from_what_it_says() {
+fn whole_parts_are_built_from_what_they_say() {
     let vectors = read("sealed.json");
-    let part = &vectors["part"];
+    build(&vectors["part"]);
+    build(&vectors["timed_part"]);
+}
+
+fn build(part: &Value) {
     let entries = list(part, "entries");
     let entry = |said: &Value| Entry::seal(&hash(said, part, part), payload(said));
     let plan = Plan::new(entries.iter().map(entry).collect()).unwrap();
@@ -186,16 +190,15 @@ fn judge(piece: &Value) -> Result<(), &'static str> {
     }
 }
 
-/// Opens a payload: seals it by hand in a chunk of its own.
+/// Opens a payload: seals it by hand in a chunk of its own, of a timed scheme if it has a day.
 fn opened(piece: &Value, plain: &[u8]) -> Result<(), &'static str> {
     let identifier = b"somebody";
     let day = piece.get("day").map(|_| number(piece, "day"));
-    let day_bytes = day
-        .map(|day| day.to_be_bytes().to_vec())
-        .unwrap_or_default();
-    let hashed = [&b"bw1\x07"[..], &[9; 16], &day_bytes, identifier].concat();
-    let full = Sha256::digest(hashed);
-    let hash = IdHash::of(Scheme::GAEN, &[9; 16], day, identifier);
+    let scheme = day.map_or(Scheme::CX1, |_| Scheme::GAEN);
+    let days = day.map(u64::to_be_bytes);
+    let days = days.as_ref().map(<[u8; 8]>::as_slice).unwrap_or_default();
+    let full = Sha256::digest([b"bw1", &[scheme.0][..], &[9; 16], days, identifier].concat());
+    let hash = IdHash::of(scheme, &[9; 16], day, identifier);
     let sealed: Vec<u8> = plain
         .iter()
         .zip(&full[12..])

@@ -44,8 +44,13 @@ def xor(*pieces):
 # --- §5.2, §5.3 ---
 
 
-def hashed(scheme, salt, identifier):
-    return hashlib.sha256(b"bw1" + bytes([scheme]) + salt + identifier).digest()
+TIMED = {4, 6, 7}  # dp3t-lowcost, dp3t-hybrid, gaen
+
+
+def hashed(scheme, salt, day, identifier):
+    need((scheme in TIMED) == (day is not None), "a day in timed schemes, and only there")
+    bucket = b"" if day is None else day.to_bytes(8, "big")
+    return hashlib.sha256(b"bw1" + bytes([scheme]) + salt + bucket + identifier).digest()
 
 
 def place(tag, parts, chunks):
@@ -64,19 +69,34 @@ def shape(ids):
     return (ids // 128, 4096) if ids <= 1 << 14 else (-(-ids // 545), 16384)
 
 
-def read_payload(plain, day=None):
-    """Level, grade step, observed_before, and in timed schemes the span."""
+STEP = 300
+DAY = 86400
+
+
+def read_payload(plain, day):
+    """Level, grade step, observed_before, and the span in timed schemes."""
     need(plain[1] <= 4 and plain[11] == 0, "reserved")
     said = plain[0], plain[1], int.from_bytes(plain[2:7], "big")
     if day is None:
-        need(plain[7:] == bytes(5), "reserved")
-        return said
-    start = day * 86400 + 300 * int.from_bytes(plain[7:9], "big", signed=True)
-    return said + ((start, start + 300 * int.from_bytes(plain[9:11], "big")),)
+        need(plain[7:11] == bytes(4), "reserved")
+        return *said, None
+    first, count = int.from_bytes(plain[7:9], "big", signed=True), int.from_bytes(plain[9:11], "big")
+    start = max(0, day * DAY + first * STEP)
+    return *said, (start, start + count * STEP)
 
 
-def write_payload(level, step, before):
-    return bytes([level, step]) + before.to_bytes(5, "big") + bytes(5)
+def write_payload(day, level, step, before, span):
+    times = bytes(4)
+    if span is not None:
+        first, count = (span[0] - day * DAY) // STEP, (span[1] - span[0]) // STEP
+        times = first.to_bytes(2, "big", signed=True) + count.to_bytes(2, "big")
+    return bytes([level, step]) + before.to_bytes(5, "big") + times + bytes(1)
+
+
+def meant(v):
+    """What a vector says that a payload says."""
+    span = v.get("span") and (v["span"]["from"], v["span"]["to"])
+    return v["level"], v["grade_step"], v["observed_before"], span
 
 
 def read_chunk(data, ids, part, parts, number):
@@ -152,8 +172,7 @@ def text(cid):
 
 def check_small(report, vectors):
     for v in vectors["hashes"]:
-        day = v["day"].to_bytes(8, "big") if "day" in v else b""
-        h = hashed(v["scheme"], bytes.fromhex(v["salt"]), day + bytes.fromhex(v["identifier"]))
+        h = hashed(v["scheme"], bytes.fromhex(v["salt"]), v.get("day"), bytes.fromhex(v["identifier"]))
         report.check(h.hex() == v["hash"], f"hash: {v['about']}")
         report.check((h[:12].hex(), h[12:24].hex()) == (v["tag"], v["keystream"]), f"tag: {v['about']}")
         report.check(f"{int.from_bytes(h[:8], 'little'):016x}" == v["key"], f"key: {v['about']}")
@@ -170,9 +189,9 @@ def check_part(report, part):
     chunks, size = shape(ids)
     said = {}
     for v in part["entries"]:
-        h = hashed(part["scheme"], salt, bytes.fromhex(v["identifier"]))
-        said[h] = (v["level"], v["grade_step"], v["observed_before"])
-    entries = [h[:12] + xor(write_payload(*payload), h[12:24]) for h, payload in said.items()]
+        h = hashed(part["scheme"], salt, v.get("day"), bytes.fromhex(v["identifier"]))
+        said[h] = v.get("day"), meant(v)
+    entries = [h[:12] + xor(write_payload(day, *payload), h[12:24]) for h, (day, payload) in said.items()]
     dummy = lambda i: hashlib.sha256(part["dummies"].encode() + i.to_bytes(4, "big")).digest()[:ENTRY]
     entries += [dummy(i) for i in range(ids - len(entries))]
     bodies = [[] for _ in range(chunks)]
@@ -187,10 +206,10 @@ def check_part(report, part):
     report.check(shown == body[number], "the chunk shown")
     report.check(text(cid(0x55, shown)) == part["chunk_cid"], "its CID")
     report.check(read_index(index, ids)[number] == cid(0x55, shown), "its CID in the index")
-    for h, payload in said.items():
+    for h, (day, payload) in said.items():
         at = place(h, 1, chunks)[1]
         sealed = read_chunk(body[at], ids, 0, 1, at)[h[:12]]
-        report.check(read_payload(xor(sealed, h[12:24])) == payload, f"entry {h.hex()}")
+        report.check(read_payload(xor(sealed, h[12:24]), day) == payload, f"entry {h.hex()}")
 
 
 def check_piece(report, v):
@@ -204,10 +223,7 @@ def check_piece(report, v):
     found = verdict(readers[v["as"]])
     report.check(found == v["expect"], f"{v['as']}: {v['about']}: {found}")
     if v["as"] == "payload" and found == "valid":
-        means = (v["level"], v["grade_step"], v["observed_before"])
-        if "span" in v:
-            means += ((v["span"]["from"], v["span"]["to"]),)
-        report.check(read_payload(data, v.get("day")) == means, f"payload: {v['about']}")
+        report.check(read_payload(data, v.get("day")) == meant(v), f"payload: {v['about']}")
 
 
 def check_queries(report, vectors):
@@ -232,6 +248,7 @@ def main():
     vectors = load("sealed.json")
     check_small(report, vectors)
     check_part(report, vectors["part"])
+    check_part(report, vectors["timed_part"])
     for piece in vectors["pieces"]:
         check_piece(report, piece)
     check_queries(report, load("pir.json"))

@@ -166,3 +166,21 @@ fn the_story_is_told_to_people_too() {
         assert!(told.stdout.contains(word), "`{word}` in {}", told.stdout);
     }
 }
+
+/// The story of any scheme: of one with times and of one that is always sealed.
+#[test]
+fn the_story_can_be_told_with_any_scheme() {
+    for (scheme, filters) in [("gaen", 1), ("fanny", 2)] {
+        let world = World::new();
+        let mut demo = command::node();
+        demo.args(["demo", "--json", "--scheme", scheme])
+            .env("TMPDIR", world.path(""))
+            .env("HOME", world.path(""));
+        let told = command::run_within(&mut demo, Duration::from_secs(60)).ok();
+        let lines = told.json();
+        assert_eq!(lines.last().unwrap()["ok"], true, "{told:?}");
+        let bob = lines.iter().find(|line| line["name"] == "Bob").unwrap();
+        assert_eq!(bob["alerts"].as_array().unwrap().len(), 2, "{bob}");
+        assert_eq!(bob["filters"], filters, "{bob}");
+    }
+}

@@ -9,6 +9,7 @@
 
 use bellwether_formats::scheme::tcn;
 use bellwether_tests::{Provider, Running, World, eventually, repository, utc, web};
+use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
 
 /// An exposure key of the day before yesterday, in its text form.
@@ -203,4 +204,63 @@ fn exports_of_one_provider_are_imported_by_another() {
     damaged[middle] ^= 1;
     std::fs::write(zip.replace("export", "damaged"), damaged).unwrap();
     import("damaged").exit(2);
+}
+
+#[test]
+fn no_log_line_holds_a_unit_a_code_or_a_token() {
+    let world = World::new();
+    let provider = provider(&world);
+    let lab = token(&provider, "lab");
+    let code = provider.codes(1).remove(0);
+    let running = provider.run_talkative();
+    let (_, told) = submit(
+        &running,
+        &lab,
+        &[item(1), item(2), "{}\n".to_owned()].concat(),
+    );
+    assert_eq!(told[2]["error"], "value");
+    let hidden = "b7".repeat(16);
+    let unit = key(3).replacen(&format!("{:032x}", 3), &hidden, 1);
+    let phone = json!({"scheme": "gaen", "unit": unit}).to_string();
+    let wrong = "1234-5678-9012-3456";
+    let statuses = [code.as_str(), wrong].map(|code| {
+        let fields = [
+            ("Bellwether-Code", code),
+            ("Content-Type", "application/x-ndjson"),
+        ];
+        post(&running, "/v1/submissions", &fields, phone.as_bytes()).0
+    });
+    assert_eq!(statuses, [200, 403]);
+    assert_eq!(submit(&running, "wrong-token", "").0, 403);
+    let report = tcn::report(&[5; 32], &tcn::first_key(&[5; 32]), (1, 9), 0, b"").unwrap();
+    let octets = [("Content-Type", "application/octet-stream")];
+    assert_eq!(post(&running, "/v1/tcn", &octets, &report).0, 200);
+    provider.publish();
+    let log = running.log();
+    for said in [
+        "submission",
+        "token-unknown",
+        "code-unknown",
+        "report accepted",
+        "TRACE",
+    ] {
+        assert!(log.contains(said), "the log is complete: {said}");
+    }
+    let mut secrets = vec![code.as_str(), wrong, lab.as_str(), "wrong-token", &hidden];
+    let (first, rvk) = (format!("{:032x}", 1), HEXLOWER.encode(&report[..32]));
+    secrets.extend([first.as_str(), &rvk]);
+    secrets.extend(told.iter().filter_map(|line| line["revision"].as_str()));
+    for secret in secrets {
+        assert!(!log.contains(secret), "`{secret}` is in the log");
+    }
+    let ours = log
+        .lines()
+        .filter(|line| line.contains("bellwether_node::intake"));
+    for line in ours {
+        assert!(
+            !line.contains("127.0.0.1"),
+            "an address beside what it sent: {line}"
+        );
+    }
+    running.stop();
 }

@@ -55,7 +55,8 @@ fn is_random(id: Identifier) -> bool {
 pub const fn expiry_day(contact_at: u64, fixed_hour: u8) -> u64 {
     #[expect(clippy::as_conversions, reason = "widens, in a const fn")]
     let hour = fixed_hour as u64 * 3600;
-    (contact_at + LIFE_DAYS * DAY_S)
+    contact_at
+        .saturating_add(LIFE_DAYS * DAY_S)
         .saturating_sub(hour)
         .div_ceil(DAY_S)
 }

@@ -1,7 +1,7 @@
 //! GAEN (scheme `gaen`): Apple and Google's temporary exposure keys.
 //!
-//! A key stands for a rolling proximity identifier in each of up to 144 intervals of 10 minutes. The
-//! report type is the notification's level (spec §6.2).
+//! A key stands for a rolling proximity identifier in each of up to 144 intervals of 10 minutes. Its
+//! [`ReportType`] is the notification's level (spec §6.2).
 //!
 //! ```text
 //! unit = TEK(16) ‖ rolling start u32 ‖ rolling period u8 ‖ transmission risk u8 ‖ days since onset i8
@@ -20,10 +20,16 @@ use sha2::Sha256;
 use super::{DAY_S, Facts, Family, Rules, Sink, Span, UnitError, Units, Width, bytes};
 use crate::id::{Level, Scheme};
 
+mod report_type;
+
+pub use report_type::{ReportType, may_become};
+
 /// Length of an interval, in seconds.
 pub const INTERVAL_S: u64 = 600;
 /// Most intervals of a key.
 pub const MAX_PERIOD: u8 = 144;
+/// Last end of a key, in intervals: others hold them in 32 bits with a sign (spec §14.4).
+const MAX_INTERVAL: u32 = u32::MAX / 2;
 /// Intervals by which an observation may miss its identifier's, before and after: 2 hours, for
 /// clocks that go wrong.
 const DRIFT: u64 = 12;
@@ -84,6 +90,11 @@ impl Key {
             let found = self.rolling_period;
             return Err(UnitError::RollingPeriod { found });
         }
+        let end = self.rolling_start.checked_add(self.rolling_period.into());
+        if end.is_none_or(|end| end > MAX_INTERVAL) {
+            let found = self.rolling_start;
+            return Err(UnitError::RollingStart { found });
+        }
         if self.transmission_risk > 8 {
             let found = self.transmission_risk;
             return Err(UnitError::TransmissionRisk { found });
@@ -108,9 +119,10 @@ impl Key {
     /// Its identifiers, each with its interval.
     pub fn identifiers(&self) -> impl Iterator<Item = (u32, [u8; 16])> + use<> {
         let cipher = Aes128Enc::new(&derive(&self.tek, b"EN-RPIK").into());
-        let intervals = (u64::from(self.rolling_start)..).take(self.rolling_period.into());
-        intervals.map(move |interval| {
-            let interval = u32::try_from(interval).unwrap_or(u32::MAX);
+        let end = self
+            .rolling_start
+            .saturating_add(self.rolling_period.into());
+        (self.rolling_start..end).map(move |interval| {
             let mut block = [0; 16];
             let text = b"EN-RPI".iter().chain(&[0; 6]).copied();
             let filled = text.chain(interval.to_le_bytes());
@@ -185,23 +197,13 @@ impl Rules for Gaen {
         })
     }
 
-    /// From a self-report or a clinical diagnosis on to what is surer, or to a revocation; a confirmed
-    /// test stands, and so does a revocation. Keys of which nothing was said may become anything.
-    fn may_become(&self, from: Level, to: Level) -> bool {
-        match from {
-            Level::SYMPTOMATIC => matches!(
-                to,
-                Level::CLINICALLY_DIAGNOSED | Level::DIAGNOSED | Level::NO_ALERT
-            ),
-            Level::CLINICALLY_DIAGNOSED => matches!(to, Level::DIAGNOSED | Level::NO_ALERT),
-            Level::DIAGNOSED | Level::NO_ALERT | Level::EXPIRED => false,
-            _ => true,
-        }
-    }
-
     /// What an owner may say anew of a key: risk and onset, never its time.
     fn may_replace(&self, old: &[u8], new: &[u8]) -> bool {
         old.get(..21) == new.get(..21)
+    }
+
+    fn may_become(&self, from: Level, to: Level) -> bool {
+        may_become(from, to)
     }
 
     fn key_material<'a>(&self, unit: &'a [u8]) -> &'a [u8] {

@@ -2,14 +2,14 @@
 
 use aes::Aes128Enc;
 use aes::cipher::{BlockCipherEncrypt, KeyInit};
-use bellwether_formats::id::Scheme;
-use bellwether_formats::scheme::gaen::{INTERVAL_S, Key};
+use bellwether_formats::id::{Level, Scheme};
+use bellwether_formats::scheme::gaen::{INTERVAL_S, Key, ReportType, may_become};
 use bellwether_formats::scheme::{DAY_S, Units, record_id};
 use data_encoding::HEXLOWER;
 use hkdf::Hkdf;
 use sha2::{Digest, Sha256};
 
-use crate::walk::{Walk, hex, negative};
+use crate::walk::{Walk, hex, negative, table};
 
 pub(crate) fn check(walk: &mut Walk) {
     assert_eq!(walk.text("scheme"), "gaen");
@@ -164,9 +164,77 @@ fn a_key_is_the_same_whatever_is_said_of_it() {
 
 #[test]
 fn the_last_interval_of_all_time_is_no_trap() {
-    let key = key_of([9; 16], u64::from(u32::MAX), 144);
-    assert_eq!(key.identifiers().count(), 144);
     let rules = Scheme::GAEN.rules().unwrap();
-    assert!(rules.check(&key.encode()).is_ok());
+    let last = u64::from(u32::MAX / 2) - 144;
+    let check = |start| rules.check(&key_of([9; 16], start, 144).encode());
+    assert!(check(last).is_ok());
+    for start in [last + 1, u64::from(u32::MAX)] {
+        assert_eq!(check(start).unwrap_err().rule(), "rolling-start");
+        let key = key_of([9; 16], start, 144);
+        assert!(key.identifiers().count() <= 144);
+    }
     rules.look_ups(&[1; 16], u64::MAX, &mut |_, _| {});
+}
+
+/// §6.2 says which level each report type is, and what it may become.
+#[test]
+fn report_types_are_those_of_the_specification() {
+    let levels = table("6-body-open.md", "| level | CX | GAEN report type |");
+    assert_eq!(levels.len(), 7);
+    let mut found = 0;
+    for (code, row) in (0..).map(Level).zip(&levels) {
+        assert_eq!(row[0], format!("{} `{code}`", code.0));
+        let cx = if code.0 < 6 {
+            code.0.to_string()
+        } else {
+            "-".to_owned()
+        };
+        assert_eq!(row[1].split(',').next(), Some(cx.as_str()));
+        for report in row[2].split(", ").filter(|cell| cell.contains('`')) {
+            let (number, name) = report.split_once(' ').unwrap();
+            let report = ReportType::ALL[number.parse::<usize>().unwrap()];
+            assert_eq!(report.code().to_string(), number);
+            assert_eq!(format!("`{}`", report.name()), name);
+            assert_eq!(report.level(), code, "{name}");
+            found += 1;
+        }
+    }
+    assert_eq!(found, ReportType::ALL.len());
+
+    let changes = table("6-body-open.md", "| report type | may become |");
+    assert_eq!(changes.len(), 5, "recursive is unknown here");
+    for row in &changes {
+        let named = |report: &ReportType| format!("`{}`", report.name()) == row[0];
+        let from = ReportType::ALL.into_iter().find(named).unwrap();
+        for to in ReportType::ALL {
+            let known = ReportType::from_level(to.level()).unwrap();
+            let may = from == known || row[1].contains(&format!("`{}`", known.name()));
+            assert_eq!(
+                may_become(from.level(), to.level()),
+                may,
+                "{} to {}",
+                row[0],
+                to.name()
+            );
+        }
+    }
+}
+
+#[test]
+fn every_level_is_a_report_type_but_for_debug() {
+    for level in (0..=u8::MAX).map(Level) {
+        let report = ReportType::from_level(level);
+        assert_eq!(report.is_none(), level == Level::DEBUG, "{level}");
+        let again = report.map_or(level, ReportType::level);
+        let withdrawn = (level, again) == (Level::EXPIRED, Level::NO_ALERT);
+        assert!(withdrawn || again == level.shown(), "{level} is {again}");
+        assert!(may_become(level, level) && may_become(Level::DEBUG, level));
+        assert_eq!(may_become(level, Level::DEBUG), level == Level::DEBUG);
+    }
+    assert!(may_become(Level::SYMPTOMATIC, Level::EXPIRED));
+    assert!(may_become(Level::EXPIRED, Level::NO_ALERT), "no change");
+    let rules = Scheme::GAEN.rules().unwrap();
+    assert!(!rules.may_become(Level::DIAGNOSED, Level::NO_ALERT));
+    let others = Scheme::TCN.rules().unwrap();
+    assert!(others.may_become(Level::DIAGNOSED, Level::NO_ALERT));
 }

@@ -3,6 +3,8 @@
 use bellwether_formats::id::Scheme;
 use bellwether_formats::scheme::{Units, Width, dp3t, fanny, gaen, tcn};
 
+use crate::walk::table;
+
 /// Numbers that look random.
 struct Random(u64);
 
@@ -109,6 +111,43 @@ fn dummies_are_units_like_the_one_they_hide() {
             rules.dummy(&[], &mut |_| {}).is_some(),
             rules.family().name() == "cx"
         );
+    }
+}
+
+/// The unit of a scheme that stands for the most identifiers.
+fn most(scheme: Scheme) -> Vec<u8> {
+    match scheme {
+        Scheme::TCN => tcn::report(&[7; 32], &[8; 32], (1, 4096), 0, b"").unwrap(),
+        Scheme::DP3T_LOWCOST => dp3t::lowcost_unit(&[7; 32], 20_000, dp3t::MAX_DAYS),
+        Scheme::DP3T_HYBRID => dp3t::hybrid_unit(&[7; 16], 1_920_000, dp3t::EPOCHS),
+        other => good(other),
+    }
+}
+
+#[test]
+fn the_specifications_table_of_schemes_is_what_the_code_does() {
+    let rows = table("7-schemes/README.md", "| code | name | family |");
+    assert_eq!(rows.len(), Scheme::ALL.len());
+    for (scheme, row) in Scheme::ALL.into_iter().zip(rows) {
+        let rules = scheme.rules().unwrap();
+        assert_eq!(row[0], scheme.0.to_string());
+        assert_eq!(row[1], format!("`{scheme}`"));
+        assert_eq!(row[2], format!("`{}`", rules.family()));
+        let width = match rules.width() {
+            Width::Fixed(width) => width.to_string(),
+            Width::Listed { min, max } => format!("{min}..{max}"),
+        };
+        assert_eq!(row[3].rsplit(' ').next().unwrap(), width, "{scheme}");
+        let unit = most(scheme);
+        let count = rules.check(&unit).unwrap().identifiers;
+        assert_eq!(row[5], count.to_string(), "{scheme}");
+        assert_eq!(row[6] == "yes", rules.timed(), "{scheme}");
+        assert_eq!(row[7] == "never", rules.always_sealed(), "{scheme}");
+        let units = Units::of(rules.width(), [unit.as_slice()]);
+        rules.expand(&units, &mut |_, identifier, span| {
+            assert_eq!(row[4], format!("{} bytes", identifier.len()), "{scheme}");
+            assert_eq!(span.is_some(), rules.timed(), "{scheme}");
+        });
     }
 }
 

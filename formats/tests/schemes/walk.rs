@@ -13,13 +13,13 @@ pub(crate) struct Walk {
 
 impl Walk {
     /// Checks a file with all that is in it.
-    pub(crate) fn whole(text: &str, check: fn(&mut Walk)) {
+    pub(crate) fn whole(text: &str, check: fn(&mut Self)) {
         let value = serde_json::from_str(text).expect("JSON");
         Self::of("the file", value, check);
     }
 
     /// Checks an object with all that is in it.
-    pub(crate) fn of<T>(name: &str, value: Value, check: impl FnOnce(&mut Walk) -> T) -> T {
+    pub(crate) fn of<T>(name: &str, value: Value, check: impl FnOnce(&mut Self) -> T) -> T {
         let Value::Object(left) = value else {
             panic!("{name}: an object, not {value}");
         };
@@ -123,4 +123,18 @@ pub(crate) fn negative(walk: &mut Walk, scheme: Scheme) {
         Some(rule) => assert_eq!(found, Err(rule), "{case}"),
         None => assert_eq!(found.ok(), publish_from, "{case}"),
     }
+}
+
+/// The rows of a table on a page of the specification, by how its head begins.
+pub(crate) fn table(page: &str, head: &str) -> Vec<Vec<String>> {
+    let spec = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../spec");
+    let text = std::fs::read_to_string(spec.join(page)).expect("a page");
+    let mut lines = text.lines().skip_while(|line| !line.starts_with(head));
+    assert!(lines.next().is_some(), "{page} has a table {head}");
+    let rows = lines.skip(1).take_while(|line| line.starts_with('|'));
+    let cells = |line: &str| {
+        let cells = line.trim_matches('|').split('|');
+        cells.map(|cell| cell.trim().to_owned()).collect()
+    };
+    rows.map(cells).collect()
 }

@@ -1,6 +1,8 @@
 //! `body/`: open bodies (spec §6), read as the scheme that the header names.
 
-use super::sample::{NOW, group, seed};
+use ed25519_dalek::{Signer, SigningKey};
+
+use super::sample::{NOW, group, public, seed, sha256};
 use super::tree::Tree;
 use super::{File, Vector, broken, section, valid};
 
@@ -19,8 +21,26 @@ fn diagnosed(values: &[u8]) -> Tree {
     group(5, Tree::Null, NOW, values)
 }
 
+/// A signed TCN report for the first 24 numbers of a key, with a memo.
+fn report(number: u8, memo: &[u8]) -> Vec<u8> {
+    let rak = sha256(&[b"tcn", &[number][..]].concat());
+    let signer = SigningKey::from_bytes(&rak);
+    let key = sha256(&[b"H_TCK", &rak[..]].concat());
+    let length = u8::try_from(memo.len()).expect("a memo is short");
+    let head = [&public(&signer)[..], &key, &[1, 0, 24, 0, 0, length], memo].concat();
+    let signature = signer.sign(&head).to_bytes();
+    [head, signature.to_vec()].concat()
+}
+
+/// A group whose values are a list, as TCN has them, of level 5 without grade.
+fn listed(values: &[&[u8]]) -> Tree {
+    let values: Vec<Tree> = values.iter().map(|value| (*value).into()).collect();
+    vec![5.into(), Tree::Null, NOW.into(), values.into()].into()
+}
+
 pub(super) fn vectors() -> Vec<File> {
-    let vectors = accepted().into_iter().chain(refused()).chain(listed());
+    let vectors = accepted().into_iter().chain(refused());
+    let vectors = vectors.chain(of_reports()).chain(of_schemes());
     // Bodies are of scheme 1 unless they say otherwise.
     section(
         "body",
@@ -52,145 +72,6 @@ fn accepted() -> Vec<(&'static str, Vector)> {
                     group(5, 100, 0, &seed(6)),
                     group(255, Tree::Null, (1 << 53) - 1, &seed(7)),
                 ]),
-            ),
-        ),
-    ]
-}
-
-/// Bodies of schemes whose units have several lengths, and of those that have no open body.
-fn listed() -> Vec<(&'static str, Vector)> {
-    // What they say is for their scheme's reader; a body is judged by lengths and order.
-    let report = |first: u8, len: usize| {
-        let mut unit = vec![first];
-        unit.resize(len, 0x77);
-        Tree::Bytes(unit)
-    };
-    let tcn =
-        |values: Vec<Tree>| body(&[vec![5.into(), Tree::Null, NOW.into(), values.into()].into()]);
-    let of = |scheme: u64, vector: Vector| vector.with("scheme", scheme);
-    vec![
-        (
-            "list",
-            of(
-                3,
-                valid(
-                    "value",
-                    "reports of the shortest and the longest length",
-                    tcn(vec![report(1, 134), report(2, 389)]),
-                ),
-            ),
-        ),
-        (
-            "list-short",
-            of(
-                3,
-                broken("value", "a report of 133 bytes", tcn(vec![report(1, 133)])),
-            ),
-        ),
-        (
-            "list-long",
-            of(
-                3,
-                broken("limit", "a report of 390 bytes", tcn(vec![report(1, 390)])),
-            ),
-        ),
-        (
-            "list-empty",
-            of(3, broken("value", "a group without reports", tcn(vec![]))),
-        ),
-        (
-            "list-descends",
-            of(
-                3,
-                broken(
-                    "order",
-                    "reports are ordered by bytes, not by length",
-                    tcn(vec![report(2, 134), report(1, 389)]),
-                ),
-            ),
-        ),
-        (
-            "list-twice",
-            of(
-                3,
-                broken(
-                    "duplicate",
-                    "one report twice",
-                    tcn(vec![report(1, 134), report(1, 134)]),
-                ),
-            ),
-        ),
-        (
-            "list-joined",
-            of(
-                3,
-                broken(
-                    "type",
-                    "reports in one byte string",
-                    body(&[diagnosed(&[0x77; 134])]),
-                ),
-            ),
-        ),
-        (
-            "list-of-seeds",
-            of(
-                1,
-                broken("type", "seeds in a list", tcn(vec![Tree::Bytes(seed(1))])),
-            ),
-        ),
-        (
-            "gaen",
-            of(
-                7,
-                valid(
-                    "value",
-                    "a key of 23 bytes",
-                    body(&[diagnosed(&[0x77; 23])]),
-                ),
-            ),
-        ),
-        (
-            "dp3t-lowcost",
-            of(
-                4,
-                valid(
-                    "value",
-                    "a key of 35 bytes",
-                    body(&[diagnosed(&[0x77; 35])]),
-                ),
-            ),
-        ),
-        (
-            "dp3t-hybrid",
-            of(
-                6,
-                valid(
-                    "value",
-                    "a seed of 21 bytes",
-                    body(&[diagnosed(&[0x77; 21])]),
-                ),
-            ),
-        ),
-        (
-            "dp3t-unlinkable",
-            of(
-                5,
-                broken(
-                    "value",
-                    "a scheme that is always sealed has no open body",
-                    body(&[diagnosed(&[0x77; 36])]),
-                ),
-            ),
-        ),
-        (
-            "fanny",
-            of(
-                8,
-                broken(
-                    "value",
-                    "a scheme that is always sealed has no open body",
-                    body(&[diagnosed(&[0x77; 50])]),
-                ),
             ),
         ),
     ]
@@ -377,6 +258,143 @@ fn refused() -> Vec<(&'static str, Vector)> {
                     "abcdefghijklmnopqrstuvwx".into(),
                 ),
             ),
+        ),
+    ]
+}
+
+/// Bodies of TCN, whose values are a list (spec §6.1).
+fn of_reports() -> Vec<(&'static str, Vector)> {
+    let mut reports = [report(1, b""), report(2, b"memo"), report(3, &[7; 255])];
+    reports.sort();
+    let [one, two, three] = reports.each_ref().map(Vec::as_slice);
+    let long = [&[0xff; 389][..], &[0]].concat();
+    let bad = |rule, about, groups: &[Tree]| broken(rule, about, body(groups));
+    let vectors = vec![
+        (
+            "tcn",
+            valid(
+                "order",
+                "three reports, the shortest and the longest among them",
+                body(&[listed(&[one, two, three])]),
+            ),
+        ),
+        (
+            "tcn-groups",
+            valid(
+                "order",
+                "two groups of reports",
+                body(&[
+                    vec![4.into(), Tree::Null, NOW.into(), vec![two.into()].into()].into(),
+                    listed(&[one, three]),
+                ]),
+            ),
+        ),
+        (
+            "tcn-bytes",
+            bad(
+                "type",
+                "reports concatenated, where they are a list",
+                &[diagnosed(one)],
+            ),
+        ),
+        (
+            "tcn-empty",
+            bad("value", "a group with an empty list", &[listed(&[])]),
+        ),
+        (
+            "tcn-text",
+            bad(
+                "type",
+                "a report as text",
+                &[vec![
+                    5.into(),
+                    Tree::Null,
+                    NOW.into(),
+                    vec!["report".into()].into(),
+                ]
+                .into()],
+            ),
+        ),
+        (
+            "tcn-short",
+            bad(
+                "value",
+                "a report of 133 bytes, one fewer than the shortest",
+                &[listed(&[&[1; 133]])],
+            ),
+        ),
+        (
+            "tcn-long",
+            bad(
+                "limit",
+                "a report of 390 bytes, one more than the longest",
+                &[listed(&[&long])],
+            ),
+        ),
+        (
+            "tcn-descend",
+            bad(
+                "order",
+                "reports in descending order",
+                &[listed(&[two, one])],
+            ),
+        ),
+        (
+            "tcn-longer-first",
+            valid(
+                "order",
+                "a longer report first: bytes order them, not lengths",
+                body(&[listed(&[&[1; 389], &[2; 134]])]),
+            ),
+        ),
+        (
+            "tcn-twice",
+            bad("duplicate", "one report twice", &[listed(&[one, one])]),
+        ),
+        (
+            "tcn-huge",
+            broken(
+                "limit",
+                "a list that claims 2^60 reports",
+                [
+                    &[0x81, 0x84, 5, 0xf6][..],
+                    &Tree::from(NOW).bytes(),
+                    &[0x9b, 0x10, 0, 0, 0, 0, 0, 0, 0],
+                ]
+                .concat(),
+            ),
+        ),
+    ];
+    let of_tcn = |(name, vector): (_, Vector)| (name, vector.with("scheme", 3));
+    vectors.into_iter().map(of_tcn).collect()
+}
+
+/// Bodies of the other schemes: units of their width, or none at all.
+fn of_schemes() -> Vec<(&'static str, Vector)> {
+    let units = |width| diagnosed(&vec![0x11; width]);
+    let good = |scheme: u8, about, width| {
+        valid("value", about, body(&[units(width)])).with("scheme", scheme)
+    };
+    let bad = |scheme: u8, about, width| {
+        broken("value", about, body(&[units(width)])).with("scheme", scheme)
+    };
+    vec![
+        ("dp3t-lowcost", good(4, "one key of 35 bytes", 35)),
+        ("dp3t-lowcost-cut", bad(4, "a key of 34 bytes", 34)),
+        (
+            "values-list",
+            broken("type", "seeds in a list", body(&[listed(&[&seed(1)])])).with("scheme", 1),
+        ),
+        (
+            "dp3t-unlinkable",
+            bad(5, "a hash, which is published sealed only", 36),
+        ),
+        ("dp3t-hybrid", good(6, "one window of 21 bytes", 21)),
+        ("gaen", good(7, "one key of 23 bytes", 23)),
+        ("gaen-long", bad(7, "a key of 24 bytes", 24)),
+        (
+            "fanny",
+            bad(8, "a token, which is published sealed only", 50),
         ),
     ]
 }

@@ -1,4 +1,4 @@
-//! `ids/`: names as text (spec §1.1, §1.2, §1.6, §2.4, §6.2).
+//! `ids/`: names as text (spec §1.1, §1.2, §1.6, §2.4, §6.2, §7).
 
 use bellwether_formats::cid::{Cid, Codec};
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER, HEXUPPER};
@@ -134,14 +134,15 @@ fn levels() -> Vec<(&'static str, Vector)> {
 }
 
 fn schemes() -> Vec<(&'static str, Vector)> {
-    let bad = |about, text: &str| bad("scheme", "scheme", about, text);
+    let bad = |about, text| bad("scheme", "scheme", about, text);
     vec![
         (
             "scheme",
-            good("scheme", "scheme", "a design of DP-3T", "dp3t-hybrid"),
+            good("scheme", "scheme", "the longest name", "dp3t-unlinkable"),
         ),
-        ("scheme-family", bad("a family is no scheme", "dp3t")),
-        ("scheme-code", bad("a code is no name", "7")),
+        ("scheme-code", bad("a code in place of a name", "7")),
+        ("scheme-family", bad("a family, which is no scheme", "dp3t")),
+        ("scheme-unknown", bad("no name of a scheme", "scheme-9")),
         ("scheme-upper-case", bad("upper case", "GAEN")),
     ]
 }

@@ -3,8 +3,8 @@
 use bellwether_formats::cid::{Cid, Codec};
 
 use super::json::{hex, object, quoted};
-use super::sample::{NOW, sha256};
-use super::sealed::{DAY, IDS, chunk, plain};
+use super::sample::{DAY, NOW, sha256};
+use super::sealed::{IDS, chunk, plain};
 use super::tree::Tree;
 
 /// A chunk, an index, an opened payload or a number of identifiers, valid or broken.
@@ -165,6 +165,7 @@ fn indexes() -> Vec<String> {
     ]
 }
 
+/// Opened payloads; in timed schemes the hash holds the `day`, and the payload a span.
 fn payloads() -> Vec<String> {
     let of = |expect, about, bytes: &[u8], means: &[(&str, String)]| {
         let more = [&[("bytes", hex(bytes)), ("zeros", "0".to_owned())], means].concat();
@@ -178,24 +179,11 @@ fn payloads() -> Vec<String> {
         ]
     };
     let all = (1 << 40) - 1;
-    let spanned = |first: i16, count: u16| {
-        let mut plain = plain(5, 0, NOW);
-        plain[7..9].copy_from_slice(&first.to_be_bytes());
-        plain[9..11].copy_from_slice(&count.to_be_bytes());
-        plain
-    };
-    let timed = |from: i64, to: i64| {
-        let at = |offset: i64| (i64::try_from(DAY * 86_400).expect("a day") + offset).to_string();
-        let span = object(3, &[("from", at(from)), ("to", at(to))]);
-        [("day", DAY.to_string()), ("span", span)]
-    };
-    let mut spanned_last = spanned(0, 1);
-    spanned_last[11] = 1;
     let mut last = plain(5, 0, NOW);
     last[11] = 1;
     let mut first = plain(5, 0, NOW);
     first[7] = 0x80;
-    vec![
+    let mut pieces = vec![
         of(
             "valid",
             "diagnosed, no grade",
@@ -208,33 +196,112 @@ fn payloads() -> Vec<String> {
             &plain(255, 4, all),
             &means(255, 4, all),
         ),
-        of(
-            "valid",
-            "in a timed scheme: two hours either way of an interval before midnight",
-            &spanned(264, 50),
-            &[&means(5, 0, NOW)[..], &timed(79_200, 94_200)].concat(),
-        ),
-        of(
-            "valid",
-            "in a timed scheme: a span that begins the day before",
-            &spanned(-24, 50),
-            &[&means(5, 0, NOW)[..], &timed(-7200, 7800)].concat(),
-        ),
-        of(
-            "valid",
-            "in a timed scheme: no step, so that nothing matches",
-            &spanned(0, 0),
-            &[&means(5, 0, NOW)[..], &timed(0, 0)].concat(),
-        ),
-        of(
-            "reserved",
-            "in a timed scheme: the last byte is not 0",
-            &spanned_last,
-            &[("day", DAY.to_string())],
-        ),
         of("reserved", "the last byte is not 0", &last, &[]),
         of("reserved", "the first reserved byte is not 0", &first, &[]),
         of("reserved", "grade step 5", &plain(5, 5, NOW), &[]),
+    ];
+    pieces.extend(timed_payloads());
+    pieces
+}
+
+/// The bytes of a span: steps of 300 s from the start of the day, and how many.
+fn spanned(first: i16, count: u16) -> [u8; 12] {
+    let mut plain = plain(5, 0, NOW);
+    plain[7..9].copy_from_slice(&first.to_be_bytes());
+    plain[9..11].copy_from_slice(&count.to_be_bytes());
+    plain
+}
+
+fn timed_payloads() -> Vec<String> {
+    let today = NOW / DAY;
+    let of = |expect, about, day: u64, bytes: [u8; 12], span: Option<(u64, u64)>| {
+        let mut more = vec![
+            ("day", day.to_string()),
+            ("bytes", hex(&bytes)),
+            ("zeros", "0".to_owned()),
+        ];
+        if let Some((from, to)) = span {
+            more.extend([
+                ("level", "5".to_owned()),
+                ("grade_step", "0".to_owned()),
+                ("observed_before", NOW.to_string()),
+                ("span", format!("{{\"from\": {from}, \"to\": {to}}}")),
+            ]);
+        }
+        piece("payload", "reserved", expect, about, &more)
+    };
+    let good = |about, day, first, count, from, to| {
+        of("valid", about, day, spanned(first, count), Some((from, to)))
+    };
+    let midnight = today * DAY;
+    let mut last = spanned(0, 288);
+    last[11] = 1;
+    let mut grade = spanned(0, 288);
+    grade[1] = 5;
+    vec![
+        good(
+            "a day, as of a low-cost key",
+            today,
+            0,
+            288,
+            midnight,
+            midnight + DAY,
+        ),
+        good(
+            "8 epochs from 10:00, as of a hybrid window",
+            today,
+            120,
+            24,
+            midnight + 36_000,
+            midnight + 43_200,
+        ),
+        good(
+            "gaen's first interval of a day: from two hours before it",
+            today,
+            -24,
+            50,
+            midnight - 7200,
+            midnight + 7800,
+        ),
+        good(
+            "gaen's last interval of a day: into the next",
+            today,
+            262,
+            50,
+            midnight + 78_600,
+            midnight + 93_600,
+        ),
+        good(
+            "no step: it matches nothing",
+            today,
+            0,
+            0,
+            midnight,
+            midnight,
+        ),
+        good(
+            "the longest, from the earliest step",
+            today,
+            i16::MIN,
+            u16::MAX,
+            midnight - 9_830_400,
+            midnight + 9_830_100,
+        ),
+        good("cut where time begins", 0, -1, 2, 0, 600),
+        of(
+            "reserved",
+            "a byte after the span is not 0",
+            today,
+            last,
+            None,
+        ),
+        of(
+            "reserved",
+            "grade step 5 in a timed scheme",
+            today,
+            grade,
+            None,
+        ),
     ]
 }
 

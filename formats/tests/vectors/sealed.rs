@@ -8,7 +8,7 @@ use bellwether_formats::filter;
 use super::File;
 use super::json::{hex, list, object, quoted};
 use super::pieces::pieces;
-use super::sample::{NOW, sha256};
+use super::sample::{DAY, NOW, sha256};
 use super::tree::Tree;
 
 const ABOUT: &str = "Sealed parts (spec §5). Numbers of parts and chunks count from 0. Keys and positions are 16 hex digits, the most significant first. A piece is broken in the one way that its rule names; so many zeros follow its bytes. Dummy i of a part, from 0, is the first 24 bytes of SHA-256 of the text dummies and i as u32 big-endian; there are as many as the rung needs.";
@@ -20,8 +20,67 @@ pub(super) struct Part {
     pub(super) chunks: Vec<Vec<u8>>,
 }
 
-/// What an entry is made of: an identifier, a level, a grade step, and `observed_before`.
-pub(super) type Said = (Vec<u8>, u8, u8, u64);
+/// What an entry is made of.
+pub(super) struct Said {
+    pub(super) identifier: Vec<u8>,
+    pub(super) level: u8,
+    pub(super) step: u8,
+    pub(super) before: u64,
+    /// In timed schemes.
+    pub(super) span: Option<Steps>,
+}
+
+/// The day that is hashed, and the span from its start, in steps of 300 s.
+#[derive(Clone, Copy)]
+pub(super) struct Steps {
+    day: u64,
+    first: i16,
+    count: u16,
+}
+
+impl Steps {
+    /// The span's first second, and the one after its last.
+    fn seconds(self) -> (u64, u64) {
+        let start = (self.day * DAY).checked_add_signed(i64::from(self.first) * 300);
+        let from = start.expect("after 1970");
+        (from, from + u64::from(self.count) * 300)
+    }
+}
+
+impl Said {
+    fn hash(&self, scheme: u8, salt: &[u8]) -> [u8; 32] {
+        match self.span {
+            Some(span) => timed_hash(scheme, salt, span.day, &self.identifier),
+            None => hash(scheme, salt, &self.identifier),
+        }
+    }
+
+    fn entry(&self, scheme: u8, salt: &[u8]) -> Vec<u8> {
+        let mut plain = plain(self.level, self.step, self.before);
+        if let Some(span) = self.span {
+            plain[7..9].copy_from_slice(&span.first.to_be_bytes());
+            plain[9..11].copy_from_slice(&span.count.to_be_bytes());
+        }
+        entry(&self.hash(scheme, salt), &plain)
+    }
+
+    fn json(&self) -> String {
+        let span = self.span.map_or(String::new(), |span| {
+            let (from, to) = span.seconds();
+            format!(
+                ", \"day\": {}, \"span\": {{\"from\": {from}, \"to\": {to}}}",
+                span.day
+            )
+        });
+        format!(
+            "{{\"identifier\": {}, \"level\": {}, \"grade_step\": {}, \"observed_before\": {}{span}}}",
+            hex(&self.identifier),
+            self.level,
+            self.step,
+            self.before
+        )
+    }
+}
 
 /// Fingerprint bits of the vectors' filters.
 pub(super) const BITS: u8 = 18;
@@ -33,8 +92,10 @@ fn hash(scheme: u8, salt: &[u8], identifier: &[u8]) -> [u8; 32] {
     sha256(&[b"bw1", &[scheme][..], salt, identifier].concat())
 }
 
-/// A day of UTC, for timed schemes.
-pub(super) const DAY: u64 = 20_800;
+/// The hash in timed schemes.
+fn timed_hash(scheme: u8, salt: &[u8], day: u64, identifier: &[u8]) -> [u8; 32] {
+    hash(scheme, salt, &[&day.to_be_bytes(), identifier].concat())
+}
 
 pub(super) fn plain(level: u8, step: u8, before: u64) -> [u8; 12] {
     let [_, _, _, time @ ..] = before.to_be_bytes();
@@ -69,12 +130,7 @@ pub(super) fn chunk(entries: &[Vec<u8>]) -> Vec<u8> {
 
 /// Makes a part of the smallest rung.
 pub(super) fn part(scheme: u8, salt: &[u8], said: &[Said], dummies: &str) -> Part {
-    let real = said.iter().map(|(identifier, level, step, before)| {
-        entry(
-            &hash(scheme, salt, identifier),
-            &plain(*level, *step, *before),
-        )
-    });
+    let real = said.iter().map(|said| said.entry(scheme, salt));
     let dummies = (0_u32..).map(|i| {
         let text = [dummies.as_bytes(), &i.to_be_bytes()].concat();
         sha256(&text)[..24].to_vec()
@@ -107,7 +163,11 @@ pub(super) fn files() -> Vec<File> {
             ("hashes", list(1, &hashes())),
             ("places", list(1, &places())),
             ("ladder", list(1, &ladder())),
-            ("part", whole()),
+            ("part", whole(1, &said(), ABOUT_PART, "sealed.json")),
+            (
+                "timed_part",
+                whole(7, &timed(), ABOUT_TIMED, "sealed.json, timed"),
+            ),
             ("pieces", list(1, &pieces())),
         ],
     );
@@ -118,50 +178,55 @@ pub(super) fn files() -> Vec<File> {
 }
 
 fn hashes() -> Vec<String> {
-    let long = [0xee; 32];
-    let cases: [(&str, u8, [u8; 16], &[u8]); 3] = [
-        ("cx1", 1, [0x5a; 16], &sha256(b"one")[..16]),
-        (
-            "another salt, another hash",
-            1,
-            [0x5b; 16],
-            &sha256(b"one")[..16],
-        ),
-        (
-            "an identifier of 32 bytes, as of scheme 8",
-            8,
-            [0; 16],
-            &long,
-        ),
-    ];
-    let case = |about: &str, scheme: u8, salt: [u8; 16], day: Option<u64>, identifier: &[u8]| {
-        let day_bytes = day
-            .map(|day| day.to_be_bytes().to_vec())
-            .unwrap_or_default();
-        let hash = hash(scheme, &salt, &[day_bytes.as_slice(), identifier].concat());
+    let (short, long) = (&sha256(b"one")[..16], &[0xee; 32][..]);
+    let today = NOW / DAY;
+    let case = |about, scheme: u8, salt: u8, day: Option<u64>, identifier: &[u8]| {
+        let salt = [salt; 16];
+        let hash = match day {
+            Some(day) => timed_hash(scheme, &salt, day, identifier),
+            None => hash(scheme, &salt, identifier),
+        };
         let key: Vec<u8> = hash[..8].iter().rev().copied().collect();
-        let mut members = vec![
+        let day = day.map(|day| ("day", day.to_string()));
+        let said = [
             ("about", quoted(about)),
             ("scheme", scheme.to_string()),
             ("salt", hex(&salt)),
         ];
-        members.extend(day.map(|day| ("day", day.to_string())));
-        members.extend([
+        let made = [
             ("identifier", hex(identifier)),
             ("hash", hex(&hash)),
             ("tag", hex(&hash[..12])),
             ("key", hex(&key)),
             ("keystream", hex(&hash[12..24])),
-        ]);
-        object(2, &members)
+        ];
+        let pairs: Vec<_> = said.into_iter().chain(day).chain(made).collect();
+        object(2, &pairs)
     };
-    let untimed = cases
-        .into_iter()
-        .map(|(about, scheme, salt, identifier)| case(about, scheme, salt, None, identifier));
-    let one = sha256(b"one");
-    let timed = [(4, DAY), (6, DAY), (7, DAY), (7, DAY + 1)]
-        .map(|(scheme, day)| case("a timed scheme", scheme, [0x5a; 16], Some(day), &one[..16]));
-    untimed.chain(timed).collect()
+    vec![
+        case("cx1", 1, 0x5a, None, short),
+        case("another salt, another hash", 1, 0x5b, None, short),
+        case(
+            "an identifier of 32 bytes, as of scheme 8",
+            8,
+            0,
+            None,
+            long,
+        ),
+        case("tcn, which is not timed", 3, 0x5a, None, short),
+        case("dp3t-lowcost, which is timed", 4, 0x5a, Some(today), short),
+        case(
+            "dp3t-unlinkable: the identifier is a hash and holds the epoch",
+            5,
+            0x5a,
+            None,
+            long,
+        ),
+        case("dp3t-hybrid, which is timed", 6, 0x5a, Some(today), short),
+        case("gaen, which is timed", 7, 0x5a, Some(today), short),
+        case("the day before", 7, 0x5a, Some(today - 1), short),
+        case("the first day of all", 7, 0x5a, Some(0), short),
+    ]
 }
 
 fn places() -> Vec<String> {
@@ -218,38 +283,49 @@ fn ladder() -> Vec<String> {
 
 /// What the part of `sealed.json` says.
 fn said() -> Vec<Said> {
-    let said = |i: u8| {
-        let before = NOW - u64::from(i) * 3600;
-        (sha256(&[i])[..16].to_vec(), 3 + i % 4, i % 5, before)
+    let said = |i: u8| Said {
+        identifier: sha256(&[i])[..16].to_vec(),
+        level: 3 + i % 4,
+        step: i % 5,
+        before: NOW - u64::from(i) * 3600,
+        span: None,
     };
     (0..20).map(said).collect()
 }
 
+/// What the timed part says: identifiers of yesterday, as of a gaen key.
+fn timed() -> Vec<Said> {
+    let said = |i: u8| Said {
+        identifier: sha256(&[b"gaen", &[i][..]].concat())[..16].to_vec(),
+        level: 5,
+        step: 0,
+        before: NOW,
+        span: Some(Steps {
+            day: NOW / DAY - 1,
+            first: i16::from(i) * 2 - 24,
+            count: 50,
+        }),
+    };
+    (0..144).step_by(7).map(said).collect()
+}
+
 const SALT: [u8; 16] = [0x5a; 16];
 
-fn whole() -> String {
-    let (said, dummies) = (said(), "sealed.json");
-    let part = part(1, &SALT, &said, dummies);
-    let entry = |(identifier, level, step, before): &Said| {
-        let id = hex(identifier);
-        format!(
-            "{{\"identifier\": {id}, \"level\": {level}, \"grade_step\": {step}, \"observed_before\": {before}}}"
-        )
-    };
-    let entries: Vec<String> = said.iter().map(entry).collect();
-    let number = chunk_of(&hash(1, &SALT, &said[0].0));
+const ABOUT_PART: &str = "A part of the smallest rung, whole: 20 entries and 8172 dummies. The chunk shown is that of the first entry.";
+
+const ABOUT_TIMED: &str = "The same of a timed scheme: 21 entries, of every seventh interval of a day, and 8171 dummies. The identifiers are of no key.";
+
+fn whole(scheme: u8, said: &[Said], about: &str, dummies: &str) -> String {
+    let part = part(scheme, &SALT, said, dummies);
+    let entries: Vec<String> = said.iter().map(Said::json).collect();
+    let number = chunk_of(&said[0].hash(scheme, &SALT));
     let shown = &part.chunks[number];
     let used = 2 + 24 * usize::from(u16::from_le_bytes([shown[0], shown[1]]));
     object(
         1,
         &[
-            (
-                "about",
-                quoted(
-                    "A part of the smallest rung, whole: 20 entries and 8172 dummies. The chunk shown is that of the first entry.",
-                ),
-            ),
-            ("scheme", "1".to_owned()),
+            ("about", quoted(about)),
+            ("scheme", scheme.to_string()),
             ("salt", hex(&SALT)),
             ("ids", IDS.to_string()),
             ("entries", list(2, &entries)),

@@ -160,7 +160,13 @@ impl SealedBatch {
         let salt: [u8; 32] = sha256(&seq.to_be_bytes());
         let said = seeds.iter().flat_map(|(number, before)| {
             let seed = Seed::new(Generator::Aes128, &seed(*number)).expect("24 bytes");
-            let said = |identifier: Identifier| (identifier.as_bytes().to_vec(), 5, 0, *before);
+            let said = |identifier: Identifier| Said {
+                identifier: identifier.as_bytes().to_vec(),
+                level: 5,
+                step: 0,
+                before: *before,
+                span: None,
+            };
             seed.identifiers().map(said).collect::<Vec<Said>>()
         });
         let dummies = format!("chain.json batch {seq}");

@@ -6,6 +6,7 @@ use std::process::{self, ExitCode};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use bellwether_formats::id::Scheme;
 use bellwether_node::admin::Request;
 use bellwether_node::admin::socket::{self, Reply};
 use serde_json::{Value, json};
@@ -23,6 +24,7 @@ mod saw;
 mod story;
 
 use nodes::{Nodes, start};
+use people::Meeting;
 use phones::Phone;
 use story::Story;
 
@@ -50,6 +52,10 @@ pub(super) struct Args {
     /// Leave it running, with its addresses, until Ctrl-C.
     #[arg(long)]
     keep: bool,
+    /// By which scheme phones broadcast: cx (cx1), cx2, tcn, dp3t-lowcost, dp3t-unlinkable,
+    /// dp3t-hybrid, gaen or fanny.
+    #[arg(long, value_parser = scheme, default_value = "cx")]
+    scheme: Scheme,
 }
 
 /// `demo`
@@ -61,7 +67,8 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, CliError> {
     let runtime = Runtime::new()?;
     let tidy = runtime.spawn(tidy_up(folder.path().to_owned()));
     let mut story = Story::new(args.json);
-    let outcome = play(folder.path(), &runtime, &mut story);
+    let outcome = Meeting::by(args.scheme)
+        .and_then(|meeting| play(folder.path(), meeting, &runtime, &mut story));
     let right = match outcome {
         Ok(mut nodes) => {
             if args.keep {
@@ -91,6 +98,12 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, CliError> {
     })
 }
 
+/// A scheme by its name; `cx` is CX of the first generator type.
+fn scheme(text: &str) -> Result<Scheme, String> {
+    let name = if text == "cx" { "cx1" } else { text };
+    name.parse().map_err(|error| format!("{error}"))
+}
+
 /// Interrupted in the midst of the story, leaves nothing behind.
 async fn tidy_up(folder: PathBuf) {
     if interrupted().await.is_err() {
@@ -116,20 +129,25 @@ async fn interrupted() -> std::io::Result<()> {
 
 /// The story, from an empty folder to two phones that know what they should, and relays that do not
 /// know which is which.
-fn play(folder: &Path, runtime: &Runtime, story: &mut Story) -> Result<Nodes, CliError> {
+fn play(
+    folder: &Path,
+    meeting: Meeting,
+    runtime: &Runtime,
+    story: &mut Story,
+) -> Result<Nodes, CliError> {
     let provider_dir = folder.join("provider");
     let mut nodes = start(folder, &provider_dir, runtime, story)?;
     let info = nodes.provider.as_ref().map(|node| node.info().clone());
     let info = info.ok_or_else(|| wrong("the provider did not start"))?;
 
-    let mut people = people::meet(folder, story)?;
+    let mut people = people::meet(folder, meeting, story)?;
     let share = nodes.share()?;
     let near_both = [people.from_alice, people.from_dan];
     let mut bob = Phone::new(folder, "Bob", &share, near_both)?;
-    let carol = Phone::new(folder, "Carol", &share, people.of_strangers)?;
+    let mut carol = Phone::new(folder, "Carol", &share, people.of_strangers)?;
 
     people::report(&provider_dir, &info, &mut people, story)?;
-    let [nation, clinic] = publish(&provider_dir, &nodes, story)?;
+    let [nation, clinic] = publish(&provider_dir, meeting, &nodes, story)?;
     if let Some(provider) = nodes.provider.take() {
         runtime.block_on(provider.shutdown());
     }
@@ -137,13 +155,18 @@ fn play(folder: &Path, runtime: &Runtime, story: &mut Story) -> Result<Nodes, Cl
 
     bob.expect(NATION, "symptomatic", &nation);
     bob.expect(CLINIC, "diagnosed", &clinic);
+    if meeting.always_sealed() {
+        for phone in [&mut bob, &mut carol] {
+            phone.expect_sealed(2);
+        }
+    }
     let seen = [
         bob.sync(&nodes.ears, story)?,
         carol.sync(&nodes.ears, story)?,
     ];
     saw::tell(story, &seen)?;
 
-    let (chunks, holds_alice) = bob.chunk_of(&clinic, &people.from_alice)?;
+    let (chunks, holds_alice) = bob.chunk_of(&clinic, meeting.scheme, &people.from_alice)?;
     let [of_bob, of_carol] = seen.each_ref().map(|phone| saw::chunk(phone, chunks));
     let (of_bob, of_carol) = (of_bob?, of_carol?);
     if of_bob != holds_alice {
@@ -165,7 +188,12 @@ fn play(folder: &Path, runtime: &Runtime, story: &mut Story) -> Result<Nodes, Cl
 }
 
 /// The provider closes the batches of both zones; they travel to both relays.
-fn publish(provider_dir: &Path, nodes: &Nodes, story: &mut Story) -> Result<[String; 2], CliError> {
+fn publish(
+    provider_dir: &Path,
+    meeting: Meeting,
+    nodes: &Nodes,
+    story: &mut Story,
+) -> Result<[String; 2], CliError> {
     wait("the relays to connect", || {
         let status = ask(provider_dir, &Request::Status)?;
         let peers = status.pointer("/network/peers").and_then(Value::as_u64);
@@ -190,9 +218,14 @@ fn publish(provider_dir: &Path, nodes: &Nodes, story: &mut Story) -> Result<[Str
     }
     let ms = millis(began.elapsed().as_millis());
     let [nation, clinic] = &cids;
+    let of_dan = if meeting.always_sealed() {
+        "sealed, as this scheme always is"
+    } else {
+        "among 150, in the open"
+    };
     story.tell(
         &format!(
-            "The provider closes a batch in each zone. {NATION}: Dan's seed among 150, in the open.\n\
+            "The provider closes a batch in each zone. {NATION}: Dan's report {of_dan}.\n\
              {CLINIC}: ten patients' identifiers, sealed; nobody can tell which belong together.\n\
              Both relays have all of it after {ms} ms. The provider is switched off."
         ),

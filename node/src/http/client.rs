@@ -30,11 +30,8 @@ impl Served {
         tls: Option<&dyn Fn() -> Tls>,
         limits: Limits,
     ) -> Self {
-        // It logs where the test does.
-        let log = tracing::dispatcher::get_default(Clone::clone);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
-            .on_thread_start(move || std::mem::forget(tracing::dispatcher::set_default(&log)))
             .enable_all()
             .build()
             .unwrap();

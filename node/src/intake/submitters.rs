@@ -7,7 +7,7 @@
 //!
 //! A token is 32 random bytes in base64url, so that its hash alone lets nobody in. Source: spec §10.6.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use data_encoding::{BASE64URL_NOPAD, HEXLOWER, HEXLOWER_PERMISSIVE};
 use sha2::{Digest as _, Sha256};
 
 use super::proof;
-use crate::files;
+use crate::files::{self, Stamp};
 
 #[cfg(test)]
 mod tests;
@@ -59,15 +59,6 @@ struct Read {
     list: Option<Vec<Submitter>>,
 }
 
-/// What changes with a file.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-struct Stamp {
-    inode: u64,
-    len: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
 impl Submitters {
     pub(super) const fn new(path: PathBuf) -> Self {
         let read = Mutex::new(None);
@@ -102,7 +93,7 @@ impl Submitters {
                 return read;
             }
             before => {
-                let stamp = stamp(&self.path);
+                let stamp = Stamp::of(&self.path);
                 if let Some(read) = before.filter(|read| read.stamp == stamp) {
                     return Read {
                         looked_at: now,
@@ -126,16 +117,6 @@ impl Submitters {
 /// The file of submitters cannot be used; the log says why.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Unusable;
-
-fn stamp(path: &Path) -> Option<Stamp> {
-    let file = fs::metadata(path).ok()?;
-    Some(Stamp {
-        inode: file.ino(),
-        len: file.len(),
-        modified: (file.mtime(), file.mtime_nsec()),
-        changed: (file.ctime(), file.ctime_nsec()),
-    })
-}
 
 /// Reads a file of submitters; one that is missing names none.
 ///

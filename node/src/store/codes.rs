@@ -1,4 +1,4 @@
-//! What is known of codes, and taking one back. Source: spec §10.6.
+//! What is known of codes, and taking one back. Source: spec §10.8.
 
 use bellwether_formats::id::Level;
 use redb::ReadableTable;

@@ -4,15 +4,13 @@ use std::path::{Path, PathBuf};
 
 use bellwether_client::Client;
 use bellwether_client::error::ClientError;
-use bellwether_client::observations::{ContactId, Family, Observation};
+use bellwether_client::observations::Observation;
 use bellwether_formats::batch::{Batch, Part};
 use bellwether_formats::cid::Cid;
 use bellwether_formats::id::Scheme;
-use bellwether_formats::scheme::cx::Identifier;
 use bellwether_formats::sealed::{IdHash, Shape};
 use bellwether_formats::share::Share;
 use bellwether_formats::signed::Signed;
-use bellwether_node::clock;
 use serde_json::json;
 
 use super::ear::Ears;
@@ -26,30 +24,27 @@ pub(super) struct Phone {
     state: PathBuf,
     /// Zone, level and batch of each alert, by zone.
     expected: Vec<(&'static str, &'static str, String)>,
+    /// How many sealed parts it looks at.
+    sealed: u64,
 }
 
 impl Phone {
-    /// A phone that follows `share` and recorded `heard` an hour ago.
+    /// A phone that follows `share` and recorded `heard`.
     pub(super) fn new(
         folder: &Path,
         name: &'static str,
         share: &Share,
-        heard: [Identifier; 2],
+        heard: [Observation; 2],
     ) -> Result<Self, CliError> {
         let state = folder.join(name.to_lowercase());
         let mut client = Client::open(&state).map_err(phone_error)?;
         client.follow(share).map_err(phone_error)?;
-        let at = clock::now() - 3600;
-        let observations = heard.map(|id| Observation {
-            id: ContactId::from(*id.as_bytes()),
-            at,
-            family: Family::Cx,
-        });
-        client.observe(&observations).map_err(phone_error)?;
+        client.observe(&heard).map_err(phone_error)?;
         Ok(Self {
             name,
             state,
             expected: Vec::new(),
+            sealed: 1,
         })
     }
 
@@ -57,6 +52,11 @@ impl Phone {
     pub(super) fn expect(&mut self, zone: &'static str, level: &'static str, batch: &str) {
         self.expected.push((zone, level, batch.to_owned()));
         self.expected.sort();
+    }
+
+    /// That so many zones have a sealed part.
+    pub(super) const fn expect_sealed(&mut self, parts: u64) {
+        self.sealed = parts;
     }
 
     /// Syncs from the relays; fails unless it found what it should, and in the way it should.
@@ -102,7 +102,8 @@ impl Phone {
         let expected = self.expected.iter();
         let expected: Vec<_> = expected.map(|(z, l, b)| (*z, *l, b.clone())).collect();
         let looked = (report.filters, report.pir_queries, report.chunks);
-        if found != expected || !alerts.doubts.is_empty() || looked != (1, 2, 1) {
+        let look = (self.sealed, 2 * self.sealed, self.sealed);
+        if found != expected || !alerts.doubts.is_empty() || looked != look {
             let doubts = alerts.doubts.first().map(|doubt| doubt.answer.to_string());
             return Err(wrong(format!(
                 "{name} got {found:?} and {doubts:?} from filters, halves and chunks {looked:?}, \
@@ -121,7 +122,8 @@ impl Phone {
     pub(super) fn chunk_of(
         &self,
         batch: &str,
-        id: &Identifier,
+        scheme: Scheme,
+        seen: &Observation,
     ) -> Result<(usize, usize), CliError> {
         let phone = Client::open(&self.state).map_err(phone_error)?;
         let cid: Cid = batch.parse().map_err(wrong)?;
@@ -133,8 +135,14 @@ impl Phone {
         });
         let part = part.ok_or_else(|| wrong("no sealed part"))?;
         let chunks = Shape::of(part.ids).map_err(wrong)?.chunks();
-        let hash = IdHash::of(Scheme::CX1, &batch.salt, None, id.as_bytes());
-        Ok((chunks, hash.tag().chunk(1, chunks)))
+        let rules = scheme.rules().ok_or_else(|| wrong("no such scheme"))?;
+        let mut chunk = None;
+        rules.look_ups(seen.id.as_bytes(), seen.at, &mut |day, id| {
+            let hash = IdHash::of(scheme, &batch.salt, day, id);
+            chunk.get_or_insert(hash.tag().chunk(1, chunks));
+        });
+        let chunk = chunk.ok_or_else(|| wrong("nothing to look up"))?;
+        Ok((chunks, chunk))
     }
 }
 

@@ -64,10 +64,10 @@ pub(super) fn tell(story: &mut Story, phones: &[Seen; 2]) -> Result<(), CliError
     story.tell(&table, json!({ "step": "alike", "alike": true }))
 }
 
-/// The chunk that a phone asked for, of `chunks`, as both relays together would know it.
+/// The chunk that a phone asked for last, of `chunks`, as both relays together would know it.
 pub(super) fn chunk(phone: &Seen, chunks: usize) -> Result<usize, CliError> {
     let sent: Vec<&[u8]> = masks(&phone.heard.iter().collect::<Vec<_>>());
-    let [one, other] = sent.as_slice() else {
+    let [.., one, other] = sent.as_slice() else {
         return Err(wrong(format!("{} sent {} masks", phone.name, sent.len())));
     };
     let differ: Vec<u8> = one.iter().zip(*other).map(|(a, b)| a ^ b).collect();

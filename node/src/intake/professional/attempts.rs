@@ -1,5 +1,5 @@
 //! Wrong passwords are slowed, and nobody is locked out for good. Pure: time is an argument.
-//! Source: spec §10.6.
+//! Source: spec §10.8.
 //!
 //! Three limits. One *asker* (an address, or a browser that logged in before) and one name: a
 //! pause that doubles. One name, whoever asks: a bucket. One address, whatever name: a bucket. A

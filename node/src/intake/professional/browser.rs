@@ -1,4 +1,4 @@
-//! What a browser says of itself: where a form comes from, and its cookies. Source: spec §10.6.
+//! What a browser says of itself: where a form comes from, and its cookies. Source: spec §10.8.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

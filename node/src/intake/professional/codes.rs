@@ -1,5 +1,5 @@
 //! What a professional does with codes: issue, look, take back. All of it waits for the disk.
-//! Source: spec §10.6.
+//! Source: spec §10.8.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Bodies of forms: `application/x-www-form-urlencoded`, strictly. Source: spec §10.6.
+//! Bodies of forms: `application/x-www-form-urlencoded`, strictly. Source: spec §10.8.
 
 /// Most bytes of a form's body. Names, passwords and tokens at their limits, escaped, fit in.
 pub(super) const MAX_FORM_BYTES: usize = 4 * 1024;

@@ -1,4 +1,4 @@
-//! Logging in. Source: spec §10.6.
+//! Logging in. Source: spec §10.8.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,5 +1,5 @@
 //! The pages, as text of HTML. They need no script; every control has its label, an error stands
-//! before its field and is tied to it, and the title tells the state. Source: spec §10.6.
+//! before its field and is tied to it, and the title tells the state. Source: spec §10.8.
 
 use std::fmt::{self, Write as _};
 

@@ -1,4 +1,4 @@
-//! Passwords, and the one spelling of their hashes: argon2id as OWASP advises. Source: spec §10.6.
+//! Passwords, and the one spelling of their hashes: argon2id as OWASP advises. Source: spec §10.8.
 
 use std::fmt;
 

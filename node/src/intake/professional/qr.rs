@@ -1,5 +1,5 @@
 //! A code as a QR code in SVG: dark on light in any colour scheme, with its quiet zone.
-//! Source: spec §10.6.
+//! Source: spec §10.8.
 
 use std::fmt::Write as _;
 

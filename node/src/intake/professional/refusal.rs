@@ -1,4 +1,4 @@
-//! Every way in which the page says no. Source: spec §10.6.
+//! Every way in which the page says no. Source: spec §10.8.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
 //! Who is logged in: a table in memory. Pure: time and randomness are arguments.
-//! Source: spec §10.6.
+//! Source: spec §10.8.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! Who may log in: a file of `name:argon2id-PHC-string` lines. Source: spec §10.6.
+//! Who may log in: a file of `name:argon2id-PHC-string` lines. Source: spec §10.8.
 
 use std::collections::BTreeMap;
 use std::fs::File;

@@ -14,7 +14,6 @@ use super::*;
 use crate::http::client::Reply;
 use crate::store::NoteRow;
 
-mod logs;
 mod phones;
 mod systems;
 

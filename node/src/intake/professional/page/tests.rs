@@ -86,3 +86,58 @@ fn every_control_has_its_label_and_every_page_its_language() {
     };
     assert!(!home("Board", &viewer, &none).contains("name=\"level\""));
 }
+
+/// The colours of the style, by name: the light ones and then the dark ones.
+fn colours() -> [std::collections::BTreeMap<String, [f64; 3]>; 2] {
+    let style = include_str!("../style.css");
+    let (light, dark) = style.split_once("prefers-color-scheme: dark").unwrap();
+    [light, dark].map(|scheme| {
+        let lines = scheme.lines().filter_map(|line| {
+            let (name, colour) = line.trim().strip_prefix("--")?.split_once(": #")?;
+            let bytes = HEXLOWER.decode(colour.trim_end_matches(';').as_bytes());
+            let bytes: [u8; 3] = bytes.unwrap().try_into().unwrap();
+            Some((name.to_owned(), bytes.map(|byte| f64::from(byte) / 255.0)))
+        });
+        lines.collect()
+    })
+}
+
+/// Contrast of two colours, 1 to 21. Source: WCAG 2.2, "contrast ratio".
+fn contrast(one: [f64; 3], other: [f64; 3]) -> f64 {
+    let luminance = |colour: [f64; 3]| {
+        let linear = colour.map(|part| {
+            if part <= 0.04045 {
+                part / 12.92
+            } else {
+                ((part + 0.055) / 1.055).powf(2.4)
+            }
+        });
+        0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    };
+    let (one, other) = (luminance(one) + 0.05, luminance(other) + 0.05);
+    one.max(other) / one.min(other)
+}
+
+#[test]
+fn everything_can_be_told_from_its_ground() {
+    assert!((contrast([0.0; 3], [1.0; 3]) - 21.0).abs() < 0.001);
+    for colours in colours() {
+        assert_eq!(colours.len(), 12, "{colours:?}");
+        // Text needs 4.5, the edge of a control 3.
+        for (front, ground, least) in [
+            ("ink", "ground", 4.5),
+            ("ink", "card", 4.5),
+            ("quiet", "card", 4.5),
+            ("quiet", "bad-ground", 4.5),
+            ("accent", "card", 4.5),
+            ("accent", "ground", 4.5),
+            ("on-accent", "accent", 4.5),
+            ("bad", "bad-ground", 4.5),
+            ("good", "good-ground", 4.5),
+            ("line", "card", 3.0),
+        ] {
+            let found = contrast(colours[front], colours[ground]);
+            assert!(found >= least, "{front} on {ground}: {found:.2}");
+        }
+    }
+}

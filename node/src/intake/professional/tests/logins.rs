@@ -1,4 +1,5 @@
 use super::*;
+use crate::intake::code::guesses::{PREFIX_BURST, PREFIX_REFILL};
 use crate::intake::professional::attempts::{FREE, LONGEST_PAUSE};
 use crate::intake::professional::sessions::{IDLE, LIFE};
 
@@ -175,5 +176,18 @@ fn passwords_are_verified_two_at_a_time_and_few_wait() {
         assert_eq!(reply.field("retry-after"), "2");
     }
     drop(taken);
+    world.logged_in(ANNA);
+}
+
+#[test]
+fn an_address_that_tries_many_names_is_slowed() {
+    let world = World::new();
+    for n in 0..PREFIX_BURST {
+        let reply = world.browser().log_in(&format!("user-{n}"), ANNA.1);
+        assert_eq!(refused(&reply), no(403, "password"));
+    }
+    let reply = world.browser().log_in(ANNA.0, ANNA.1);
+    assert_eq!(refused(&reply), no(429, "too-many-failures"));
+    world.pass(PREFIX_REFILL);
     world.logged_in(ANNA);
 }

@@ -1,12 +1,11 @@
 //! The users as their file now says.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use super::UserList;
+use crate::files::Stamp;
 
 /// How often the file is looked at, at most: who was removed is out a second later.
 pub(in crate::intake) const CHECK_EVERY: Duration = Duration::from_secs(1);
@@ -28,17 +27,14 @@ struct State {
     /// was removed.
     users: Option<Arc<UserList>>,
     /// Of the file that was last tried, good or not: a broken one is tried, and logged, once.
-    stamp: Stamp,
+    stamp: Option<Stamp>,
     checked_at: Instant,
 }
-
-/// What changes when the file does; none: there is no file.
-type Stamp = Option<(SystemTime, u64, u64, u32)>;
 
 impl Users {
     /// Reads the file. Waits for the disk.
     pub(in crate::intake) fn new(path: PathBuf, check_every: Duration, now: Instant) -> Self {
-        let stamp = stamp(&path);
+        let stamp = Stamp::of(&path);
         let users = load(&path);
         if users
             .as_ref()
@@ -85,10 +81,9 @@ impl Inner {
         due
     }
 
-    /// Takes the file if it changed. The stamp is taken first: a change while reading is found by
-    /// the next check.
+    /// Takes the file if it changed.
     fn reload(&self) {
-        let stamp = stamp(&self.path);
+        let stamp = Stamp::of(&self.path);
         if stamp == self.state().stamp {
             return;
         }
@@ -109,10 +104,4 @@ fn load(path: &Path) -> Option<Arc<UserList>> {
         tracing::error!(%error, cause, "nobody can log in to the professional's page");
     });
     read.ok().map(Arc::new)
-}
-
-fn stamp(path: &Path) -> Stamp {
-    let metadata = fs::metadata(path).ok()?;
-    let modified = metadata.modified().ok()?;
-    Some((modified, metadata.len(), metadata.ino(), metadata.mode()))
 }

@@ -76,7 +76,7 @@ fn every_broken_rule_of_an_item_has_its_name() {
         ("unit-old", item(&gaen(1, 23)).to_string()),
         (
             "text-fields",
-            item(&format!("{} 1 2", gaen(1, 2))).to_string(),
+            item(&format!("{} 144 0 1 2", gaen(1, 2))).to_string(),
         ),
         ("unit-length", item("").to_string()),
         ("text-bytes", item("xy 1").to_string()),
