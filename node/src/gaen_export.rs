@@ -12,7 +12,6 @@
 //! Source: spec §14.
 
 mod key;
-mod line;
 mod message;
 mod pem;
 mod protobuf;
@@ -21,8 +20,7 @@ mod set;
 mod writer;
 mod zip;
 
-pub use self::key::{Key, KeyError, ReportType, TEK_BYTES};
-pub use self::line::LineError;
+pub use self::key::{Key, KeyError, TEK_BYTES};
 pub use self::message::{Header, SignerName};
 pub use self::pem::{PemError, PrivateKey, PublicKey};
 pub use self::protobuf::WireError;
@@ -30,6 +28,7 @@ pub use self::reader::{Dropped, Export, ExportError, Signer, Unverified};
 pub use self::set::{Set, SetError};
 pub use self::writer::{Draft, Policy, Signing, WriteError, Written, write};
 pub use self::zip::ZipError;
+pub use bellwether_formats::scheme::gaen::ReportType;
 
 /// Largest `export.bin`, in bytes (64 MiB): two million keys of the usual 27 to 33 bytes.
 /// Source: spec §14.1.

@@ -122,7 +122,7 @@ fn published(told: &Value) -> Result<Key, CliError> {
         rolling_start: key.rolling_start,
         rolling_period: key.rolling_period,
         transmission_risk: key.transmission_risk,
-        report_type: ReportType::of(level),
+        report_type: ReportType::from_level(level).unwrap_or(ReportType::Unknown),
         days_since_onset: key.days_since_onset,
         revised: !level.alerts(),
     })

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use bellwether_formats::id::Level;
-use serde::{Deserialize, Serialize};
+use bellwether_formats::scheme::gaen::ReportType;
 
 /// Length of a temporary exposure key, in bytes.
 pub const TEK_BYTES: usize = 16;
@@ -40,68 +39,6 @@ pub struct Key {
     pub days_since_onset: Option<i8>,
     /// Whether this says something else of a key that was published before.
     pub revised: bool,
-}
-
-/// Why a key was reported. In text it is named `confirmed-test` and so on (spec §14.7).
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-#[expect(missing_docs, reason = "the names are the documentation")]
-pub enum ReportType {
-    #[default]
-    Unknown,
-    ConfirmedTest,
-    ClinicalDiagnosis,
-    SelfReport,
-    Recursive,
-    Revoked,
-}
-
-impl ReportType {
-    /// All of them, in the order of their numbers in an export.
-    pub(super) const ALL: [Self; 6] = [
-        Self::Unknown,
-        Self::ConfirmedTest,
-        Self::ClinicalDiagnosis,
-        Self::SelfReport,
-        Self::Recursive,
-        Self::Revoked,
-    ];
-
-    /// The number in an export: 0 to 5.
-    pub const fn code(self) -> u8 {
-        match self {
-            Self::Unknown => 0,
-            Self::ConfirmedTest => 1,
-            Self::ClinicalDiagnosis => 2,
-            Self::SelfReport => 3,
-            Self::Recursive => 4,
-            Self::Revoked => 5,
-        }
-    }
-}
-
-impl ReportType {
-    /// What is said of such a key here. Source: spec §6.2.
-    pub const fn level(self) -> Level {
-        match self {
-            Self::Unknown | Self::Recursive => Level::UNKNOWN,
-            Self::ConfirmedTest => Level::DIAGNOSED,
-            Self::ClinicalDiagnosis => Level::CLINICALLY_DIAGNOSED,
-            Self::SelfReport => Level::SYMPTOMATIC,
-            Self::Revoked => Level::NO_ALERT,
-        }
-    }
-
-    /// What is said of a key of that level in an export. Source: spec §6.2.
-    pub const fn of(level: Level) -> Self {
-        match level {
-            Level::NO_ALERT | Level::EXPIRED => Self::Revoked,
-            Level::SYMPTOMATIC => Self::SelfReport,
-            Level::DIAGNOSED => Self::ConfirmedTest,
-            Level::CLINICALLY_DIAGNOSED => Self::ClinicalDiagnosis,
-            _ => Self::Unknown,
-        }
-    }
 }
 
 impl Key {

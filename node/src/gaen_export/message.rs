@@ -4,10 +4,11 @@
 //! one counts, and a message that stands twice is merged, as Protocol Buffers has it.
 //! Source: spec §14.2.
 
-use super::key::{Key, KeyError, MAX_PERIOD, ReportType};
+use super::key::{Key, KeyError, MAX_PERIOD};
 use super::protobuf::{Fields, Value, Writer};
 use super::reader::ExportError;
 use super::{MAX_KEYS, MAX_SIGNATURES, MAX_TEXT_BYTES};
+use bellwether_formats::scheme::gaen::ReportType;
 
 /// ECDSA with SHA-256 (RFC 5758), the one algorithm that is read and written.
 pub(super) const ECDSA_SHA256: &str = "1.2.840.10045.4.3.2";
@@ -216,7 +217,7 @@ pub(super) fn decode_key(
 ) -> Result<Result<Key, KeyError>, ExportError> {
     let (mut data, mut start, mut onset) = (None, None, None);
     let (mut risk, mut period) = (0, i64::from(MAX_PERIOD));
-    let mut report_type = ReportType::default();
+    let mut report_type = ReportType::Unknown;
     let mut fields = Fields::new(message);
     while let Some((number, value)) = fields.next()? {
         match number {
