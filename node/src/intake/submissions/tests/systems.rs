@@ -78,7 +78,7 @@ fn every_broken_rule_of_an_item_has_its_name() {
             "text-fields",
             item(&format!("{} 144 0 1 2", gaen(1, 2))).to_string(),
         ),
-        ("unit-length", item("").to_string()),
+        ("text-fields", item("").to_string()),
         ("text-bytes", item("xy 1").to_string()),
         (
             "rolling-period",
