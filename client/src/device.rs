@@ -22,6 +22,7 @@ mod tests;
 use std::collections::BTreeSet;
 
 use bellwether_formats::id::Scheme;
+use bellwether_formats::scheme::UnitError;
 use bellwether_formats::scheme::cx::{Generator, Identifier};
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
@@ -282,12 +283,12 @@ pub enum PhoneError {
     Count,
     #[error("nothing was broadcast that is not accepted already")]
     Nothing,
-    #[error("the contact id of the other phone is this one's own")]
-    OwnId,
     #[error("only phones of fanny make something of what the other one broadcasts")]
     Peer,
     #[error(transparent)]
     Report(#[from] ReportError),
     #[error("at that time the phone had another key already, or the scheme has no such time")]
     Time,
+    #[error(transparent)]
+    Token(#[from] UnitError),
 }

@@ -11,8 +11,7 @@ use bellwether_client::time;
 use bellwether_formats::batch::Part;
 use bellwether_formats::body::open::Terms;
 use bellwether_formats::id::{Level, Scheme};
-use bellwether_formats::scheme::{dp3t, gaen};
-use data_encoding::HEXLOWER;
+use bellwether_formats::scheme::text;
 use fixture::{Mirror, Provider, Sealed, Server, part, part_of};
 use phone::{Phone, World, uuid};
 
@@ -379,22 +378,8 @@ fn unit(report: &[u8]) -> Vec<u8> {
     let Ok(item) = serde_json::from_slice::<serde_json::Value>(report) else {
         return report.to_vec();
     };
-    let words = item["unit"].as_str().unwrap().split(' ');
-    let words: Vec<&str> = words.collect();
-    let key = HEXLOWER.decode(words[0].as_bytes()).unwrap();
-    let key = key.try_into().unwrap();
-    let (first, count) = (words[1].parse().unwrap(), words[2].parse().unwrap());
-    if item["scheme"] == "dp3t-hybrid" {
-        return dp3t::hybrid_unit(&key, first, count);
-    }
-    let key = gaen::Key {
-        tek: key,
-        rolling_start: first,
-        rolling_period: count,
-        transmission_risk: 0,
-        days_since_onset: None,
-    };
-    key.encode()
+    let scheme = item["scheme"].as_str().unwrap().parse().unwrap();
+    text::parse(scheme, item["unit"].as_str().unwrap()).unwrap()
 }
 
 #[test]

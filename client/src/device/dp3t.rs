@@ -6,10 +6,12 @@
 
 use std::collections::BTreeSet;
 
-use bellwether_formats::scheme::DAY_S;
+use bellwether_formats::id::Scheme;
 use bellwether_formats::scheme::dp3t::{
-    EPOCH_S, EPOCHS, MAX_DAYS, id_of_seed, ids_of_day, ids_of_window, next_day,
+    EPOCH_S, EPOCHS, MAX_DAYS, hybrid_unit, id_of_seed, ids_of_day, ids_of_window, lowcost_unit,
+    next_day,
 };
+use bellwether_formats::scheme::text;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -17,7 +19,6 @@ use super::secret::Secret;
 use super::slots::{Slots, steps};
 use super::{PhoneError, Random, forget};
 use crate::observations::ContactId;
-use crate::time;
 
 /// Epochs of a window of the hybrid design: 2 hours, so that none crosses midnight.
 const WINDOW: u8 = 8;
@@ -93,9 +94,10 @@ impl LowCost {
             self.reported.drain(..surplus);
         }
         let text = |(key, first, days): &(Secret<32>, u16, u8)| {
-            format!("{} {} {days}", key.text(), date(u64::from(*first)))
+            let unit = lowcost_unit(key.bytes(), *first, *days);
+            text::format(Scheme::DP3T_LOWCOST, &unit)
         };
-        self.reported.iter().map(text).collect()
+        self.reported.iter().filter_map(text).collect()
     }
 
     pub(super) fn settle(&mut self, accepted: &BTreeSet<usize>) {
@@ -128,7 +130,7 @@ impl Unlinkable {
     }
 
     pub(super) fn report(&mut self) -> Vec<String> {
-        let text = |(epoch, seed): &(u32, Secret<32>)| format!("{epoch} {}", seed.text());
+        let text = |(epoch, seed): &(u32, Secret<32>)| text::format_epoch(*epoch, seed.bytes());
         self.epochs.report().iter().map(text).collect()
     }
 
@@ -176,10 +178,11 @@ impl Hybrid {
 
     pub(super) fn report(&mut self) -> Vec<String> {
         let text = |(window, seed): &(u32, Secret<16>)| {
-            let first = u64::from(*window) * u64::from(WINDOW);
-            format!("{} {first} {WINDOW}", seed.text())
+            let first = window.checked_mul(WINDOW.into())?;
+            let unit = hybrid_unit(seed.bytes(), first, WINDOW);
+            text::format(Scheme::DP3T_HYBRID, &unit)
         };
-        self.windows.report().iter().map(text).collect()
+        self.windows.report().iter().filter_map(text).collect()
     }
 
     pub(super) fn settle(&mut self, accepted: &BTreeSet<usize>) {
@@ -196,10 +199,4 @@ fn shuffled(derived: Vec<[u8; 16]>, order: &Secret<32>, slot: u32) -> Vec<[u8; 1
         <[u8; 32]>::from(hash.finalize())
     });
     ids
-}
-
-/// A day of UTC as text: `2026-11-20`.
-pub(super) fn date(day: u64) -> String {
-    let text = time::format(day.saturating_mul(DAY_S));
-    text.split('T').next().unwrap_or_default().to_owned()
 }

@@ -3,12 +3,12 @@
 
 use std::collections::BTreeSet;
 
+use bellwether_formats::id::Scheme;
 use bellwether_formats::scheme::cx::Identifier;
-use bellwether_formats::scheme::{DAY_S, fanny};
+use bellwether_formats::scheme::{DAY_S, fanny, text};
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
-use super::dp3t::date;
 use super::secret::Secret;
 use super::{Broadcast, PhoneError, Random, forget};
 
@@ -51,7 +51,7 @@ impl Fanny {
         let Some(peer) = asked.peer else {
             return Ok(own.to_string());
         };
-        let token = fanny::token(own, peer).map_err(|_| PhoneError::OwnId)?;
+        let token = fanny::token(own, peer)?;
         // Days have two bytes in a unit; what is later would not even add up.
         let today = asked.at / DAY_S;
         u16::try_from(today).map_err(|_| PhoneError::Time)?;
@@ -67,9 +67,11 @@ impl Fanny {
 
     pub(super) fn report(&self) -> Vec<String> {
         let text = |(token, expiry): &(Secret<32>, u16)| {
-            format!("{} {}", token.text(), date(u64::from(*expiry)))
+            // The claim is the provider's to add, and does not stand in the text.
+            let unit = fanny::unit(token.bytes(), *expiry, &[0; 16]);
+            text::format(Scheme::FANNY, &unit)
         };
-        self.tokens.iter().map(text).collect()
+        self.tokens.iter().filter_map(text).collect()
     }
 
     pub(super) fn settle(&mut self, accepted: &BTreeSet<usize>) {

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeSet;
 
+use bellwether_formats::id::Scheme;
 use bellwether_formats::scheme::gaen::{INTERVAL_S, Key, MAX_PERIOD};
+use bellwether_formats::scheme::text;
 use serde::{Deserialize, Serialize};
 
 use super::secret::Secret;
@@ -41,16 +43,9 @@ impl Gaen {
     /// A unit for each key. That of a day that is not over is among them: the provider holds it
     /// back, and the phone has another one for what is left of the day.
     pub(super) fn report(&mut self) -> Vec<String> {
-        let text = |(day, tek): &(u32, Secret<16>)| {
-            let key = key(*day, tek);
-            format!(
-                "{} {} {}",
-                tek.text(),
-                key.rolling_start,
-                key.rolling_period
-            )
-        };
-        self.days.report().iter().map(text).collect()
+        let text =
+            |(day, tek): &(u32, Secret<16>)| text::format(Scheme::GAEN, &key(*day, tek).encode());
+        self.days.report().iter().filter_map(text).collect()
     }
 
     pub(super) fn settle(&mut self, accepted: &BTreeSet<usize>) {

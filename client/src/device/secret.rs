@@ -25,11 +25,6 @@ impl<const N: usize> Secret<N> {
     pub(super) fn bytes(&self) -> &[u8; N] {
         &self.0
     }
-
-    /// The digits, as a report has them.
-    pub(super) fn text(&self) -> String {
-        HEXLOWER.encode(self.bytes())
-    }
 }
 
 impl<const N: usize> std::fmt::Debug for Secret<N> {
@@ -40,7 +35,7 @@ impl<const N: usize> std::fmt::Debug for Secret<N> {
 
 impl<const N: usize> Serialize for Secret<N> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(&Zeroizing::new(self.text()))
+        to.serialize_str(&Zeroizing::new(HEXLOWER.encode(self.bytes())))
     }
 }
 

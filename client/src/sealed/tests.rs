@@ -1,5 +1,6 @@
 use bellwether_formats::descriptor::Gateway;
 use bellwether_formats::id::Level;
+use ciborium::Value;
 use proptest::prelude::*;
 
 use super::fixture::{AT, Published, chance, id, observed, payload, seen};
@@ -108,6 +109,34 @@ fn a_look_is_drawn_at_once_and_another_a_day_later_whatever_was_observed() {
         assert!(!draw(&mut part, AT + 9 * DAY, 4), "and no third");
         assert_eq!(part.open_looks().count(), 0);
     }
+}
+
+/// A state of before schemes with times has candidates without a day.
+#[test]
+fn candidates_of_an_older_state_are_read() {
+    let published = Published::new(1, &[(1, payload(Level::DIAGNOSED))]);
+    let part = published.held(&observed(&[seen(1, AT - DAY)]));
+    let mut value = Value::serialized(&part).unwrap();
+    let mut dropped = 0;
+    let mut forget_days = |value: &mut Value| {
+        let Value::Map(entries) = value else {
+            panic!("a map");
+        };
+        let before = entries.len();
+        entries.retain(|(key, _)| key.as_text() != Some("day"));
+        dropped += before - entries.len();
+    };
+    let fields = value.as_map_mut().unwrap().iter_mut();
+    let candidates = fields.filter(|(key, _)| key.as_text() == Some("candidates"));
+    for (_, candidates) in candidates {
+        candidates
+            .as_array_mut()
+            .unwrap()
+            .iter_mut()
+            .for_each(&mut forget_days);
+    }
+    assert_eq!(dropped, 1);
+    assert_eq!(value.deserialized::<SealedPart>().unwrap(), part);
 }
 
 #[test]

@@ -76,6 +76,8 @@ pub struct GaenImport {
     pub signer: String,
     /// Whether they say something else of keys that came before.
     pub revised: bool,
+    /// Whether keys of any age are taken.
+    pub any_age: bool,
     /// The keys in their text form.
     pub units: Vec<String>,
 }

@@ -13,6 +13,13 @@ use crate::store::{Fate, Item};
 /// Most units of one request: it is one message.
 pub const MAX_UNITS: usize = 10_000;
 
+/// When something is taken in, in seconds of UTC, and what units' times are checked against.
+#[derive(Clone, Copy)]
+struct Time {
+    now: u64,
+    check: Option<u64>,
+}
+
 impl Admin {
     /// Takes in units; tells of each by its place.
     pub(super) fn submit(&self, submission: &Submission, now: u64) -> Result<Value, AdminError> {
@@ -32,7 +39,11 @@ impl Admin {
             revision: (!token.is_empty()).then_some(token),
             ..said
         });
-        let outcomes = self.take(&said, items, &proof::local(), false, now)?;
+        let time = Time {
+            now,
+            check: Some(now),
+        };
+        let outcomes = self.take(&said, items, &proof::local(), false, time)?;
         let lines = (submission.first..).zip(&outcomes);
         let lines: Vec<Line> = lines.map(|(index, outcome)| outcome.line(index)).collect();
         Ok(json!({ "lines": lines }))
@@ -53,7 +64,11 @@ impl Admin {
         };
         let items = import.units.iter().map(|unit| Said { unit, ..said });
         let owner = proof::gaen_import(&from_hex(&import.signer)?);
-        let outcomes = self.take(&said, items, &owner, import.revised, now)?;
+        let time = Time {
+            now,
+            check: (!import.any_age).then_some(now),
+        };
+        let outcomes = self.take(&said, items, &owner, import.revised, time)?;
         let count = |fate| {
             outcomes
                 .iter()
@@ -80,7 +95,7 @@ impl Admin {
         items: impl Iterator<Item = Said<'a>>,
         owner: &Owner,
         proven: bool,
-        now: u64,
+        time: Time,
     ) -> Result<Vec<Outcome>, AdminError> {
         self.level_and_zone(all.level, all.zone)?;
         let _: Scheme = all.scheme.parse()?;
@@ -94,7 +109,7 @@ impl Admin {
             if said.unit.len() > MAX_LINE_BYTES {
                 return Err(ItemRefusal::Line);
             }
-            let item = taker.item(&said, owner, now)?;
+            let item = taker.item(&said, owner, time.check)?;
             let proven = proven || item.proven;
             Ok(Item { proven, ..item })
         };
@@ -102,6 +117,6 @@ impl Admin {
         if items.len() > MAX_UNITS {
             return Err(AdminError::TooManyUnits);
         }
-        Ok(taker.take(items, now)?)
+        Ok(taker.take(items, time.now)?)
     }
 }

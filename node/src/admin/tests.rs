@@ -163,6 +163,7 @@ fn an_import_owns_its_keys_and_revises_them() {
             level: level.to_owned(),
             signer: signer.to_owned(),
             revised,
+            any_age: false,
             units: units.to_vec(),
         };
         let answer = admin.answer(&Request::GaenImport(import), None, NOW);

@@ -37,6 +37,9 @@ pub(super) struct Args {
     /// Which version of it the signature says.
     #[arg(long)]
     key_version: Option<String>,
+    /// Take keys of any age, as those of a sample; phones look back 14 days.
+    #[arg(long)]
+    any_age: bool,
     /// The export's files.
     #[arg(required = true)]
     files: Vec<PathBuf>,
@@ -84,6 +87,7 @@ pub(super) fn run(verb: &Verb) -> Result<ExitCode, CliError> {
                 level: level.to_owned(),
                 signer: by.clone(),
                 revised,
+                any_age: args.any_age,
                 units: some.iter().map(|(_, key)| text(key)).collect(),
             };
             told.add(

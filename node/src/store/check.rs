@@ -7,7 +7,7 @@ use bellwether_formats::scheme::record_id;
 use bellwether_formats::signed::Signed;
 use redb::{ReadTransaction, ReadableTable};
 
-use super::accept::{Waits, split_note_key};
+use super::notes::{Waits, split_note_key};
 use super::rows::{BatchRow, NoteRow, PreparedRow, batches_of, note_key, parse_feed, pending_key};
 use super::{
     BATCHES, BLOCKS, CODES, DESCRIPTORS, FORKS, HEADS, NOTES, NOTES_OF_CODE, PENDING, PREPARED,

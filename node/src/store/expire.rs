@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use redb::ReadableTable;
 
-use super::accept::split_note_key;
+use super::notes::split_note_key;
 use super::ranges;
 use super::rows::{CodeRow, Mode, NoteRow, RangeRow, first_key};
 use super::{

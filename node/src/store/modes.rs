@@ -3,7 +3,7 @@
 use bellwether_formats::id::RecordId;
 use redb::{ReadableTable, WriteTransaction};
 
-use super::accept::{notes_of, put_note, split_note_key};
+use super::notes::{notes_of, put_note, split_note_key};
 use super::rows::{Mode, NoteRow};
 use super::{MODES, NOTES, StoreError};
 

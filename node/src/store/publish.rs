@@ -9,7 +9,7 @@ use bellwether_formats::scheme;
 use bellwether_formats::signed::Signed;
 use redb::{ReadableTable, ReadableTableMetadata, WriteTransaction};
 
-use super::accept::{NoteTables, Waits};
+use super::notes::{NoteTables, Waits};
 use super::rows::{BatchRow, Mode, NoteRow, OPEN_WEIGHT, PreparedRow, note_key, zone_prefix};
 use super::{
     NOTES, PENDING, PREPARED, Store, StoreError, blocks, feed, prefix_end, ranges, replicate, row,

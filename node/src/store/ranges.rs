@@ -7,8 +7,8 @@ use bellwether_formats::batch::{Batch, Part};
 use bellwether_formats::id::{RecordId, Zone};
 use redb::{ReadTransaction, ReadableTable, WriteTransaction};
 
-use super::accept::{Waits, split_note_key};
 use super::feed::u64_of;
+use super::notes::{Waits, split_note_key};
 use super::rows::{Mode, NoteRow, RangeRow, first_key, note_key, range_key, zone_prefix};
 use super::{
     MODES, NOTES, NOTES_OF_BATCH, PENDING, RANGES, Store, StoreError, get, prefix_end, row, to_row,

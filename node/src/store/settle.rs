@@ -9,7 +9,7 @@ use redb::{ReadableTable, WriteTransaction};
 
 use super::rows::{BatchRow, Mode, NoteRow, feed_key, note_key, parse_feed};
 use super::{
-    BLOCKS, HEADS, META, NOTES, Store, StoreError, accept, feed, modes, prefix_end, ranges, row,
+    BLOCKS, HEADS, META, NOTES, Store, StoreError, feed, modes, notes, prefix_end, ranges, row,
 };
 
 mod returned;
@@ -148,7 +148,7 @@ fn was_said(
             ..with_level(note, seq, said)
         },
     };
-    accept::put_note(tx, &key, &note)
+    notes::put_note(tx, &key, &note)
 }
 
 /// A note of which batch `seq` said a level. What was changed here since stays changed, and is

@@ -5,7 +5,8 @@ use bellwether_formats::scheme::record_id;
 use redb::WriteTransaction;
 use sha2::{Digest, Sha256};
 
-use super::accept::{Fate, Given, SubmittedUnit, add_note, notes_of, put_note, relevel};
+use super::accept::{Fate, SubmittedUnit};
+use super::notes::{Given, add_note, notes_of, put_note, relevel};
 use super::rows::{NoteRow, note_key};
 use super::{Store, StoreError};
 

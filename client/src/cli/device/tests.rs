@@ -258,7 +258,12 @@ fn submissions_are_answered_line_by_line_and_what_is_refused_stays() {
     let first = lines(&request);
     assert_eq!(first.len(), 3);
     assert!(first.iter().all(|item| item["scheme"] == "gaen"));
-    assert!(first[0]["unit"].as_str().unwrap().ends_with(" 2991888 144"));
+    assert!(
+        first[0]["unit"]
+            .as_str()
+            .unwrap()
+            .ends_with(" 2991888 144 0")
+    );
 
     let (url, asked) = intake("200 OK", "{\"index\":0,\"accepted\":true}");
     assert!(report(&file, "C", &url).unwrap().0);

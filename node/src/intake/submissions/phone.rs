@@ -146,7 +146,7 @@ impl Reader {
         }
         // Before a signature is checked: this is all that a stranger can have us do.
         self.counted.count(scheme)?;
-        let unit = unit(scheme, &item.unit, &self.claim, self.now)?;
+        let unit = unit(scheme, &item.unit, &self.claim, Some(self.now))?;
         self.counted.count_start(scheme, &unit)?;
         let key = match (scheme, unit.first_chunk::<32>()) {
             // Who signs by the same key may report more under the code.

@@ -87,12 +87,17 @@ impl Taker<'_> {
         }
     }
 
-    /// Reads and checks what an owner says.
+    /// Reads and checks what an owner says at `now`; without a time, units of any age are taken.
     ///
     /// # Errors
     ///
     /// The first rule that it breaks.
-    pub fn item(&self, said: &Said<'_>, owner: &Owner, now: u64) -> Result<Item, ItemRefusal> {
+    pub fn item(
+        &self,
+        said: &Said<'_>,
+        owner: &Owner,
+        now: Option<u64>,
+    ) -> Result<Item, ItemRefusal> {
         let scheme: Scheme = said.scheme.parse().map_err(|_| ItemRefusal::Scheme)?;
         if !self.modes.contains_key(said.zone) {
             return Err(ItemRefusal::Zone);
@@ -134,12 +139,12 @@ impl Taker<'_> {
     }
 }
 
-/// Reads a unit and checks it against the clock. `claim` says whose report of a FANNY token it is.
+/// Reads a unit and checks it, against the clock if `now` is given. `claim` says whose report of a FANNY token it is.
 pub(super) fn unit(
     scheme: Scheme,
     written: &str,
     claim: &[u8; 16],
-    now: u64,
+    now: Option<u64>,
 ) -> Result<Vec<u8>, ItemRefusal> {
     let rules = scheme.rules().ok_or(ItemRefusal::Scheme)?;
     let mut unit = text::parse(scheme, written)?;
@@ -148,7 +153,10 @@ pub(super) fn unit(
     {
         unit = [token, claim, expiry].concat();
     }
-    rules.check_at(&unit, now)?;
+    match now {
+        Some(now) => rules.check_at(&unit, now)?,
+        None => rules.check(&unit)?,
+    };
     Ok(unit)
 }
 
@@ -163,7 +171,7 @@ impl IntakeState {
             modes: &self.0.modes,
         };
         let said = items::<SystemItem>(body, MAX_SYSTEM_LINES)?.into_iter();
-        let items = said.map(|item| taker.item(&item?.said(), &owner, now));
+        let items = said.map(|item| taker.item(&item?.said(), &owner, Some(now)));
         Ok(taker.take(items.collect(), now)?)
     }
 }

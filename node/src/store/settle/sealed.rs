@@ -10,8 +10,8 @@ use bellwether_formats::scheme;
 use bellwether_formats::sealed::{Chunk, IdHash, Index, Payload, Shape};
 use redb::{ReadableTable, WriteTransaction};
 
-use super::super::accept::{put_note, split_note_key};
 use super::super::modes::was_mode;
+use super::super::notes::{put_note, split_note_key};
 use super::super::rows::{Mode, NoteRow};
 use super::super::{BLOCKS, NOTES, StoreError, row};
 use super::with_level;

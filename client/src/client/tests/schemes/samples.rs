@@ -190,10 +190,9 @@ pub(super) fn gaen(interval: usize) -> Sample {
 }
 
 fn fanny() -> Sample {
-    let (one, other) = (
-        Identifier::from_bytes([1; 16]),
-        Identifier::from_bytes([2; 16]),
-    );
+    let id = |text: &str| text.parse::<Identifier>().unwrap();
+    let one = id("3945351c-e433-46e6-bd42-316e0efe5d16");
+    let other = id("3945351c-e433-46e6-bd42-316e0efe5d17");
     let token = fanny::token(one, other).unwrap();
     let expiry = u16::try_from(YESTERDAY + 14).unwrap();
     Sample {
