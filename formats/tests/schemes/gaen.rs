@@ -206,16 +206,15 @@ fn report_types_are_those_of_the_specification() {
     for row in &changes {
         let named = |report: &ReportType| format!("`{}`", report.name()) == row[0];
         let from = ReportType::ALL.into_iter().find(named).unwrap();
-        for to in ReportType::ALL {
-            let known = ReportType::from_level(to.level()).unwrap();
-            let may = from == known || row[1].contains(&format!("`{}`", known.name()));
-            assert_eq!(
-                may_become(from.level(), to.level()),
-                may,
-                "{} to {}",
-                row[0],
-                to.name()
-            );
+        let listed = |to: &ReportType| row[1].contains(&format!("`{}`", to.name()));
+        let next: Vec<Level> = ReportType::ALL
+            .into_iter()
+            .filter(listed)
+            .map(ReportType::level)
+            .collect();
+        for to in (0..=u8::MAX).map(Level) {
+            let may = from.level() == to || row[1] == "any level" || next.contains(&to);
+            assert_eq!(may_become(from.level(), to), may, "{} to {to}", row[0]);
         }
     }
 }
@@ -229,10 +228,8 @@ fn every_level_is_a_report_type_but_for_debug() {
         let withdrawn = (level, again) == (Level::EXPIRED, Level::NO_ALERT);
         assert!(withdrawn || again == level.shown(), "{level} is {again}");
         assert!(may_become(level, level) && may_become(Level::DEBUG, level));
-        assert_eq!(may_become(level, Level::DEBUG), level == Level::DEBUG);
+        assert_eq!(may_become(Level::EXPIRED, level), level == Level::EXPIRED);
     }
-    assert!(may_become(Level::SYMPTOMATIC, Level::EXPIRED));
-    assert!(may_become(Level::EXPIRED, Level::NO_ALERT), "no change");
     let rules = Scheme::GAEN.rules().unwrap();
     assert!(!rules.may_become(Level::DIAGNOSED, Level::NO_ALERT));
     let others = Scheme::TCN.rules().unwrap();

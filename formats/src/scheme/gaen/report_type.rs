@@ -77,21 +77,18 @@ impl ReportType {
 /// Whether a key of one level may be revised to another. Source: spec §6.2.
 ///
 /// As GAEN has it, nothing follows a confirmed test, and what was revoked stays so. It has no way from
-/// an unknown type; here there is one to every other: to say why takes nothing back, and an alert
-/// that cannot be revoked would be worse.
+/// an unknown type; here there is one to every level: to say why takes nothing back, and an alert that
+/// cannot be revoked would be worse.
 pub fn may_become(from: Level, to: Level) -> bool {
-    use ReportType::{ClinicalDiagnosis, ConfirmedTest, Revoked, SelfReport, Unknown};
-
-    let (from, to) = (ReportType::from_level(from), ReportType::from_level(to));
-    let next: &[ReportType] = match from {
-        // Nobody was warned by it.
-        None => return true,
-        Some(Unknown | ReportType::Recursive) => {
-            &[SelfReport, ClinicalDiagnosis, ConfirmedTest, Revoked]
-        }
-        Some(SelfReport) => &[ClinicalDiagnosis, ConfirmedTest, Revoked],
-        Some(ClinicalDiagnosis) => &[ConfirmedTest, Revoked],
-        Some(ConfirmedTest | Revoked) => &[],
+    let next: &[ReportType] = match ReportType::from_level(from) {
+        None | Some(ReportType::Unknown | ReportType::Recursive) => return true,
+        Some(ReportType::SelfReport) => &[
+            ReportType::ClinicalDiagnosis,
+            ReportType::ConfirmedTest,
+            ReportType::Revoked,
+        ],
+        Some(ReportType::ClinicalDiagnosis) => &[ReportType::ConfirmedTest, ReportType::Revoked],
+        Some(ReportType::ConfirmedTest | ReportType::Revoked) => &[],
     };
-    from == to || to.is_some_and(|to| next.contains(&to))
+    from == to || next.iter().any(|next| next.level() == to)
 }
