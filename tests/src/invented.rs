@@ -142,7 +142,7 @@ fn car<'a>(
 /// A sealed part of a scheme that this version does not read, whose blocks nobody has.
 pub fn unread(at: u64) -> Part {
     Part::Sealed(SealedPart {
-        scheme: Scheme(3),
+        scheme: Scheme(99),
         window: Window {
             from: at - WINDOW_S,
             to: at,
