@@ -97,7 +97,11 @@ pub(super) fn run(verb: &Verb) -> Result<ExitCode, CliError> {
         }
     }
     told.say(set.keys.len())?;
-    Ok(ExitCode::SUCCESS)
+    Ok(if told.nothing_taken() {
+        ExitCode::from(2)
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 fn parts(args: &Args, signer: &Signer) -> Result<Vec<Export>, CliError> {
@@ -167,6 +171,12 @@ impl Told {
                 .push(refused(*place, super::ask::text(one, "rule")?));
         }
         Ok(())
+    }
+
+    /// Whether all of it was refused.
+    fn nothing_taken(&self) -> bool {
+        let taken: u64 = self.counts.values().sum();
+        taken == 0 && !self.refused.is_empty()
     }
 
     fn say(&self, keys: usize) -> Result<(), CliError> {

@@ -55,6 +55,8 @@ pub(super) struct Submitters {
 struct Read {
     looked_at: Instant,
     stamp: Option<Stamp>,
+    /// Whether the file was ever there: one that went away is no list of nobody.
+    existed: bool,
     /// None where the file cannot be used: then nobody may submit.
     list: Option<Vec<Submitter>>,
 }
@@ -88,6 +90,7 @@ impl Submitters {
 
     /// What the file says, read again if that is due and it has changed.
     fn refresh(&self, before: Option<Read>, now: Instant) -> Read {
+        let existed = before.as_ref().is_some_and(|read| read.existed);
         let stamp = match before {
             Some(read) if now.saturating_duration_since(read.looked_at) < LOOK_AGAIN => {
                 return read;
@@ -106,10 +109,15 @@ impl Submitters {
         let list = load(&self.path).inspect_err(|error| {
             tracing::error!(%error, "the file of submitters cannot be used; nobody may submit");
         });
+        let gone = existed && stamp.is_none();
+        if gone {
+            tracing::error!("the file of submitters is gone; nobody may submit");
+        }
         Read {
             looked_at: now,
             stamp,
-            list: list.ok(),
+            existed: existed || stamp.is_some(),
+            list: list.ok().filter(|_| !gone),
         }
     }
 }

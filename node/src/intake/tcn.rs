@@ -81,6 +81,10 @@ pub(super) async fn post(state: IntakeState, request: Request) -> Result<Respons
 
 /// The code of a report; none if it is good without.
 fn code(state: &IntakeState, fields: &HeaderMap) -> Result<Option<String>, Refusal> {
+    if asked::token(fields)?.is_some() {
+        let why = "Authorization is for /v1/submissions, where systems submit TCN reports";
+        return Err(Refusal::Header { why });
+    }
     match asked::code(fields)? {
         None if state.0.self_reports.is_none() => Err(Refusal::CodeMissing),
         code => Ok(code),

@@ -1,6 +1,6 @@
 //! Codes, and what they admit. Source: spec §10.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use bellwether_formats::id::{Level, Scheme, Zone};
 use bellwether_formats::scheme::record_id;
@@ -67,6 +67,8 @@ pub enum Fate {
     Known,
     /// As before, and it has another level now.
     Changed,
+    /// The same owner submitted it before with other times: nothing changed.
+    Differs,
     /// Another submitted it first: nothing changed.
     Others,
 }
@@ -171,23 +173,28 @@ impl Store {
             let found = codes.get(code.as_slice())?.map(|value| row(value.value()));
             let mut code_row: CodeRow = found.transpose()?.ok_or(AcceptError::UnknownCode)?;
             let mut of_code = tx.open_table(NOTES_OF_CODE)?;
-            let mut all = BTreeSet::new();
+            let mut all = BTreeMap::new();
             let mut fresh = Vec::new();
             for (number, unit) in units.iter().enumerate() {
                 let record = record_id(unit.scheme, &unit.unit);
                 let key = [code.as_slice(), &note_key(&record, &code_row.zone)].concat();
                 let owner = owner_of(unit.scheme, code);
-                if notes_of(&tx, &record)?
-                    .iter()
-                    .any(|(_, note)| note.owner != owner)
-                {
-                    all.insert(record);
+                let known = notes_of(&tx, &record)?;
+                let before = all.get(&record).copied();
+                if known.iter().any(|(_, note)| note.owner != owner) {
+                    all.insert(record, unit.unit.as_slice());
                     accepted.fates.push(Fate::Others);
                     continue;
                 }
+                let known = known.iter().map(|(_, note)| note.unit.as_slice());
+                if known.chain(before).any(|known| differs(unit, known)) {
+                    accepted.fates.push(Fate::Differs);
+                    continue;
+                }
+                all.insert(record, unit.unit.as_slice());
                 accepted.fates.push(Fate::Known);
                 // What stands twice in a report counts once.
-                if all.insert(record) && of_code.insert(key.as_slice(), [].as_slice())?.is_none() {
+                if before.is_none() && of_code.insert(key.as_slice(), [].as_slice())?.is_none() {
                     fresh.push((number, record, unit));
                 }
             }
@@ -275,6 +282,13 @@ fn check_code(code: &CodeRow, units: &[SubmittedUnit], now: u64) -> Result<(), A
 /// seed is the sender's, and needs no owner.
 fn owner_of(scheme: Scheme, code: &[u8; 32]) -> Option<[u8; 32]> {
     (!matches!(scheme, Scheme::CX1 | Scheme::CX2)).then_some(*code)
+}
+
+/// Whether a unit says other times of a notification than one that is known.
+fn differs(unit: &SubmittedUnit, known: &[u8]) -> bool {
+    let rules = unit.scheme.rules();
+    let may = rules.is_some_and(|rules| rules.may_replace(known, &unit.unit));
+    known != unit.unit && !may
 }
 
 fn most_admitted(units: &[SubmittedUnit]) -> u32 {

@@ -37,6 +37,8 @@ pub enum ItemError {
     RevisionNeeded,
     #[error("it was submitted before with other times")]
     UnitChanged,
+    #[error("its grade is that of its first submission")]
+    GradeChanged,
     #[error("its scheme does not allow to change from {from} to {to}")]
     Transition { from: Level, to: Level },
 }
@@ -47,6 +49,7 @@ impl ItemError {
         match self {
             Self::RevisionNeeded => "revision-needed",
             Self::UnitChanged => "unit-changed",
+            Self::GradeChanged => "grade-changed",
             Self::Transition { .. } => "transition",
         }
     }
@@ -129,6 +132,9 @@ fn check_change(item: &Item, note: &NoteRow) -> Result<(), ItemError> {
     let same_times = rules.is_some_and(|rules| rules.may_replace(&note.unit, unit));
     if *unit != note.unit && !same_times {
         return Err(ItemError::UnitChanged);
+    }
+    if item.grade.is_some() && item.grade != note.grade {
+        return Err(ItemError::GradeChanged);
     }
     let (from, to) = (Level(note.level), item.level);
     if from == to {

@@ -13,7 +13,7 @@ const CODE: HeaderName = HeaderName::from_static("bellwether-code");
 const REVISION: HeaderName = HeaderName::from_static("bellwether-revision");
 
 /// `Authorization: Bearer TOKEN`
-pub(super) fn token(fields: &HeaderMap) -> Result<Option<String>, Refusal> {
+pub(in crate::intake) fn token(fields: &HeaderMap) -> Result<Option<String>, Refusal> {
     let why = "Authorization is `Bearer` and a token";
     let Some(text) = one(fields, &header::AUTHORIZATION, why)? else {
         return Ok(None);

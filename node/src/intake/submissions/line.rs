@@ -47,6 +47,11 @@ fn item<'a, T: Deserialize<'a>>(line: &'a [u8]) -> Result<T, ItemRefusal> {
     };
     // First whether it is JSON at all: reading an item stops at the first member that is none.
     serde_json::from_slice::<serde::de::IgnoredAny>(line).map_err(refusal)?;
+    // (A list of values in the members' order would be taken for them.)
+    if line.trim_ascii_start().first() != Some(&b'{') {
+        let why = "an item is an object".to_owned();
+        return Err(ItemRefusal::Value { why });
+    }
     serde_json::from_slice(line).map_err(refusal)
 }
 

@@ -14,7 +14,7 @@ use super::system::unit;
 use crate::intake::code::CodeHash;
 use crate::intake::refusal::Refusal;
 use crate::intake::{IntakeState, proof};
-use crate::store::{AcceptError, Fate, SubmittedUnit};
+use crate::store::{AcceptError, Fate, ItemError, SubmittedUnit};
 
 /// Most items of a phone: a fortnight of DP-3T's epochs has 1344. Source: spec §10.6.
 pub(super) const MAX_LINES: usize = 4096;
@@ -110,6 +110,7 @@ impl IntakeState {
         match fate {
             None => Outcome::Refused(ItemRefusal::UsedCode),
             Some(Fate::Others) => Outcome::Others,
+            Some(Fate::Differs) => Outcome::Refused(ItemRefusal::Store(ItemError::UnitChanged)),
             Some(fate) => {
                 let key = &self.0.code_key;
                 let record = record_id(unit.scheme, &unit.unit);

@@ -84,6 +84,20 @@ fn a_file_that_cannot_be_used_lets_nobody_in() {
 }
 
 #[test]
+fn a_file_that_went_away_is_not_one_that_names_nobody() {
+    let world = World::new();
+    let token = add(&world.file, "a", [1; 32]).unwrap();
+    assert_eq!(world.find(&token, 0).as_deref(), Some("a"));
+    let text = fs::read_to_string(&world.file).unwrap();
+    fs::remove_file(&world.file).unwrap();
+    for ms in [1000, 2000, 3000] {
+        assert_eq!(world.tried(&token, ms), Err(Unusable));
+    }
+    world.write(&text);
+    assert_eq!(world.find(&token, 4000).as_deref(), Some("a"));
+}
+
+#[test]
 fn what_cannot_be_added_or_removed_changes_nothing() {
     let world = World::new();
     add(&world.file, "a", [1; 32]).unwrap();

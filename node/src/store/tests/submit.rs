@@ -99,6 +99,37 @@ fn an_owner_may_say_it_in_another_zone() {
 }
 
 #[test]
+fn a_grade_stays_as_it_was_first() {
+    let store = memory();
+    let unit = submitted(Scheme::TCN, 7, Mode::Open);
+    let graded = |grade, level| Item {
+        grade,
+        proven: true,
+        ..item(unit.clone(), level)
+    };
+    assert_eq!(
+        one(&store, &graded(Some(10), Level::SYMPTOMATIC)),
+        Ok(Fate::New)
+    );
+    let other = one(&store, &graded(Some(90), Level::DIAGNOSED));
+    assert_eq!(
+        other,
+        Err(ItemError::GradeChanged),
+        "and not the level alone"
+    );
+    assert_eq!(note(&store, "gb", &unit).unwrap().level, 4);
+    for grade in [None, Some(10)] {
+        let level = if grade.is_none() {
+            Level::DIAGNOSED
+        } else {
+            Level::UNKNOWN
+        };
+        assert_eq!(one(&store, &graded(grade, level)), Ok(Fate::Changed));
+        assert_eq!(note(&store, "gb", &unit).unwrap().grade, Some(10));
+    }
+}
+
+#[test]
 fn a_key_keeps_its_time_and_may_get_another_onset() {
     let store = memory();
     let unit = |key: bellwether_formats::scheme::gaen::Key| SubmittedUnit {

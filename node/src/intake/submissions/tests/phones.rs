@@ -201,6 +201,21 @@ fn an_expired_code_admits_nothing() {
 }
 
 #[test]
+fn a_key_keeps_its_time_under_its_code() {
+    let open = Open::new();
+    open.world.issue("code");
+    let first = gaen(1, 2);
+    let longer = |period: &str| unit("gaen", &format!("{first} {period}"));
+    let told = answers(&open.phone("code", &[longer("100"), longer("144")]));
+    assert_eq!(told[0]["accepted"], true, "{told:?}");
+    assert_eq!(told[1]["error"], "unit-changed", "in one body");
+    let told = answers(&open.phone("code", &[longer("144"), longer("100")]));
+    assert_eq!(told[0]["error"], "unit-changed", "in a later one");
+    assert_eq!(told[1]["known"], true);
+    assert_eq!(open.world.pending(), 1);
+}
+
+#[test]
 fn a_phone_has_few_keys() {
     let open = Open::new();
     open.world.issue("code");

@@ -59,6 +59,11 @@ fn every_broken_rule_of_an_item_has_its_name() {
             "value",
             good().to_string().replacen('{', "{\"zone\":\"gb\",", 1),
         ),
+        (
+            "value",
+            "[\"gaen\",\"gb\",\"diagnosed\",\"\",50,null,null]".to_owned(),
+        ),
+        ("value", "7".to_owned()),
         ("value", with(good(), &[("case", "".into())]).to_string()),
         ("value", with(good(), &[("case", long.into())]).to_string()),
         (
