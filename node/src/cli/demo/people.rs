@@ -95,16 +95,16 @@ pub(super) fn meet(folder: &Path, meeting: Meeting, story: &mut Story) -> Result
     };
     alice.save_new(&folder.join("alice.json")).map_err(wrong)?;
     let [of_alice, of_dan] = [from_alice, &from_dan].map(|id| id.text(meeting.family));
-    let broadcast = if meeting.scheme == Scheme::FANNY {
-        "phone\nand his agreed on the token"
+    let met = if meeting.scheme == Scheme::FANNY {
+        "phone and his agreed on the token"
     } else {
-        "\nphone broadcast"
+        "phone broadcast"
     };
     story.tell(
         &format!(
-            "{} Bob, who travels, sat beside Dan on a train and beside Alice in the clinic. Her \
-             {broadcast}\n{of_alice}, and his recorded it. Carol made the same\njourney and sat \
-             elsewhere. Both follow the country and the clinic.",
+            "{} Bob, who travels, sat beside Dan on a train and beside Alice in the clinic. Her\n\
+             {met} {of_alice}, and his recorded it. Carol made the same\njourney and sat elsewhere. \
+             Both follow the country and the clinic.",
             meeting.when
         ),
         json!({
