@@ -137,6 +137,9 @@ impl<'a> Fields<'a> {
             text.parse().ok().filter(|_| plain)
         };
         let field = self.left.next();
+        if field == Some("") {
+            return Err(TextError::Fields);
+        }
         let value = field.map(|text| read(text).ok_or(TextError::Number { what }));
         value.transpose()
     }
