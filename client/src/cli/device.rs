@@ -9,7 +9,7 @@ use data_encoding::HEXLOWER_PERMISSIVE;
 use std::{
     fs,
     io::{self, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -107,6 +107,15 @@ fn parse_scheme(text: &str) -> Result<Scheme, String> {
     }
 }
 
+/// Writes a file for its owner alone: a report holds keys that are not published yet.
+fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)?.write_all(bytes)
+}
+
 /// Runs the verb. What is asked for goes to `out`, the intake's answer included.
 ///
 /// Exit status 0, or 2 if the intake refused the report or an item of it.
@@ -175,7 +184,7 @@ pub(crate) fn run(command: &DeviceCommand, out: &mut impl Write) -> Result<ExitC
             // From here on nothing that was reported is broadcast, whatever fails.
             phone.save(file)?;
             if let Some(path) = report_file {
-                fs::write(path, report.bytes()).map_err(|source| DeviceError::Write {
+                write_secret(path, &report.bytes()).map_err(|source| DeviceError::Write {
                     path: path.clone(),
                     source,
                 })?;
