@@ -21,7 +21,7 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use bellwether_formats::id::Scheme;
+use bellwether_formats::id::{ProviderId, Scheme};
 use bellwether_formats::scheme::UnitError;
 use bellwether_formats::scheme::cx::{Generator, Identifier};
 use data_encoding::HEXLOWER;
@@ -67,7 +67,7 @@ pub struct Broadcast {
     pub count: usize,
     /// When the first one is broadcast, in seconds of UTC; cx and tcn have no times.
     pub at: u64,
-    /// Of fanny: what the phone that was met broadcast; the token of the contact is asked for.
+    /// Of fanny: what the phone that was met broadcast; token and key of the contact are asked for.
     pub peer: Option<Identifier>,
     /// Of fanny: the hour of UTC at which tokens expire.
     pub hour: u8,
@@ -82,6 +82,8 @@ pub struct Words<'a> {
     pub code: &'a str,
     /// Of tcn: type and bytes of the memo.
     pub memo: (u8, &'a [u8]),
+    /// Of fanny: for whom tokens are encrypted.
+    pub provider: Option<&'a ProviderId>,
 }
 
 /// A report, as its scheme has it.
@@ -176,7 +178,8 @@ impl Phone {
     ///
     /// # Errors
     ///
-    /// [`PhoneError::Report`], [`PhoneError::Nothing`]; the phone is as before then.
+    /// [`PhoneError::Report`], [`PhoneError::Provider`], [`PhoneError::Nothing`]; the phone is as before
+    /// then.
     pub fn report(
         &mut self,
         words: &Words<'_>,
@@ -209,7 +212,10 @@ impl Phone {
             Self::Unlinkable(phone) => lines(phone.report()),
             Self::Hybrid(phone) => lines(phone.report()),
             Self::Gaen(phone) => lines(phone.report()),
-            Self::Fanny(phone) => lines(phone.report()),
+            Self::Fanny(phone) => {
+                let provider = words.provider.ok_or(PhoneError::Provider)?;
+                lines(phone.report(provider))
+            }
         };
         if items.is_empty() {
             return Err(PhoneError::Nothing);
@@ -283,8 +289,12 @@ pub enum PhoneError {
     Count,
     #[error("nothing was broadcast that is not accepted already")]
     Nothing,
+    #[error("the contact id is this phone's own")]
+    OwnId,
     #[error("only phones of fanny make something of what the other one broadcasts")]
     Peer,
+    #[error("tokens of fanny are encrypted for a provider: its id is needed")]
+    Provider,
     #[error(transparent)]
     Report(#[from] ReportError),
     #[error("at that time the phone had another key already, or the scheme has no such time")]

@@ -168,12 +168,18 @@ pub enum ObservationError {
     Future,
     #[error(transparent)]
     Id(#[from] cx::ParseIdentifierError),
-    #[error("an identifier of {family} does not have {found} bytes")]
+    #[error("an identifier of {family} has {} bytes, not {found}", lengths(*family))]
     Length { family: Family, found: usize },
     #[error(transparent)]
     Time(#[from] ParseTimeError),
     #[error("an observation is an identifier and, after a space, a time")]
     Words,
+}
+
+/// The lengths that a family has, for people.
+fn lengths(family: Family) -> String {
+    let lengths: Vec<String> = family.lengths().iter().map(usize::to_string).collect();
+    lengths.join(" or ")
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bellwether_formats::batch::{self, Batch, Part, Window};
 use bellwether_formats::cid::Cid;
-use bellwether_formats::id::{Level, Scheme};
+use bellwether_formats::id::{Level, ProviderId, Scheme};
 use bellwether_formats::scheme::{Family, Rules};
 use bellwether_formats::sealed::{Chunk, IdHash, Payload, Place, SealedError, Shape, Tag};
 use serde::{Deserialize, Serialize};
@@ -38,6 +38,9 @@ pub struct SealedPart {
     to: u64,
     #[serde(with = "serde_bytes")]
     salt: [u8; 16],
+    /// Whose batch it is in. States of before FANNY's tokens were encrypted do not say.
+    #[serde(default = "nobody", with = "serial::text")]
+    pub(crate) provider: ProviderId,
     /// Its number among the sealed parts of its scheme in the batch, from 0, and how many these are.
     number: usize,
     parts: usize,
@@ -77,7 +80,8 @@ pub(crate) enum Stage {
 #[serde(deny_unknown_fields)]
 struct Candidate {
     observation: Observation,
-    /// The day that was hashed, in timed schemes: an observation near midnight is looked up on two.
+    /// Which of the observation's look-ups: that of a day. Near midnight there can be two, and FANNY
+    /// does not know on which day a token expires.
     #[serde(default)]
     day: Option<u64>,
     verdict: Verdict,
@@ -104,7 +108,7 @@ pub(crate) struct Told {
     observed_before: u64,
 }
 
-/// What is looked up for an observation: it, on a day in timed schemes.
+/// What is looked up for an observation: it, for a day in schemes that have several look-ups.
 pub(crate) type LookUp = (Observation, Option<u64>);
 
 /// A broken rule's name, and what to tell people.
@@ -130,6 +134,7 @@ impl SealedPart {
             from: part.window.from,
             to: part.window.to,
             salt: batch.salt,
+            provider: batch.provider,
             number,
             parts: of_scheme.len(),
             ids: part.ids,
@@ -294,15 +299,16 @@ impl SealedPart {
         Some(observation.family) == family(self.scheme()) && self.window().contains(observation.at)
     }
 
-    /// Gives what may stand in the part for an observation, with the day that is hashed.
+    /// Gives what may stand in the part for an observation, each with another day, or none.
     fn look_ups(&self, observation: &Observation, mut sink: impl FnMut(Option<u64>, IdHash)) {
         let scheme = self.scheme();
         let Some(rules) = scheme.rules() else {
             return;
         };
         let (observed, at) = (observation.id.as_bytes(), observation.at);
-        rules.look_ups(observed, at, &mut |day, identifier| {
-            sink(day, IdHash::of(scheme, &self.salt, day, identifier));
+        rules.look_ups(observed, at, &self.provider, &mut |day, identifier| {
+            let hashed = day.filter(|_| rules.timed());
+            sink(day, IdHash::of(scheme, &self.salt, hashed, identifier));
         });
     }
 
@@ -361,6 +367,11 @@ impl Told {
         };
         payload.grade()
     }
+}
+
+/// No provider's id.
+const fn nobody() -> ProviderId {
+    ProviderId::from_bytes([0; 32])
 }
 
 /// Which observations can be of a scheme's identifiers, for the schemes that this version reads.

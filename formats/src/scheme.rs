@@ -9,7 +9,7 @@ use core::fmt;
 use core::str::FromStr;
 
 use crate::error::rules;
-use crate::id::{Level, ParseIdError, RecordId, Scheme};
+use crate::id::{Level, ParseIdError, ProviderId, RecordId, Scheme};
 
 pub mod cx;
 pub mod dp3t;
@@ -57,14 +57,20 @@ impl Family {
         }
     }
 
-    /// Whether an observation of the family can have so many bytes. DP-3T's can be an ephemeral id,
-    /// or its hash with the epoch, as the unlinkable design keeps it.
-    pub const fn takes(self, len: usize) -> bool {
+    /// How many bytes an observation of the family can have. DP-3T's can be an ephemeral id, or its
+    /// hash with the epoch, as the unlinkable design keeps it; FANNY's a token alone, or with the key
+    /// that encrypts it.
+    pub const fn lengths(self) -> &'static [usize] {
         match self {
-            Self::Cx | Self::Tcn | Self::Gaen => len == 16,
-            Self::Dp3t => len == 16 || len == 32,
-            Self::Fanny => len == 32,
+            Self::Cx | Self::Tcn | Self::Gaen => &[16],
+            Self::Dp3t => &[16, 32],
+            Self::Fanny => &[32, fanny::Contact::LEN],
         }
+    }
+
+    /// Whether an observation of the family can have so many bytes.
+    pub fn takes(self, len: usize) -> bool {
+        self.lengths().contains(&len)
     }
 }
 
@@ -184,9 +190,16 @@ pub trait Rules: Sync {
         });
     }
 
-    /// Gives what may stand in a sealed part for an observation made at `at`: the day to be hashed,
-    /// in timed schemes, and the identifier. Nothing if it is none of the scheme's.
-    fn look_ups(&self, observed: &[u8], at: u64, sink: &mut dyn FnMut(Option<u64>, &[u8]));
+    /// Gives what may stand in a sealed part of a provider's for an observation made at `at`: a day
+    /// and the identifier, once for each day. In [timed](Self::timed) schemes the day is hashed; in
+    /// FANNY it went into what is encrypted. Nothing if it is none of the scheme's.
+    fn look_ups(
+        &self,
+        observed: &[u8],
+        at: u64,
+        provider: &ProviderId,
+        sink: &mut dyn FnMut(Option<u64>, &[u8]),
+    );
 
     /// Makes a unit that cannot be told from `like` but for its random bytes (spec §4.6). `None` if
     /// `like` is no unit, or the scheme is always sealed.

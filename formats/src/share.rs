@@ -12,6 +12,9 @@ use crate::error::rules;
 use crate::id::{ParseIdError, ProviderId, Zone};
 use crate::limit;
 
+/// What a share string begins with; the provider's id follows.
+pub(crate) const PREFIX: &str = "bellwether:";
+
 /// What a follower needs to know: who, which zones, and where to ask.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Share {
@@ -27,7 +30,7 @@ pub struct Share {
 
 impl fmt::Display for Share {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "bellwether:{}", self.provider)?;
+        write!(f, "{PREFIX}{}", self.provider)?;
         let zones = self.zones.iter().map(|zone| ("zone", zone.as_str()));
         let gateways = self
             .gateways
@@ -51,9 +54,7 @@ impl FromStr for Share {
         if text.len() > limit::MAX_SHARE_BYTES {
             return Err(ParseShareError::Size { found: text.len() });
         }
-        let text = text
-            .strip_prefix("bellwether:")
-            .ok_or(ParseShareError::Prefix)?;
+        let text = text.strip_prefix(PREFIX).ok_or(ParseShareError::Prefix)?;
         let (provider, query) = text.split_once('?').unwrap_or((text, ""));
         let mut share = Self {
             provider: provider.parse()?,

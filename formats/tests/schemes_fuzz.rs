@@ -13,7 +13,7 @@ mod common;
 #[path = "common/units.rs"]
 mod units;
 
-use bellwether_formats::id::Scheme;
+use bellwether_formats::id::{ProviderId, Scheme};
 use bellwether_formats::scheme::cx::Identifier;
 use bellwether_formats::scheme::{
     Family, Rules, UnitError, Units, WantedIds, record_id, text::parse,
@@ -25,6 +25,9 @@ use units::{good, most};
 
 /// Most bytes that expanding allocates, however many units there are.
 const MOST_BYTES: usize = 4096;
+
+/// Whose sealed parts are looked at.
+const PROVIDER: ProviderId = ProviderId::from_bytes([7; 32]);
 
 fn any_scheme() -> impl Strategy<Value = Scheme> {
     proptest::sample::select(Scheme::ALL.as_slice())
@@ -210,20 +213,28 @@ proptest! {
     #[test]
     fn look_ups_are_few(
         scheme in any_scheme(),
-        observed in prop_oneof![vec(any::<u8>(), 16), vec(any::<u8>(), 32), vec(any::<u8>(), 0..40)],
+        observed in prop_oneof![vec(any::<u8>(), 16), vec(any::<u8>(), 32), vec(any::<u8>(), 0..70)],
         at in prop_oneof![any::<u64>(), 1_700_000_000..1_800_000_000_u64],
     ) {
         let rules = scheme.rules().unwrap();
         let mut days = Vec::new();
-        rules.look_ups(&observed, at, &mut |day, identifier| {
-            assert_eq!(day.is_some(), rules.timed());
+        rules.look_ups(&observed, at, &PROVIDER, &mut |day, identifier| {
+            assert!(day.is_some() || !rules.timed());
             assert!(rules.family().takes(identifier.len()));
             days.push(day);
         });
-        let limit = if scheme == Scheme::GAEN { 2 } else { 1 };
+        let limit = match scheme {
+            Scheme::GAEN => 2,
+            Scheme::FANNY => 3,
+            _ => 1,
+        };
         prop_assert!(days.len() <= limit);
         let known = rules.family().takes(observed.len());
         prop_assert!(days.is_empty() || known);
+        let count = days.len();
+        days.sort();
+        days.dedup();
+        prop_assert_eq!(days.len(), count, "one on each day");
     }
 
     #[test]

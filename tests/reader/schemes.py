@@ -279,11 +279,26 @@ def check_gaen(report):
 # --- §7.5 ---
 
 
-def fanny_token(one, other):
+def fanny_text(one, other):
     ids = [uuid.UUID(contact) for contact in (one, other)]
     random = all(contact.variant == uuid.RFC_4122 and contact.version == 4 for contact in ids)
     need(random and ids[0] != ids[1], "contact-id")
-    return h(*sorted(str(contact).encode() for contact in ids)).hex()
+    return b"".join(sorted(str(contact).encode() for contact in ids))
+
+
+def fanny_token(one, other):
+    return h(fanny_text(one, other)).hex()
+
+
+def fanny_key(one, other):
+    extracted = hmac.digest(b"", fanny_text(one, other), "sha256")
+    return hmac.digest(extracted, b"FANNY-ENC/1\x01", "sha256")
+
+
+def fanny_value(ids, url, day):
+    token = bytes.fromhex(fanny_token(*ids))
+    said = b"FANNY-PUB/1" + h(url.encode()) + day.to_bytes(4, "big") + token
+    return hmac.digest(fanny_key(*ids), said, "sha256").hex()
 
 
 def fanny_judge(unit, now):
@@ -307,6 +322,17 @@ def check_fanny(report):
         day = -(-(at + 15 * DAY - hour) // DAY)
         said = e["contact_unix"], e["expiry_day_number"], e["expires_unix"], utc(e["expires"])
         report.check(said == (at, day, day * DAY + hour, day * DAY + hour), f"fanny: expiry of {e['contact_time']}")
+    for e in v["encrypted"]["vectors"]:
+        ids, day = e["contact_ids"], e["expiry_day"]
+        said = fanny_token(*ids), fanny_key(*ids).hex(), fanny_value(ids, e["provider_url"], day)
+        report.check(said == (e["token"], e["key"], e["value"]), f"fanny: encrypted for {e['provider_url']}")
+    for case in v["encrypted"]["look_ups"]:
+        ids, at, url = case["contact_ids"], utc(case["contact_time"]), f"bellwether:{case['provider']}"
+        first, last = (-(-(at + 15 * DAY + by) // DAY) for by in (-600 - 23 * 3600, 600))
+        days = [{"day": day, "value": fanny_value(ids, url, day)} for day in range(first, last + 1)]
+        said = case["contact_unix"], case["provider_url"], case["expect"]
+        sought = [{"value": fanny_token(*ids)}, *days]
+        report.check(said == (at, url, sought), f"fanny: look-ups of {case['contact_time']}")
     for case in v["negative"]:
         if "contact_ids" in case:
             found, expected = verdict(lambda: fanny_token(*case["contact_ids"])), case.get("expect", case.get("token"))

@@ -139,7 +139,7 @@ impl Device {
         said.lines().remove(0).to_owned()
     }
 
-    /// The token that it and another have in common, for FANNY.
+    /// Token and key that it and another have in common, for FANNY.
     #[track_caller]
     pub fn token_with(&self, peer: &str, at: u64) -> String {
         let at = bellwether_client::time::format(at);
@@ -168,7 +168,8 @@ impl Device {
         let ca = provider.certificate();
         let ca = ca.to_str().unwrap();
         let to = ["report", "--publisher", &provider.name, "--code", code];
-        self.verb(&[&to[..], &["--post", intake, "--ca", ca]].concat())
+        let at = ["--provider", &provider.id, "--post", intake, "--ca", ca];
+        self.verb(&[&to[..], &at].concat())
     }
 
     /// A verb on it, `--file` added.

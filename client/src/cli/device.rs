@@ -3,7 +3,7 @@
 use super::bench::parse_type;
 use bellwether_client::device::{Broadcast, DeviceFileError, Phone, PhoneError, Random, Words};
 use bellwether_client::time;
-use bellwether_formats::id::Scheme;
+use bellwether_formats::id::{ProviderId, Scheme};
 use bellwether_formats::scheme::cx::{Generator, Identifier};
 use data_encoding::HEXLOWER_PERMISSIVE;
 use std::{
@@ -47,7 +47,8 @@ pub(crate) enum DeviceCommand {
         /// meaning in cx and tcn
         #[arg(long, value_name = "RFC3339", value_parser = parse_time)]
         at: Option<u64>,
-        /// Of fanny: the contact id of the other phone; prints the token of the contact, and keeps it
+        /// Of fanny: the contact id of the other phone; prints token and key of the contact, for
+        /// `observe`, and keeps them
         #[arg(long, value_name = "ID")]
         peer: Option<Identifier>,
         /// Of fanny: the hour of UTC at which tokens expire
@@ -62,6 +63,10 @@ pub(crate) enum DeviceCommand {
         /// The publisher's name, exactly as it calls itself; reports of cx hold it
         #[arg(long, value_name = "NAME")]
         publisher: String,
+        /// Of fanny: the publisher's id, for which the tokens are encrypted: what stands after
+        /// `bellwether:` in its share string
+        #[arg(long, value_name = "ID")]
+        provider: Option<ProviderId>,
         /// The confirmation code given by the publisher
         #[arg(long, allow_hyphen_values = true)]
         code: String,
@@ -158,6 +163,7 @@ pub(crate) fn run(command: &DeviceCommand, out: &mut impl Write) -> Result<ExitC
         DeviceCommand::Report {
             file,
             publisher,
+            provider,
             code,
             out: report_file,
             post,
@@ -179,6 +185,7 @@ pub(crate) fn run(command: &DeviceCommand, out: &mut impl Write) -> Result<ExitC
                 publisher,
                 code,
                 memo: (*memo_type, &memo.0),
+                provider: provider.as_ref(),
             };
             let report = with_random(|random| phone.report(&words, random))??;
             // From here on nothing that was reported is broadcast, whatever fails.

@@ -1,11 +1,11 @@
-//! A phone of FANNY: a contact id for each contact, and the tokens of those that it had.
+//! A phone of FANNY: a contact id for each contact, and token and key of those that it had.
 //! Source: spec §7.5.
 
 use std::collections::BTreeSet;
 
-use bellwether_formats::id::Scheme;
+use bellwether_formats::id::{ProviderId, Scheme};
 use bellwether_formats::scheme::cx::Identifier;
-use bellwether_formats::scheme::{DAY_S, fanny, text};
+use bellwether_formats::scheme::{DAY_S, UnitError, fanny, text};
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
@@ -26,19 +26,19 @@ pub struct Fanny {
     /// What it broadcasts in the next contact. One id for several contacts would let two of them
     /// compute tokens of contacts that they did not have.
     contact: Secret<16>,
-    /// Tokens with the days of their expiry, oldest first.
-    tokens: Vec<(Secret<32>, u16)>,
+    /// Token, key and day of expiry of each, oldest first.
+    contacts: Vec<(Secret<32>, Secret<32>, u16)>,
 }
 
 impl Fanny {
     pub(super) fn new(random: &mut Random<'_>) -> Self {
         Self {
             contact: contact(random),
-            tokens: Vec::new(),
+            contacts: Vec::new(),
         }
     }
 
-    /// The contact id of the next contact; or, of one with a peer, the token, which is kept.
+    /// The contact id of the next contact; or, of one with a peer, token and key, which are kept.
     pub(super) fn ids(
         &mut self,
         asked: &Broadcast,
@@ -51,31 +51,39 @@ impl Fanny {
         let Some(peer) = asked.peer else {
             return Ok(own.to_string());
         };
-        let token = fanny::token(own, peer)?;
+        let met = fanny::Contact::of(own, peer).map_err(|error| match error {
+            UnitError::ContactId if own == peer => PhoneError::OwnId,
+            error => PhoneError::Token(error),
+        })?;
         // Days have two bytes in a unit; what is later would not even add up.
         let today = asked.at / DAY_S;
         u16::try_from(today).map_err(|_| PhoneError::Time)?;
         let expiry = fanny::expiry_day(asked.at, asked.hour);
         let expiry = u16::try_from(expiry).map_err(|_| PhoneError::Time)?;
-        self.tokens.retain(|(_, day)| u64::from(*day) >= today);
-        self.tokens.push((Secret::of(token), expiry));
-        let surplus = self.tokens.len().saturating_sub(MAX_TOKENS);
-        self.tokens.drain(..surplus);
+        self.contacts.retain(|(.., day)| u64::from(*day) >= today);
+        let (token, key) = (Secret::of(met.token), Secret::of(met.key));
+        self.contacts.push((token, key, expiry));
+        let surplus = self.contacts.len().saturating_sub(MAX_TOKENS);
+        self.contacts.drain(..surplus);
         self.contact = contact(random);
-        Ok(HEXLOWER.encode(&token))
+        Ok(HEXLOWER.encode(&met.to_bytes()))
     }
 
-    pub(super) fn report(&self) -> Vec<String> {
-        let text = |(token, expiry): &(Secret<32>, u16)| {
+    /// The tokens, encrypted for the provider.
+    pub(super) fn report(&self, provider: &ProviderId) -> Vec<String> {
+        let url = fanny::url(provider);
+        let text = |(token, key, expiry): &(Secret<32>, Secret<32>, u16)| {
+            let (token, key) = (*token.bytes(), *key.bytes());
+            let value = fanny::Contact { token, key }.encrypted(&url, *expiry);
             // The claim is the provider's to add, and does not stand in the text.
-            let unit = fanny::unit(token.bytes(), *expiry, &[0; 16]);
+            let unit = fanny::unit(&value, *expiry, &[0; 16]);
             text::format(Scheme::FANNY, &unit)
         };
-        self.tokens.iter().filter_map(text).collect()
+        self.contacts.iter().filter_map(text).collect()
     }
 
     pub(super) fn settle(&mut self, accepted: &BTreeSet<usize>) {
-        forget(&mut self.tokens, accepted);
+        forget(&mut self.contacts, accepted);
     }
 }
 

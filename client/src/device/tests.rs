@@ -16,7 +16,11 @@ const WORDS: Words<'_> = Words {
     publisher: "P",
     code: "C",
     memo: (0, &[]),
+    provider: Some(&PROVIDER),
 };
+
+/// For whom tokens are encrypted.
+const PROVIDER: ProviderId = ProviderId::from_bytes([7; 32]);
 
 fn phone(scheme: Scheme) -> Phone {
     Phone::new(scheme, &mut chance(1)).unwrap()
@@ -80,8 +84,8 @@ fn stands_for(scheme: Scheme, units: &[Vec<u8>], id: &str, at: u64) -> bool {
     let rules = scheme.rules().unwrap();
     let observed = HEXLOWER.decode(id.as_bytes()).unwrap();
     let mut looked = BTreeSet::new();
-    rules.look_ups(&observed, at, &mut |day, id| {
-        looked.insert((day, id.to_vec()));
+    rules.look_ups(&observed, at, &PROVIDER, &mut |day, id| {
+        looked.insert((day.filter(|_| rules.timed()), id.to_vec()));
     });
     let units = Units::of(rules.width(), units.iter().map(Vec::as_slice));
     let mut found = false;
@@ -306,9 +310,12 @@ fn two_phones_that_meet_have_one_token_and_no_contact_id_twice() {
         };
         let token_of_one = token(&mut one, theirs, 10 + number);
         assert_eq!(token_of_one, token(&mut other, mine, 20 + number));
-        let expected = fanny::token(mine, theirs).unwrap();
-        assert_eq!(token_of_one, HEXLOWER.encode(&expected));
-        tokens.insert(token_of_one, fanny::expiry_day(at, 3));
+        let expected = fanny::Contact::of(mine, theirs).unwrap();
+        assert_eq!(token_of_one, HEXLOWER.encode(&expected.to_bytes()));
+        let expiry = fanny::expiry_day(at, 3);
+        let day = u16::try_from(expiry).unwrap();
+        let value = expected.encrypted(&fanny::url(&PROVIDER), day);
+        tokens.insert(HEXLOWER.encode(&value), expiry);
     }
     let own: Identifier = ids(&mut one, 1, NOON).remove(0).parse().unwrap();
     let peer = Some(own);
@@ -317,8 +324,14 @@ fn two_phones_that_meet_have_one_token_and_no_contact_id_twice() {
         ..asked(1, NOON)
     };
     let same = one.ids(&broadcast, &mut chance(2));
-    assert!(matches!(same, Err(PhoneError::Token(_))));
+    assert!(matches!(same, Err(PhoneError::OwnId)));
 
+    let nobody = Words {
+        provider: None,
+        ..WORDS
+    };
+    let refused = one.report(&nobody, &mut chance(3));
+    assert!(matches!(refused, Err(PhoneError::Provider)));
     let report = report(&mut one, 3);
     assert_eq!(report.len(), 3);
     for item in &report.items {

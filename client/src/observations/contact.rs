@@ -9,8 +9,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::ObservationError;
 
-/// A contact identifier as it was on the air: 16 bytes, or 32 of a token of fanny's and of what the
-/// unlinkable design of dp3t keeps.
+/// A contact identifier as it was on the air, 16 bytes; or 32, of what the unlinkable design of dp3t
+/// keeps and of a token of fanny's; or 64, of a token with the key that encrypts it.
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ContactId(Bytes);
 
@@ -18,13 +18,15 @@ pub struct ContactId(Bytes);
 enum Bytes {
     Short([u8; 16]),
     Long([u8; 32]),
+    Pair([u8; 64]),
 }
 
 impl ContactId {
-    /// Takes an identifier's bytes; `None` if they are not 16 or 32.
+    /// Takes an identifier's bytes; `None` if they are not 16, 32 or 64.
     pub fn new(bytes: &[u8]) -> Option<Self> {
         let short = bytes.try_into().map(Bytes::Short);
-        let any = short.or_else(|_| bytes.try_into().map(Bytes::Long));
+        let long = short.or_else(|_| bytes.try_into().map(Bytes::Long));
+        let any = long.or_else(|_| bytes.try_into().map(Bytes::Pair));
         any.ok().map(Self)
     }
 
@@ -33,6 +35,7 @@ impl ContactId {
         match &self.0 {
             Bytes::Short(bytes) => bytes,
             Bytes::Long(bytes) => bytes,
+            Bytes::Pair(bytes) => bytes,
         }
     }
 
@@ -79,6 +82,12 @@ impl From<[u8; 32]> for ContactId {
     }
 }
 
+impl From<[u8; 64]> for ContactId {
+    fn from(bytes: [u8; 64]) -> Self {
+        Self(Bytes::Pair(bytes))
+    }
+}
+
 impl fmt::Debug for ContactId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&HEXLOWER.encode(self.as_bytes()))
@@ -95,6 +104,6 @@ impl Serialize for ContactId {
 impl<'de> Deserialize<'de> for ContactId {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let bytes: Vec<u8> = serde_bytes::deserialize(from)?;
-        Self::new(&bytes).ok_or_else(|| D::Error::custom("an identifier has 16 or 32 bytes"))
+        Self::new(&bytes).ok_or_else(|| D::Error::custom("an identifier has 16, 32 or 64 bytes"))
     }
 }

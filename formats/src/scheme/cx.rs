@@ -28,7 +28,7 @@ pub use identifier::{Identifier, ParseIdentifierError};
 use alloc::vec::Vec;
 
 use super::{Facts, Family, Rules, Sink, UnitError, Units, WantedIds, Width};
-use crate::id::Scheme;
+use crate::id::{ProviderId, Scheme};
 use drbg::Drbg;
 
 /// The generator of type 1.
@@ -84,7 +84,13 @@ impl Rules for Cx {
         debug_assert!(whole.is_ok(), "units are whole");
     }
 
-    fn look_ups(&self, observed: &[u8], _: u64, sink: &mut dyn FnMut(Option<u64>, &[u8])) {
+    fn look_ups(
+        &self,
+        observed: &[u8],
+        _: u64,
+        _: &ProviderId,
+        sink: &mut dyn FnMut(Option<u64>, &[u8]),
+    ) {
         if observed.len() == 16 {
             sink(None, observed);
         }

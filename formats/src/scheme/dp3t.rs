@@ -19,7 +19,7 @@ use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 
 use super::{DAY_S, Facts, Family, Rules, Sink, Span, UnitError, Units, Width, bytes};
-use crate::id::Scheme;
+use crate::id::{ProviderId, Scheme};
 
 /// Length of an epoch, in seconds.
 pub const EPOCH_S: u64 = 900;
@@ -187,7 +187,13 @@ impl Rules for LowCost {
         }
     }
 
-    fn look_ups(&self, observed: &[u8], at: u64, sink: &mut dyn FnMut(Option<u64>, &[u8])) {
+    fn look_ups(
+        &self,
+        observed: &[u8],
+        at: u64,
+        _: &ProviderId,
+        sink: &mut dyn FnMut(Option<u64>, &[u8]),
+    ) {
         if observed.len() == 16 {
             sink(Some(at / DAY_S), observed);
         }
@@ -238,7 +244,13 @@ impl Rules for Unlinkable {
     }
 
     /// With the epoch of the observation, and no other: an id that is heard later is a replay.
-    fn look_ups(&self, observed: &[u8], at: u64, sink: &mut dyn FnMut(Option<u64>, &[u8])) {
+    fn look_ups(
+        &self,
+        observed: &[u8],
+        at: u64,
+        _: &ProviderId,
+        sink: &mut dyn FnMut(Option<u64>, &[u8]),
+    ) {
         match (observed.try_into(), u32::try_from(at / EPOCH_S)) {
             (Ok(id), Ok(epoch)) => sink(None, &hashed(id, epoch)),
             _ if observed.len() == 32 => sink(None, observed),
@@ -305,8 +317,14 @@ impl Rules for Hybrid {
         }
     }
 
-    fn look_ups(&self, observed: &[u8], at: u64, sink: &mut dyn FnMut(Option<u64>, &[u8])) {
-        LowCost.look_ups(observed, at, sink);
+    fn look_ups(
+        &self,
+        observed: &[u8],
+        at: u64,
+        provider: &ProviderId,
+        sink: &mut dyn FnMut(Option<u64>, &[u8]),
+    ) {
+        LowCost.look_ups(observed, at, provider, sink);
     }
 
     fn dummy(&self, like: &[u8], random: &mut dyn FnMut(&mut [u8])) -> Option<Vec<u8>> {

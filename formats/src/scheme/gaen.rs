@@ -18,7 +18,7 @@ use hkdf::Hkdf;
 use sha2::Sha256;
 
 use super::{DAY_S, Facts, Family, Rules, Sink, Span, UnitError, Units, Width, bytes};
-use crate::id::{Level, Scheme};
+use crate::id::{Level, ProviderId, Scheme};
 
 mod report_type;
 
@@ -219,7 +219,13 @@ impl Rules for Gaen {
     }
 
     /// On the day of the observation, and on the one beside it where that is near.
-    fn look_ups(&self, observed: &[u8], at: u64, sink: &mut dyn FnMut(Option<u64>, &[u8])) {
+    fn look_ups(
+        &self,
+        observed: &[u8],
+        at: u64,
+        _: &ProviderId,
+        sink: &mut dyn FnMut(Option<u64>, &[u8]),
+    ) {
         if observed.len() != 16 {
             return;
         }

@@ -13,7 +13,7 @@ use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use sha2::{Digest, Sha256};
 
 use super::{Facts, Family, Rules, Sink, UnitError, Units, Width, bytes};
-use crate::id::Scheme;
+use crate::id::{ProviderId, Scheme};
 
 /// Most identifiers of one report: 42 days at one in 15 minutes. A longer range is not expanded:
 /// 134 bytes could ask for 131,070 hashes.
@@ -200,7 +200,13 @@ impl Rules for Tcn {
         });
     }
 
-    fn look_ups(&self, observed: &[u8], _: u64, sink: &mut dyn FnMut(Option<u64>, &[u8])) {
+    fn look_ups(
+        &self,
+        observed: &[u8],
+        _: u64,
+        _: &ProviderId,
+        sink: &mut dyn FnMut(Option<u64>, &[u8]),
+    ) {
         if observed.len() == 16 {
             sink(None, observed);
         }

@@ -6,7 +6,7 @@ use bellwether_formats::scheme::{DAY_S, Span, Units};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
-use crate::walk::{Walk, hex, negative};
+use crate::walk::{PROVIDER, Walk, hex, negative};
 
 pub(crate) fn check(walk: &mut Walk) {
     assert_eq!(walk.text("scheme"), "dp3t");
@@ -155,7 +155,7 @@ fn looked_up(scheme: Scheme, id: &[u8], at: u64, day: Option<u64>, identifier: &
     scheme
         .rules()
         .unwrap()
-        .look_ups(id, at, &mut |hashed, sought| {
+        .look_ups(id, at, &PROVIDER, &mut |hashed, sought| {
             found |= hashed == day && sought == identifier;
         });
     found

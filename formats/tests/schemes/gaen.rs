@@ -9,7 +9,7 @@ use data_encoding::HEXLOWER;
 use hkdf::Hkdf;
 use sha2::{Digest, Sha256};
 
-use crate::walk::{Walk, hex, negative, table};
+use crate::walk::{PROVIDER, Walk, hex, negative, table};
 
 pub(crate) fn check(walk: &mut Walk) {
     assert_eq!(walk.text("scheme"), "gaen");
@@ -107,7 +107,7 @@ fn matches(key: &Key, id: &[u8], at: u64) -> bool {
     rules.expand(&units, &mut |_, identifier, span| {
         let span = span.unwrap();
         open |= identifier == id && span.contains(at);
-        rules.look_ups(id, at, &mut |day, sought| {
+        rules.look_ups(id, at, &PROVIDER, &mut |day, sought| {
             let found = sought == identifier && day == Some(span.day) && span.contains(at);
             sealed += usize::from(found);
         });
@@ -136,7 +136,7 @@ fn an_observation_is_looked_up_under_two_days_at_most() {
         let mut days = 0;
         let at = 20_000 * DAY_S + interval * INTERVAL_S;
         let rules = Scheme::GAEN.rules().unwrap();
-        rules.look_ups(&[1; 16], at, &mut |_, _| days += 1);
+        rules.look_ups(&[1; 16], at, &PROVIDER, &mut |_, _| days += 1);
         counts[days] += 1;
     }
     assert_eq!(counts, [0, 120, 24]);
@@ -173,7 +173,7 @@ fn the_last_interval_of_all_time_is_no_trap() {
         let key = key_of([9; 16], start, 144);
         assert!(key.identifiers().count() <= 144);
     }
-    rules.look_ups(&[1; 16], u64::MAX, &mut |_, _| {});
+    rules.look_ups(&[1; 16], u64::MAX, &PROVIDER, &mut |_, _| {});
 }
 
 /// §6.2 says which level each report type is, and what it may become.

@@ -1,9 +1,12 @@
 //! A JSON object whose members are taken out as they are checked, so that none goes unread.
 
-use bellwether_formats::id::Scheme;
+use bellwether_formats::id::{ProviderId, Scheme};
 use bellwether_formats::scheme::UnitError;
 use data_encoding::HEXLOWER;
 use serde_json::{Map, Value};
+
+/// Whose sealed parts are looked at; of no meaning but in FANNY.
+pub(crate) const PROVIDER: ProviderId = ProviderId::from_bytes([7; 32]);
 
 /// An object of a vector file.
 pub(crate) struct Walk {

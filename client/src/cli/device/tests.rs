@@ -2,6 +2,7 @@
 
 use super::*;
 use bellwether_client::device::Device;
+use bellwether_formats::scheme::fanny;
 use clap::Parser;
 use std::{
     io::Read,
@@ -42,6 +43,9 @@ fn phone(scheme: &str) -> (tempfile::TempDir, String) {
     bellwether(&["new", "--file", &file, "--scheme", scheme]).unwrap();
     (folder, file)
 }
+
+/// For whom tokens are encrypted.
+const PROVIDER: &str = "z6Mkon3Necd6NkkyfoGoHxid2znGc59LU3K7mubaRcFbLfLX";
 
 fn report(file: &str, code: &str, url: &str) -> Result<(bool, String), DeviceError> {
     report_with(file, code, url, &[])
@@ -369,8 +373,21 @@ fn two_phones_of_fanny_have_a_token_in_common() {
     );
     assert_ne!(mine, ids(&[&one]), "of the next contact");
     let (url, asked) = intake("200 OK", "{\"index\":0,\"accepted\":true}");
-    assert!(report(&one, "C", &url).unwrap().0);
-    let unit = format!("{} 2026-12-06", token.trim());
+    let for_nobody = report(&one, "C", &url);
+    let Err(DeviceError::Phone(PhoneError::Provider)) = for_nobody else {
+        panic!("{for_nobody:?}");
+    };
+    let for_provider = ["--provider", PROVIDER];
+    assert!(report_with(&one, "C", &url, &for_provider).unwrap().0);
+    let contact = HEXLOWER_PERMISSIVE.decode(token.trim().as_bytes()).unwrap();
+    let (token, key) = contact.split_first_chunk().unwrap();
+    let contact = fanny::Contact {
+        token: *token,
+        key: key.try_into().unwrap(),
+    };
+    let expiry = 20_793; // 2026-12-06
+    let value = contact.encrypted(&format!("bellwether:{PROVIDER}"), expiry);
+    let unit = format!("{} 2026-12-06", HEXLOWER_PERMISSIVE.encode(&value));
     assert_eq!(lines(&asked.join().unwrap())[0]["unit"], unit);
 }
 

@@ -96,7 +96,7 @@ fn sealed_entries_tell_level_grade_and_time() {
             // An observation leads there, by what a client looks up.
             let at = span.map_or(NOW - 9, |span| span.from);
             let mut found = 0;
-            rules.look_ups(identifier, at, &mut |day, sought| {
+            rules.look_ups(identifier, at, &draft.batch.provider, &mut |day, sought| {
                 let said = opened(&draft, scheme, day, sought);
                 found += usize::from(said.is_some_and(|said| said.matches(at)));
             });

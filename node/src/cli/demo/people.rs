@@ -5,7 +5,7 @@ use std::path::Path;
 use bellwether_client::device::post::{Door, Intake};
 use bellwether_client::device::{Broadcast, Phone as Device, Words};
 use bellwether_client::observations::{ContactId, Observation};
-use bellwether_formats::id::Scheme;
+use bellwether_formats::id::{ProviderId, Scheme};
 use bellwether_formats::scheme::{DAY_S, Family};
 use bellwether_node::admin::Request;
 use bellwether_node::clock;
@@ -96,7 +96,7 @@ pub(super) fn meet(folder: &Path, meeting: Meeting, story: &mut Story) -> Result
     alice.save_new(&folder.join("alice.json")).map_err(wrong)?;
     let [of_alice, of_dan] = [from_alice, &from_dan].map(|id| id.text(meeting.family));
     let met = if meeting.scheme == Scheme::FANNY {
-        "phone and his agreed on the token"
+        "phone and his agreed on token and key"
     } else {
         "phone broadcast"
     };
@@ -134,13 +134,15 @@ pub(super) fn report(
     let url = info.intake.as_deref().unwrap_or_default();
     let intake = Intake::at(people.dan.door(), url, Some(&certificate)).map_err(wrong)?;
     let began = now();
+    let provider = info.provider.as_deref().unwrap_or_default();
+    let provider: &ProviderId = &provider.parse().map_err(wrong)?;
     let codes = codes(provider_dir, "diagnosed", CLINIC, people.patients.len())?;
     let mut bytes = 0;
     for (device, code) in people.patients.iter_mut().zip(&codes) {
-        bytes = post(device, code, &intake)?;
+        bytes = post(device, code, &intake, provider)?;
     }
     for code in codes_of_dan(provider_dir)? {
-        post(&mut people.dan, &code, &intake)?;
+        post(&mut people.dan, &code, &intake, provider)?;
     }
     let ms = super::millis(began.elapsed().as_millis());
     let code = codes.first().map_or("", String::as_str);
@@ -177,11 +179,17 @@ fn codes(dir: &Path, level: &str, zone: &str, count: usize) -> Result<Vec<String
 }
 
 /// Posts the report of a phone; gives its length in bytes.
-fn post(device: &mut Device, code: &str, intake: &Intake) -> Result<usize, CliError> {
+fn post(
+    device: &mut Device,
+    code: &str,
+    intake: &Intake,
+    provider: &ProviderId,
+) -> Result<usize, CliError> {
     let words = Words {
         publisher: NAME,
         code,
         memo: (0, &[]),
+        provider: Some(provider),
     };
     let report = device.report(&words, &mut fresh).map_err(wrong)?;
     let bytes = report.bytes();

@@ -117,14 +117,14 @@ impl Phone {
         })
     }
 
-    /// How many chunks the sealed part of a batch has, and which of them holds what an identifier's
-    /// entry would be in.
+    /// How many chunks the sealed part of a batch has, and in which of them an identifier's entry
+    /// would be, for all that may stand for it.
     pub(super) fn chunk_of(
         &self,
         batch: &str,
         scheme: Scheme,
         seen: &Observation,
-    ) -> Result<(usize, usize), CliError> {
+    ) -> Result<(usize, Vec<usize>), CliError> {
         let phone = Client::open(&self.state).map_err(phone_error)?;
         let cid: Cid = batch.parse().map_err(wrong)?;
         let envelope = phone.block(&cid).ok_or_else(|| wrong("no such batch"))?;
@@ -136,13 +136,13 @@ impl Phone {
         let part = part.ok_or_else(|| wrong("no sealed part"))?;
         let chunks = Shape::of(part.ids).map_err(wrong)?.chunks();
         let rules = scheme.rules().ok_or_else(|| wrong("no such scheme"))?;
-        let mut chunk = None;
-        rules.look_ups(seen.id.as_bytes(), seen.at, &mut |day, id| {
-            let hash = IdHash::of(scheme, &batch.salt, day, id);
-            chunk.get_or_insert(hash.tag().chunk(1, chunks));
+        let (mut at, provider) = (Vec::new(), batch.provider);
+        rules.look_ups(seen.id.as_bytes(), seen.at, &provider, &mut |day, id| {
+            let hashed = day.filter(|_| rules.timed());
+            let hash = IdHash::of(scheme, &batch.salt, hashed, id);
+            at.push(hash.tag().chunk(1, chunks));
         });
-        let chunk = chunk.ok_or_else(|| wrong("nothing to look up"))?;
-        Ok((chunks, chunk))
+        Ok((chunks, at))
     }
 }
 

@@ -80,6 +80,7 @@ pub(super) fn samples() -> Vec<Sample> {
         gaen(100),
         gaen(143),
         fanny(),
+        fanny_encrypted(),
     ];
     let schemes = samples.iter().map(|sample| sample.scheme);
     assert_eq!(schemes.collect::<BTreeSet<_>>().len(), Scheme::ALL.len());
@@ -189,16 +190,37 @@ pub(super) fn gaen(interval: usize) -> Sample {
     }
 }
 
-fn fanny() -> Sample {
+fn contact() -> fanny::Contact {
     let id = |text: &str| text.parse::<Identifier>().unwrap();
     let one = id("3945351c-e433-46e6-bd42-316e0efe5d16");
     let other = id("3945351c-e433-46e6-bd42-316e0efe5d17");
-    let token = fanny::token(one, other).unwrap();
+    fanny::Contact::of(one, other).unwrap()
+}
+
+fn fanny() -> Sample {
+    let token = contact().token;
     let expiry = u16::try_from(YESTERDAY + 14).unwrap();
     Sample {
         scheme: Scheme::FANNY,
         unit: fanny::unit(&token, expiry, &[9; 16]),
         id: token.into(),
         times: WINDOW,
+    }
+}
+
+/// A token that was encrypted for the provider. It matches when the contact was so that the token
+/// could expire on that day: by an hour that is not known, and clocks that differ by 10 minutes.
+fn fanny_encrypted() -> Sample {
+    let provider = World::at(NOW).provider.id();
+    let expiry = u16::try_from(YESTERDAY + 15).unwrap();
+    let value = contact().encrypted(&fanny::url(&provider), expiry);
+    Sample {
+        scheme: Scheme::FANNY,
+        unit: fanny::unit(&value, expiry, &[9; 16]),
+        id: contact().to_bytes().into(),
+        times: (
+            (YESTERDAY - 1) * DAY_S - 600 + 1,
+            YESTERDAY * DAY_S + 23 * 3600 + 600 + 1,
+        ),
     }
 }
