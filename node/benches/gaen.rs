@@ -77,6 +77,7 @@ fn item(number: u32, zone: &Zone) -> Item {
         zone: zone.clone(),
         level: Level::DIAGNOSED,
         grade: None,
+        public_at: None,
         owner: [1; 32],
         case: None,
         proven: false,

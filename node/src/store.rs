@@ -43,7 +43,7 @@ pub use publish::{Draft, PublishError};
 pub use ranges::Range;
 pub(crate) use ranges::patients;
 pub use replicate::ReplicateError;
-pub use rows::{BatchRow, CodeRow, Mode, NoteRow, PreparedRow, RangeRow, SealedRow};
+pub use rows::{BatchRow, CodeRow, Mode, NoteRow, PreparedRow, RangeRow, SealedRow, Statement};
 pub use sealed::{FaultyBatch, PartFault};
 pub use snapshot::Snapshot;
 pub use submit::{Item, ItemError};

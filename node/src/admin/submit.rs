@@ -31,6 +31,7 @@ impl Admin {
             grade: submission.grade,
             case: submission.case.as_deref(),
             revision: None,
+            public_at: None,
         };
         let shown = submission.revisions.iter().map(String::as_str);
         let shown = shown.chain(iter::repeat("")).zip(&submission.units);
@@ -61,6 +62,7 @@ impl Admin {
             grade: None,
             case: None,
             revision: None,
+            public_at: None,
         };
         let items = import.units.iter().map(|unit| Said { unit, ..said });
         let owner = proof::gaen_import(&from_hex(&import.signer)?);

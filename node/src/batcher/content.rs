@@ -8,7 +8,7 @@ use bellwether_formats::limit;
 
 use super::open::MAX_BODY_BYTES;
 use super::plan;
-use crate::store::{Mode, NoteRow, Range};
+use crate::store::{Mode, NoteRow, Range, Statement};
 
 /// What one batch says.
 #[derive(Clone, Debug, Default)]
@@ -22,8 +22,8 @@ pub struct Content {
     /// Notifications that are published as their identifiers, by scheme. A scheme that has none
     /// left has a part all the same, of padding.
     pub(super) sealed: BTreeMap<Scheme, Vec<NoteRow>>,
-    /// What it says: record, and level said.
-    pub(super) says: Vec<(RecordId, u8)>,
+    /// What it says of each.
+    pub(super) says: Vec<(RecordId, Statement)>,
 }
 
 impl Content {
@@ -36,7 +36,7 @@ impl Content {
             if !room.takes(note) {
                 continue;
             }
-            content.says.push((*record, note.level));
+            content.says.push((*record, note.statement()));
             match note.mode {
                 Mode::Open => content.open.push((*record, note.clone())),
                 Mode::Sealed => content.seal(note.clone()),
@@ -50,7 +50,7 @@ impl Content {
     pub fn revision(range: &Range, notes: &[(RecordId, NoteRow)]) -> Self {
         let mut content = Self::of(range, notes);
         for (record, note) in notes {
-            content.says.push((*record, note.level));
+            content.says.push((*record, note.statement()));
             if note.is_live() {
                 content.seal(note.clone());
             }
@@ -68,6 +68,7 @@ impl Content {
             if Level(published).alerts() {
                 content.seal(NoteRow {
                     level: published,
+                    next_grade: None,
                     ..note.clone()
                 });
             }
@@ -110,15 +111,6 @@ impl Content {
         let issues = self.sealed.values().flatten().map(|note| note.issue);
         let patients = issues.collect::<BTreeSet<_>>().len();
         (!self.sealed.is_empty()).then_some(patients)
-    }
-}
-
-/// Closes the window of a notification in a batch published at `at`: the time of its first
-/// publication.
-pub(super) fn observed_before(note: &NoteRow, at: u64) -> u64 {
-    match note.published_level {
-        Some(_) => note.observed_before,
-        None => at,
     }
 }
 

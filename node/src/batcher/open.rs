@@ -21,6 +21,9 @@ const MAX_BODY_GROUPS: usize = 2048;
 /// A unit with its terms, in the order in which they stand in bodies.
 type Unit = (Terms, Vec<u8>);
 
+/// The units of a scheme, and which of them are new.
+type Units = (Vec<Unit>, Vec<bool>);
+
 /// The open parts of a batch.
 #[derive(Debug, Default)]
 pub(super) struct Open {
@@ -39,7 +42,8 @@ pub(super) fn parts(
 ) -> Result<Open, DraftError> {
     let mut open = Open::default();
     for (scheme, units) in by_scheme(&content.open, at) {
-        let dummies = dummies(policy, scheme, &units, at, random);
+        let dummies = dummies(policy, scheme, &units, random);
+        let (units, _) = units;
         open.dummies.extend(
             dummies
                 .iter()
@@ -82,18 +86,17 @@ fn part_len(units: &[Unit]) -> usize {
 }
 
 /// The units of each scheme with their terms. What is new closes its window with this batch.
-fn by_scheme(notes: &[(RecordId, NoteRow)], at: u64) -> BTreeMap<Scheme, Vec<Unit>> {
-    let mut schemes: BTreeMap<Scheme, Vec<Unit>> = BTreeMap::new();
+fn by_scheme(notes: &[(RecordId, NoteRow)], at: u64) -> BTreeMap<Scheme, Units> {
+    let mut schemes: BTreeMap<Scheme, Units> = BTreeMap::new();
     for (_, note) in notes {
         let terms = Terms {
             level: Level(note.level),
-            grade: note.grade,
-            observed_before: super::content::observed_before(note, at),
+            grade: note.grade_now(),
+            observed_before: note.observed_before_at(at),
         };
-        schemes
-            .entry(Scheme(note.scheme))
-            .or_default()
-            .push((terms, note.unit.clone()));
+        let (units, new) = schemes.entry(Scheme(note.scheme)).or_default();
+        units.push((terms, note.unit.clone()));
+        new.push(note.published_level.is_none());
     }
     schemes
 }
@@ -105,23 +108,19 @@ fn by_scheme(notes: &[(RecordId, NoteRow)], at: u64) -> BTreeMap<Scheme, Vec<Uni
 fn dummies(
     policy: &Policy,
     scheme: Scheme,
-    real: &[Unit],
-    at: u64,
+    (real, new): &Units,
     random: &mut impl FnMut(&mut [u8]),
 ) -> Vec<Unit> {
     let Some(rules) = scheme.rules() else {
         return Vec::new();
     };
-    let of = |new: bool| {
-        let some = real.iter();
-        some.filter(move |(terms, _)| !new || terms.observed_before == at)
-    };
-    let any_new = of(true).next().is_some();
+    let any_new = new.contains(&true);
+    let models = real.iter().zip(new).filter(|(_, new)| **new || !any_new);
     let missing = policy.k.saturating_sub(real.len());
-    of(any_new)
+    models
         .cycle()
         .take(missing)
-        .filter_map(|(terms, like)| Some((*terms, rules.dummy(like, random)?)))
+        .filter_map(|((terms, like), _)| Some((*terms, rules.dummy(like, random)?)))
         .collect()
 }
 
@@ -138,7 +137,9 @@ fn dummy_note(scheme: Scheme, terms: Terms, unit: &[u8]) -> NoteRow {
         mode: Mode::Open,
         batch: None,
         grade: terms.grade,
+        next_grade: None,
         publish_from: 0,
+        public_at: None,
         owner: None,
     }
 }

@@ -14,7 +14,7 @@ use bellwether_formats::scheme::{Rules, Span, Units};
 use bellwether_formats::sealed::{BuildError, BuiltPart, Entry, IdHash, Payload, Plan};
 use sha2::{Digest, Sha256};
 
-use super::{Content, DraftError, content};
+use super::{Content, DraftError};
 use crate::store::NoteRow;
 
 /// Threads that build at once: a node serves others meanwhile.
@@ -134,8 +134,8 @@ impl Maker {
 fn payload(note: &NoteRow, at: u64) -> Payload {
     Payload {
         level: Level(note.level),
-        grade_step: Payload::step_of(note.grade),
-        observed_before: content::observed_before(note, at),
+        grade_step: Payload::step_of(note.grade_now()),
+        observed_before: note.observed_before_at(at),
         span: None,
     }
 }

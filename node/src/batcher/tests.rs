@@ -46,6 +46,8 @@ fn note(scheme: Scheme, which: u32, level: Level, published: Option<u64>) -> (Re
         mode: Mode::Open,
         batch: None,
         grade: None,
+        next_grade: None,
+        public_at: None,
         publish_from: 0,
         owner: None,
         unit,
@@ -97,7 +99,10 @@ fn drawn(policy: &Policy, pending: &[(RecordId, NoteRow)]) -> (Draft, Vec<OpenBo
         })
         .collect();
     let said: BTreeSet<_> = draft.says.iter().copied().collect();
-    let expected: BTreeSet<_> = pending.iter().map(|(id, note)| (*id, note.level)).collect();
+    let expected: BTreeSet<_> = pending
+        .iter()
+        .map(|(id, note)| (*id, note.statement()))
+        .collect();
     assert_eq!(said, expected);
     (draft, bodies)
 }

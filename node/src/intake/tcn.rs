@@ -122,6 +122,7 @@ impl IntakeState {
             zone: taken.zone.clone(),
             level: Level::SYMPTOMATIC,
             grade: None,
+            public_at: None,
             owner: proof::tcn_self(rvk),
             case: None,
             proven: false,

@@ -215,6 +215,7 @@ impl Store {
                     issue,
                     level,
                     grade: None,
+                    public_at: None,
                     owner: owner_of(unit.scheme, code),
                 };
                 if add_note(&tx, &given, record, unit, now)? {

@@ -34,6 +34,8 @@ pub(super) struct Given<'a> {
     pub(super) issue: u64,
     pub(super) level: Level,
     pub(super) grade: Option<u8>,
+    /// When somebody else published it, in seconds of UTC.
+    pub(super) public_at: Option<u64>,
     pub(super) owner: Option<[u8; 32]>,
 }
 
@@ -69,6 +71,8 @@ pub(super) fn add_note(
             mode: modes::mode_of(tx, &record, || settle::first_mode(tx, unit))?,
             batch: None,
             grade: given.grade,
+            next_grade: None,
+            public_at: given.public_at,
             publish_from: facts.map_or(0, |facts| facts.publish_from),
             owner: given.owner,
         };
@@ -95,6 +99,23 @@ pub(super) fn relevel(
         note.issue = issue;
         note.level = level.0;
         put_note(tx, &key, &note)?;
+    }
+    Ok(changed)
+}
+
+/// Gives a notification another grade, in every zone that it is known in. Gives whether that changed
+/// anything.
+pub(super) fn regrade(
+    tx: &WriteTransaction,
+    record: &RecordId,
+    grade: u8,
+) -> Result<bool, StoreError> {
+    let mut changed = false;
+    for (key, mut note) in notes_of(tx, record)? {
+        if note.regrade(grade) {
+            changed = true;
+            put_note(tx, &key, &note)?;
+        }
     }
     Ok(changed)
 }

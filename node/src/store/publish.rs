@@ -1,6 +1,7 @@
 //! The provider's two commits: a batch is prepared, then it is the head. Source: spec §4.7.
 
 use std::collections::BTreeMap;
+use std::iter::repeat;
 
 use bellwether_formats::batch::Batch;
 use bellwether_formats::cid::{Block, Cid, Codec};
@@ -10,7 +11,9 @@ use bellwether_formats::signed::Signed;
 use redb::{ReadableTable, ReadableTableMetadata, WriteTransaction};
 
 use super::notes::{NoteTables, Waits};
-use super::rows::{BatchRow, Mode, NoteRow, OPEN_WEIGHT, PreparedRow, note_key, zone_prefix};
+use super::rows::{
+    BatchRow, Mode, NoteRow, OPEN_WEIGHT, PreparedRow, Statement, note_key, zone_prefix,
+};
 use super::{
     NOTES, PENDING, PREPARED, Store, StoreError, blocks, feed, prefix_end, ranges, replicate, row,
     settle, staged, to_row,
@@ -23,8 +26,8 @@ pub struct Draft {
     pub batch: Batch,
     /// Its blocks, those aside that are [staged](Store::stage).
     pub blocks: Vec<Block>,
-    /// What it says: record, and level said.
-    pub says: Vec<(RecordId, u8)>,
+    /// What it says of each.
+    pub says: Vec<(RecordId, Statement)>,
     /// The dummies that were made for it.
     pub dummies: Vec<NoteRow>,
 }
@@ -153,18 +156,19 @@ impl Store {
     /// [`PublishError::Prepared`] if the zone has one: its bytes may be signed already.
     /// [`PublishError::NotNext`] if it does not follow the head: it could never be published.
     pub fn prepare(&self, draft: &Draft) -> Result<PreparedRow, PublishError> {
-        let prepared = PreparedRow {
+        let mut prepared = PreparedRow {
             seq: draft.batch.seq,
             published_at: draft.batch.published_at,
             inner: bellwether_formats::signed::inner_bytes(&draft.batch),
             blocks: Vec::new(),
-            says: draft
-                .says
-                .iter()
-                .map(|(record, level)| (*record.as_bytes(), *level))
-                .collect(),
+            says: Vec::new(),
+            grades: Vec::new(),
             dummies: draft.dummies.clone(),
         };
+        for (record, said) in &draft.says {
+            prepared.says.push((*record.as_bytes(), said.level));
+            prepared.grades.push(said.grade);
+        }
         let tx = self.write()?;
         check_next(&tx, &draft.batch)?;
         {
@@ -225,21 +229,22 @@ impl Store {
         if let Some(kept) = replicate::row_in(&tx, &batch.feed(), batch.seq)?
             && kept.id() == batch.id()
         {
-            say(&tx, batch, prepared.says, prepared.dummies)?;
+            say(&tx, batch, &prepared)?;
             staged::clear(&tx, &batch.zone)?;
             tx.commit()?;
             return Ok(kept);
         }
         check_next(&tx, batch)?;
-        for block in prepared.blocks {
-            let block = Block::of(Codec::DagCbor, block.0).map_err(|error| StoreError::Row {
-                error: error.to_string(),
-            })?;
+        for block in &prepared.blocks {
+            let block =
+                Block::of(Codec::DagCbor, block.0.clone()).map_err(|error| StoreError::Row {
+                    error: error.to_string(),
+                })?;
             blocks::put(&tx, &block.cid().to_bytes(), block.bytes())?;
         }
         staged::publish(&tx, &batch.zone)?;
         let row = replicate::insert_batch(&tx, batch)?;
-        say(&tx, batch, prepared.says, prepared.dummies)?;
+        say(&tx, batch, &prepared)?;
         tx.commit()?;
         Ok(row)
     }
@@ -280,38 +285,34 @@ fn check_next(tx: &WriteTransaction, batch: &Batch) -> Result<(), PublishError> 
 }
 
 /// What a batch said is published from now on, and its dummies are notes like any other.
-fn say(
-    tx: &WriteTransaction,
-    batch: &Batch,
-    says: Vec<([u8; 16], u8)>,
-    dummies: Vec<NoteRow>,
-) -> Result<(), StoreError> {
+fn say(tx: &WriteTransaction, batch: &Batch, prepared: &PreparedRow) -> Result<(), StoreError> {
     settle::mark_settled(tx, &batch.feed(), batch.seq)?;
     let mut new = BTreeMap::<u8, u64>::new();
     {
         let mut notes = NoteTables::open(tx)?;
-        for (record, level) in says {
-            if let Some((scheme, ids)) =
-                said(&mut notes, batch, RecordId::from_bytes(record), level)?
-            {
+        let grades = prepared.grades.iter().map(Some).chain(repeat(None));
+        for ((record, level), grade) in prepared.says.iter().zip(grades) {
+            let record = RecordId::from_bytes(*record);
+            if let Some((scheme, ids)) = said(&mut notes, batch, record, *level, grade.copied())? {
                 *new.entry(scheme).or_default() += u64::from(ids);
             }
         }
-        for dummy in dummies {
+        for dummy in &prepared.dummies {
             let record = scheme::record_id(dummy.scheme(), &dummy.unit);
-            notes.put(&note_key(&record, batch.zone.as_str()), &dummy)?;
+            notes.put(&note_key(&record, batch.zone.as_str()), dummy)?;
         }
     }
     ranges::put_range(tx, batch, new, false)
 }
 
 /// Notes what the batch said of a record; gives its scheme and how many identifiers it has, if it is
-/// sealed and new. If its level changed since the batch was drawn up, it stays pending.
+/// sealed and new. If its level or grade changed since the batch was drawn up, it stays pending.
 fn said(
     notes: &mut NoteTables<'_>,
     batch: &Batch,
     record: RecordId,
     level: u8,
+    grade: Option<Option<u8>>,
 ) -> Result<Option<(u8, u32)>, StoreError> {
     let key = note_key(&record, batch.zone.as_str());
     let Some(mut note) = notes.get(&key)? else {
@@ -319,10 +320,13 @@ fn said(
     };
     let new = note.published_level.is_none();
     if new {
-        note.observed_before = batch.published_at;
+        note.observed_before = note.observed_before_at(batch.published_at);
         note.batch = Some(batch.seq);
     }
     note.published_level = Some(level);
+    if let Some(grade) = grade {
+        note.said_grade(grade);
+    }
     notes.put(&key, &note)?;
     let sealed = new && note.mode == Mode::Sealed;
     Ok(sealed.then(|| (note.scheme, note.identifiers())))

@@ -14,7 +14,7 @@ use super::StoreError;
 mod keys;
 mod note;
 
-pub use note::{Mode, NoteRow};
+pub use note::{Mode, NoteRow, Statement};
 
 pub(super) use note::OPEN_WEIGHT;
 
@@ -254,6 +254,9 @@ pub struct PreparedRow {
     pub blocks: Vec<Block>,
     /// What it says: record, and level said.
     pub says: Vec<([u8; 16], u8)>,
+    /// The grade said of each. An earlier version did not note it, and changed none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub grades: Vec<Option<u8>>,
     /// The dummies that were made for it.
     pub dummies: Vec<NoteRow>,
 }

@@ -140,13 +140,17 @@ fn was_said(
             mode: Mode::Open,
             batch: None,
             grade: terms.grade,
+            next_grade: None,
             publish_from: 0,
+            public_at: None,
             owner: None,
         },
-        Some(note) => NoteRow {
-            observed_before: terms.observed_before,
-            ..with_level(note, seq, said)
-        },
+        Some(note) => {
+            let mut note = with_level(note, seq, said);
+            note.observed_before = terms.observed_before;
+            note.said_grade(terms.grade);
+            note
+        }
     };
     notes::put_note(tx, &key, &note)
 }

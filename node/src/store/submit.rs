@@ -6,7 +6,7 @@ use redb::WriteTransaction;
 use sha2::{Digest, Sha256};
 
 use super::accept::{Fate, SubmittedUnit};
-use super::notes::{Given, add_note, notes_of, put_note, relevel};
+use super::notes::{Given, add_note, notes_of, put_note, regrade, relevel};
 use super::rows::{NoteRow, note_key};
 use super::{Store, StoreError};
 
@@ -21,11 +21,13 @@ pub struct Item {
     pub level: Level,
     /// Finer weight, 0 to 100.
     pub grade: Option<u8>,
+    /// When somebody else published it, in seconds of UTC; none if nobody did.
+    pub public_at: Option<u64>,
     /// Who submits it: a notification that another submitted first is not theirs to change.
     pub owner: [u8; 32],
     /// Whose it is, for counting patients; by itself if nothing is said.
     pub case: Option<[u8; 32]>,
-    /// The revision token of its first submission was shown: its level may change.
+    /// The revision token of its first submission was shown: its level and grade may change.
     pub proven: bool,
 }
 
@@ -33,12 +35,10 @@ pub struct Item {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages are the documentation")]
 pub enum ItemError {
-    #[error("it has another level by now; to change it, show the revision token")]
+    #[error("it has another level or grade by now; to change it, show the revision token")]
     RevisionNeeded,
     #[error("it was submitted before with other times")]
     UnitChanged,
-    #[error("its grade is that of its first submission")]
-    GradeChanged,
     #[error("its scheme does not allow to change from {from} to {to}")]
     Transition { from: Level, to: Level },
 }
@@ -49,7 +49,6 @@ impl ItemError {
         match self {
             Self::RevisionNeeded => "revision-needed",
             Self::UnitChanged => "unit-changed",
-            Self::GradeChanged => "grade-changed",
             Self::Transition { .. } => "transition",
         }
     }
@@ -88,6 +87,7 @@ fn submit(
             issue: patient(item, &record),
             level: item.level,
             grade: item.grade,
+            public_at: item.public_at,
             owner: Some(item.owner),
         };
         add_note(tx, &given, record, unit, now)?;
@@ -106,12 +106,16 @@ fn submit(
             zone: item.zone.as_str(),
             issue: note.issue,
             level: Level(note.level),
-            grade: note.grade,
+            grade: note.grade_now(),
+            public_at: note.public_at,
             owner: note.owner,
         };
         add_note(tx, &given, record, unit, now)?;
     }
-    let changed = relevel(tx, &record, note.issue, item.level)?;
+    let mut changed = relevel(tx, &record, note.issue, item.level)?;
+    if let Some(grade) = item.grade {
+        changed |= regrade(tx, &record, grade)?;
+    }
     if item.proven && note.unit != unit.unit {
         for (key, note) in notes_of(tx, &record)? {
             let unit = unit.unit.clone();
@@ -133,17 +137,12 @@ fn check_change(item: &Item, note: &NoteRow) -> Result<(), ItemError> {
     if *unit != note.unit && !same_times {
         return Err(ItemError::UnitChanged);
     }
-    if item.grade.is_some() && item.grade != note.grade {
-        return Err(ItemError::GradeChanged);
-    }
     let (from, to) = (Level(note.level), item.level);
-    if from == to {
-        return Ok(());
-    }
-    if !item.proven {
+    let regraded = item.grade.is_some() && item.grade != note.grade_now();
+    if (from != to || regraded) && !item.proven {
         return Err(ItemError::RevisionNeeded);
     }
-    if rules.is_some_and(|rules| rules.may_become(from, to)) {
+    if from == to || rules.is_some_and(|rules| rules.may_become(from, to)) {
         Ok(())
     } else {
         Err(ItemError::Transition { from, to })

@@ -174,6 +174,8 @@ fn a_batch_takes_as_much_as_its_parts_hold() {
             mode,
             batch: None,
             grade: None,
+            next_grade: None,
+            public_at: None,
             publish_from: 0,
             owner: None,
             unit,

@@ -21,6 +21,8 @@ fn note(scheme: Scheme, which: u8, mode: Mode) -> (RecordId, NoteRow) {
         mode,
         batch: None,
         grade: Some(60),
+        next_grade: None,
+        public_at: None,
         publish_from: 0,
         owner: Some([1; 32]),
         unit,

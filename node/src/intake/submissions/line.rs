@@ -78,6 +78,7 @@ impl SystemItem {
             grade: self.grade,
             case: self.case.as_deref(),
             revision: self.revision.as_deref(),
+            public_at: None,
         }
     }
 }

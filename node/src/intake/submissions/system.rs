@@ -28,6 +28,8 @@ pub struct Said<'a> {
     pub grade: Option<i64>,
     pub case: Option<&'a str>,
     pub revision: Option<&'a str>,
+    /// When somebody else published it, in seconds of UTC; an import tells.
+    pub public_at: Option<u64>,
 }
 
 /// Takes in what systems submit.
@@ -132,6 +134,7 @@ impl Taker<'_> {
             zone,
             level,
             grade,
+            public_at: said.public_at,
             owner: *owner,
             case: said.case.map(proof::case),
             proven: proven == Some(true),

@@ -7,12 +7,12 @@ use bellwether_formats::cid::Block;
 use bellwether_formats::filter::Filter;
 use bellwether_formats::id::Scheme;
 use bellwether_formats::scheme::cx::{Generator, Seed};
-use bellwether_formats::sealed::{Chunk, IdHash, Index, Shape};
+use bellwether_formats::sealed::{Chunk, IdHash, Index, Payload, Shape};
 
 use super::*;
 use crate::batcher::plan::Job;
 use crate::cost::zone::Newest;
-use crate::store::SubmittedUnit;
+use crate::store::{Fate, Item, SubmittedUnit};
 use crate::store::tests::fixture::sealed_unit;
 
 mod turns;
@@ -42,9 +42,14 @@ fn covers(batches: &[Signed<Batch>]) -> Vec<Option<(u64, u64)>> {
     batches.iter().map(|batch| batch.covers).collect()
 }
 
-/// The level and time that the sealed parts of a batch say of an identifier of a unit. All blocks
-/// are there; filter and body agree.
+/// The level and time that the sealed parts of a batch say of an identifier of a unit.
 fn opened(store: &Store, batch: &Batch, unit: &SubmittedUnit, id: usize) -> Option<(u8, u64)> {
+    let payload = entry(store, batch, unit, id)?;
+    Some((payload.level.0, payload.observed_before))
+}
+
+/// All that they say. All blocks are there; filter and body agree.
+fn entry(store: &Store, batch: &Batch, unit: &SubmittedUnit, id: usize) -> Option<Payload> {
     let block = |cid: &Cid| store.block(cid).unwrap().unwrap();
     let generator = Generator::from_code(unit.scheme.0.into()).unwrap();
     let seed = Seed::new(generator, &unit.unit).unwrap();
@@ -67,7 +72,7 @@ fn opened(store: &Store, batch: &Batch, unit: &SubmittedUnit, id: usize) -> Opti
         let chunk = Chunk::decode(&chunk, &shape, place, number).unwrap();
         let payload = chunk.open(&hash).transpose().unwrap();
         assert!(payload.is_none() || filter.contains(hash.key()));
-        found = payload.map(|payload| (payload.level.0, payload.observed_before));
+        found = payload;
     }
     found
 }
@@ -144,6 +149,37 @@ fn open_and_sealed_stand_in_one_batch() {
     assert_eq!(says(&home.store, &batch, 2), Some((5, NOW)));
     assert_eq!(opened(&home.store, &batch, &cx2, 5), Some((5, NOW)));
     assert_eq!(home.store.patients(&gb(), 1).unwrap(), 2);
+    whole(&home.store);
+}
+
+#[test]
+fn another_grade_is_a_revision_too() {
+    let home = home();
+    let mut publisher = home.publisher();
+    let graded = |grade| Item {
+        unit: sealed_unit(1),
+        zone: gb(),
+        level: Level::DIAGNOSED,
+        grade: Some(grade),
+        public_at: Some(NOW - 7),
+        owner: [1; 32],
+        case: None,
+        proven: true,
+    };
+    let submit = |grade| home.store.submit(&[graded(grade)], NOW).unwrap();
+    assert_eq!(submit(20), [Ok(Fate::New)]);
+    let grade = |batch: &Signed<Batch>| {
+        let payload = entry(&home.store, batch, &sealed_unit(1), 9).unwrap();
+        assert_eq!(payload.observed_before, NOW - 7, "others published it");
+        payload.grade()
+    };
+    let first = close(&mut publisher, &gb(), NOW).unwrap();
+    assert_eq!(grade(&first), Some(25));
+    assert_eq!(submit(80), [Ok(Fate::Changed)]);
+    let batches = all(publisher.close(&gb(), NOW + 3600));
+    assert_eq!(covers(&batches), [None, Some((1, 1))]);
+    assert_eq!(grade(&batches[1]), Some(100));
+    assert_eq!(home.store.pending(&gb()).unwrap(), 0);
     whole(&home.store);
 }
 

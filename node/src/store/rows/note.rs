@@ -63,16 +63,32 @@ pub struct NoteRow {
     /// version did not keep it.
     #[serde(default)]
     pub batch: Option<u64>,
-    /// Finer weight, 0 to 100, if who submitted it gave one.
+    /// Finer weight, 0 to 100, if who submitted it gave one: that of the newest batch with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grade: Option<u8>,
+    /// The grade that the next batch is to say, if it is another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_grade: Option<u8>,
     /// It is not published before, in seconds of UTC: its identifiers could still be broadcast.
     #[serde(default)]
     pub publish_from: u64,
+    /// Somebody else published it at this time, in seconds of UTC: from then on whoever read it could
+    /// broadcast its identifiers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_at: Option<u64>,
     /// Who submitted it first, by what only they can show; the others change nothing. None where the
     /// scheme's own proof is asked for each time, as CX's is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<[u8; 32]>,
+}
+
+/// What a batch says of a notification.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Statement {
+    /// Its level.
+    pub level: u8,
+    /// Its grade, if it has one.
+    pub grade: Option<u8>,
 }
 
 /// What a notification weighs when a batch is filled: an open one as much as a CX seed.
@@ -101,13 +117,53 @@ impl NoteRow {
     /// Whether a batch must say something new about it. What was never published need not be
     /// withdrawn.
     pub(in crate::store) fn is_pending(&self) -> bool {
+        let regraded = self.next_grade.is_some() && self.is_live();
         match (self.published_level, self.mode) {
             (None, _) => self.is_live(),
-            (Some(level), Mode::Open) => level != self.level,
+            (Some(level), Mode::Open) => level != self.level || regraded,
             // One that does not alert is not in a sealed part, whichever its level.
             (Some(level), Mode::Sealed) => {
-                level != self.level && (Level(level).alerts() || self.is_live())
+                let changed = level != self.level && (Level(level).alerts() || self.is_live());
+                changed || regraded
             }
+        }
+    }
+
+    /// What the next batch with it says.
+    pub(crate) fn statement(&self) -> Statement {
+        Statement {
+            level: self.level,
+            grade: self.grade_now(),
+        }
+    }
+
+    /// Its grade, as the next batch with it says it.
+    pub(crate) fn grade_now(&self) -> Option<u8> {
+        self.next_grade.or(self.grade)
+    }
+
+    /// Gives it another grade. Gives whether that changed anything.
+    pub(in crate::store) fn regrade(&mut self, grade: u8) -> bool {
+        let changed = self.grade_now() != Some(grade);
+        if self.published_level.is_none() {
+            self.grade = Some(grade);
+        } else {
+            self.next_grade = (self.grade != Some(grade)).then_some(grade);
+        }
+        changed
+    }
+
+    /// A batch said this grade of it.
+    pub(in crate::store) fn said_grade(&mut self, grade: Option<u8>) {
+        self.next_grade = self.grade_now().filter(|now| Some(*now) != grade);
+        self.grade = grade;
+    }
+
+    /// Closes its window in a batch that is published at `at`: the time at which it is public.
+    pub(crate) fn observed_before_at(&self, at: u64) -> u64 {
+        match self.published_level {
+            Some(_) => self.observed_before,
+            None => self.public_at.map_or(at, |public| public.min(at)),
         }
     }
 

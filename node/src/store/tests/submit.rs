@@ -3,10 +3,12 @@
 use bellwether_formats::id::{Level, Scheme};
 use bellwether_formats::scheme::record_id;
 
-use super::fixture::{NOW, code, gb, issue, publish, signed_descriptor, zone};
+use bellwether_formats::signed::Signed;
+
+use super::fixture::{self, DAY, NOW, code, gb, issue, publish, signed_descriptor, zone};
 use super::units::{key, submitted};
 use super::*;
-use crate::store::{Fate, Item, ItemError, Mode, SubmittedUnit};
+use crate::store::{Fate, Item, ItemError, Mode, Statement, SubmittedUnit};
 
 /// An item of owner 1 for zone `gb`.
 fn item(unit: SubmittedUnit, level: Level) -> Item {
@@ -15,6 +17,7 @@ fn item(unit: SubmittedUnit, level: Level) -> Item {
         zone: gb(),
         level,
         grade: None,
+        public_at: None,
         owner: [1; 32],
         case: None,
         proven: false,
@@ -99,7 +102,7 @@ fn an_owner_may_say_it_in_another_zone() {
 }
 
 #[test]
-fn a_grade_stays_as_it_was_first() {
+fn a_grade_is_changed_by_its_owner_alone() {
     let store = memory();
     let unit = submitted(Scheme::TCN, 7, Mode::Open);
     let graded = |grade, level| Item {
@@ -107,25 +110,119 @@ fn a_grade_stays_as_it_was_first() {
         proven: true,
         ..item(unit.clone(), level)
     };
-    assert_eq!(
-        one(&store, &graded(Some(10), Level::SYMPTOMATIC)),
-        Ok(Fate::New)
-    );
-    let other = one(&store, &graded(Some(90), Level::DIAGNOSED));
-    assert_eq!(
-        other,
-        Err(ItemError::GradeChanged),
-        "and not the level alone"
-    );
-    assert_eq!(note(&store, "gb", &unit).unwrap().level, 4);
-    for grade in [None, Some(10)] {
-        let level = if grade.is_none() {
-            Level::DIAGNOSED
-        } else {
-            Level::UNKNOWN
+    let now = || note(&store, "gb", &unit).unwrap().statement();
+    let said = |level: Level, grade| Statement {
+        level: level.0,
+        grade,
+    };
+    let first = graded(Some(10), Level::SYMPTOMATIC);
+    assert_eq!(one(&store, &first), Ok(Fate::New));
+    let unproven = Item {
+        proven: false,
+        ..graded(Some(90), Level::SYMPTOMATIC)
+    };
+    assert_eq!(one(&store, &unproven), Err(ItemError::RevisionNeeded));
+    assert_eq!(now(), said(Level::SYMPTOMATIC, Some(10)));
+    for (grade, level, fate, expected) in [
+        (Some(90), Level::SYMPTOMATIC, Fate::Changed, Some(90)),
+        (Some(90), Level::SYMPTOMATIC, Fate::Known, Some(90)),
+        (None, Level::DIAGNOSED, Fate::Changed, Some(90)),
+        (Some(0), Level::UNKNOWN, Fate::Changed, Some(0)),
+    ] {
+        assert_eq!(one(&store, &graded(grade, level)), Ok(fate));
+        assert_eq!(now(), said(level, expected));
+    }
+}
+
+#[test]
+fn another_grade_is_published_again() {
+    for mode in [Mode::Open, Mode::Sealed] {
+        let store = memory();
+        store.put_descriptor(&signed_descriptor(1, 1)).unwrap();
+        let unit = submitted(Scheme::TCN, 7, mode);
+        let graded = |grade| Item {
+            grade: Some(grade),
+            proven: true,
+            ..item(unit.clone(), Level::DIAGNOSED)
         };
-        assert_eq!(one(&store, &graded(grade, level)), Ok(Fate::Changed));
-        assert_eq!(note(&store, "gb", &unit).unwrap().grade, Some(10));
+        let kept = || note(&store, "gb", &unit).unwrap();
+        let waits = || {
+            let revisions = store.to_revise(&gb()).unwrap().len();
+            let notes = store.pending_notes(&gb(), 10, NOW + DAY).unwrap();
+            (notes.len(), revisions)
+        };
+        let pending = match mode {
+            Mode::Open => (1, 0),
+            Mode::Sealed => (0, 1),
+        };
+        one(&store, &graded(10)).unwrap();
+        publish(&store, &gb(), NOW + DAY);
+        assert_eq!((kept().grade, waits()), (Some(10), (0, 0)));
+        // There and back is nothing to say.
+        assert_eq!(one(&store, &graded(90)), Ok(Fate::Changed));
+        assert_eq!((kept().grade, waits()), (Some(10), pending));
+        assert_eq!(one(&store, &graded(10)), Ok(Fate::Changed));
+        assert_eq!(waits(), (0, 0));
+        assert_eq!(one(&store, &graded(90)), Ok(Fate::Changed));
+
+        // Changed once more while a batch is on its way, it stays pending.
+        let drawn = fixture::draft(&store, &gb(), NOW + DAY + 1);
+        store.prepare(&drawn).unwrap();
+        let elsewhere = Item {
+            zone: zone("fr"),
+            ..graded(70)
+        };
+        assert_eq!(one(&store, &elsewhere), Ok(Fate::New));
+        let batch = Signed::sign(&drawn.batch, &fixture::key(3)).unwrap();
+        store.publish(&batch).unwrap();
+        if mode == Mode::Open {
+            assert_eq!((kept().grade, waits()), (Some(90), (1, 0)));
+            publish(&store, &gb(), NOW + DAY + 2);
+            assert_eq!((kept().grade, waits()), (Some(70), (0, 0)));
+        }
+        assert_eq!(kept().statement().grade, Some(70));
+        let there = note(&store, "fr", &unit).unwrap();
+        assert_eq!(there.statement().grade, Some(70), "in every zone");
+
+        // Withdrawn and published so, it has no grade that anybody would be told.
+        let withdrawn = |grade| Item {
+            level: Level::NO_ALERT,
+            ..graded(grade)
+        };
+        assert_eq!(one(&store, &withdrawn(20)), Ok(Fate::Changed));
+        if mode == Mode::Open {
+            publish(&store, &gb(), NOW + DAY + 3);
+            assert_eq!(one(&store, &withdrawn(30)), Ok(Fate::Changed));
+            assert_eq!(waits(), (0, 0));
+        }
+        assert_eq!(store.faults().unwrap(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn what_others_published_is_observed_before_they_did() {
+    for mode in [Mode::Open, Mode::Sealed] {
+        let store = memory();
+        store.put_descriptor(&signed_descriptor(1, 1)).unwrap();
+        let [ours, theirs, later] = [7, 8, 9].map(|which| submitted(Scheme::GAEN, which, mode));
+        let at = NOW + DAY;
+        for (unit, public_at) in [
+            (&ours, None),
+            (&theirs, Some(NOW - 5)),
+            (&later, Some(at + 5)),
+        ] {
+            let import = Item {
+                public_at,
+                ..item(unit.clone(), Level::DIAGNOSED)
+            };
+            assert_eq!(one(&store, &import), Ok(Fate::New));
+        }
+        publish(&store, &gb(), at);
+        let closes = |unit| note(&store, "gb", unit).unwrap().observed_before;
+        assert_eq!(
+            [closes(&ours), closes(&theirs), closes(&later)],
+            [at, NOW - 5, at]
+        );
     }
 }
 
