@@ -28,7 +28,7 @@ pub mod socket;
 mod status;
 mod submit;
 
-pub use self::request::{GaenImport, Request, Submission};
+pub use self::request::{Import, Request, Submission};
 pub use self::submit::MAX_UNITS;
 
 /// Most codes issued or imported at once: the request is one message.
@@ -83,7 +83,7 @@ impl Admin {
             } => self.import(level, zone, codes, now.saturating_add(*valid_s), now),
             Request::CodeList => self.list(now),
             Request::Submit(submission) => self.submit(submission, now),
-            Request::GaenImport(import) => self.import_gaen(import, now),
+            Request::Import(import) => self.take_over(import, now),
             Request::GaenExport { zone, since } => self.export_gaen(zone, *since),
             Request::Level { code, level } => self.level(code, level),
             Request::Status => status::status(self, live, now),

@@ -13,8 +13,6 @@
 
 mod key;
 mod message;
-mod pem;
-mod protobuf;
 mod reader;
 mod set;
 mod writer;
@@ -22,12 +20,12 @@ mod zip;
 
 pub use self::key::{Key, KeyError, TEK_BYTES};
 pub use self::message::{Header, SignerName};
-pub use self::pem::{PemError, PrivateKey, PublicKey};
-pub use self::protobuf::WireError;
 pub use self::reader::{Dropped, Export, ExportError, Signer, Unverified};
 pub use self::set::{Set, SetError};
 pub use self::writer::{Draft, Policy, Signing, WriteError, Written, write};
 pub use self::zip::ZipError;
+pub use crate::pem::{PemError, PrivateKey, PublicKey};
+pub use crate::protobuf::WireError;
 pub use bellwether_formats::scheme::gaen::ReportType;
 
 /// Largest `export.bin`, in bytes (64 MiB): two million keys of the usual 27 to 33 bytes.

@@ -7,9 +7,13 @@
     reason = "a test"
 )]
 
+use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use bellwether_formats::scheme::tcn;
 use bellwether_tests::{Provider, Running, World, eventually, repository, utc, web};
-use data_encoding::HEXLOWER;
+use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER};
 use serde_json::{Value, json};
 
 /// An exposure key of the day before yesterday, in its text form.
@@ -204,6 +208,103 @@ fn exports_of_one_provider_are_imported_by_another() {
     damaged[middle] ^= 1;
     std::fs::write(zip.replace("export", "damaged"), damaged).unwrap();
     import("damaged").exit(2);
+}
+
+/// A list of exposed keys as DP-3T's first back end publishes it, and its signature.
+fn exposed_list(key: &EcdsaKeyPair, released_at: u64, exposed: &[u8], day: u64) -> [Vec<u8>; 2] {
+    fn varint(mut number: u64) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        while number > 0x7f {
+            bytes.push(u8::try_from(number & 0x7f).unwrap() | 0x80);
+            number >>= 7;
+        }
+        bytes.push(u8::try_from(number).unwrap());
+        bytes
+    }
+    let date = varint(day * 86_400_000);
+    let exposee = [&[0x12, 32], exposed, &[0x18], &date].concat();
+    let head = [vec![8], varint(released_at * 1000), vec![0x12]].concat();
+    let list = [head, varint(exposee.len() as u64), exposee].concat();
+    let hash = digest(&SHA256, &list);
+    let claims = json!({
+        "content-hash": BASE64.encode(hash.as_ref()), "hash-alg": "sha-256",
+        "exp": released_at + 21 * 86_400,
+    });
+    let claims = BASE64URL_NOPAD.encode(claims.to_string().as_bytes());
+    let header = BASE64URL_NOPAD.encode(br#"{"alg":"ES256"}"#);
+    let signed = format!("{header}.{claims}");
+    let signature = key.sign(&SystemRandom::new(), signed.as_bytes()).unwrap();
+    let signature = BASE64URL_NOPAD.encode(signature.as_ref());
+    let headers = format!("HTTP/1.1 200 OK\r\nSignature: {signed}.{signature}\r\n\r\n");
+    [list, headers.into_bytes()]
+}
+
+#[test]
+fn a_list_of_exposed_keys_alerts_who_was_near_before_it_was_public() {
+    let world = World::new();
+    let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+    let der: PublicKeyX509Der<'_> = key.public_key().as_der().unwrap();
+    let pem = format!(
+        "-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n",
+        BASE64.encode(der.as_ref())
+    );
+    // A phone of three days, whose key another back end published an hour ago.
+    let (noon, released) = (utc() / 86_400 * 86_400 - 2 * 86_400 + 43_200, utc() - 3600);
+    let patient = world.device_by("patient", "dp3t-lowcost");
+    let near = patient.id_at(noon);
+    let replayed = patient.id_at(released + 900);
+    let report = world.path("report");
+    let report = report.to_str().unwrap();
+    let to = ["report", "--publisher", "P", "--code", "C", "--out", report];
+    patient.verb(&to).ok();
+    let report: Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
+    let exposed = report["unit"].as_str().unwrap().split(' ').next().unwrap();
+    let exposed = HEXLOWER.decode(exposed.as_bytes()).unwrap();
+    let list = exposed_list(&key, released, &exposed, noon / 86_400);
+
+    let provider = world.provider("board").init();
+    let file = |name: &str, content: &[u8]| {
+        let path = world.path(name);
+        std::fs::write(&path, content).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (pem, headers) = (file("key.pem", pem.as_bytes()), file("headers", &list[1]));
+    let import = |level: &str, file: &str| {
+        let verb = ["import", "dp3t", "--zone", "gb/sct", "--key", &pem];
+        let more = ["--level", level, "--signature", &headers, file];
+        provider.verb(&[&verb[..], &more].concat())
+    };
+    let good = file("list", &list[0]);
+    let told = import("diagnosed", &good).ok().json().remove(0);
+    assert_eq!(
+        told,
+        json!({ "keys": 1, "new": 1, "known": 0, "changed": 0, "others": 0, "refused": [] })
+    );
+    let mut damaged = list[0].clone();
+    *damaged.last_mut().unwrap() ^= 1;
+    let refused = import("diagnosed", &file("damaged", &damaged)).exit(2);
+    assert!(refused.stderr.contains("content-hash"), "{refused:?}");
+
+    let running = provider.run();
+    let batch = provider.publish();
+    let phone = world.phone("near");
+    phone.follow(&running.text("share"));
+    phone.observed_of("dp3t", &[near], noon);
+    phone.sync();
+    assert_eq!(phone.alerts().levels(), ["diagnosed"], "{batch:?}");
+    // Whoever read the list can broadcast what follows from it, today as well.
+    let victim = world.phone("victim");
+    victim.follow(&running.text("share"));
+    victim.observed_of("dp3t", &[replayed], released + 900);
+    victim.sync();
+    assert_eq!(victim.alerts().levels(), [""; 0]);
+
+    let told = import("no-alert", &good).ok().json().remove(0);
+    assert_eq!(told["changed"], 1, "{told}");
+    provider.publish();
+    phone.sync();
+    assert_eq!(phone.alerts().levels(), [""; 0]);
+    running.stop();
 }
 
 #[test]

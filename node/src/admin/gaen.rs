@@ -1,4 +1,4 @@
-//! Exposure keys that are handed to others. Source: spec §12.2, §14.6.
+//! Exposure keys that are handed to others. Source: spec §12.2, §14.7.
 
 use bellwether_formats::id::{Level, Scheme};
 use data_encoding::HEXLOWER;
@@ -30,11 +30,11 @@ impl Admin {
             }
             let alerts = Level(level).alerts();
             // Padding of what is withdrawn was never anything else, and hides nothing here.
-            if (alerts && note.observed_before < since) || (note.dummy && !alerts) {
+            let at = note.first_published();
+            if (alerts && at < since) || (note.dummy && !alerts) {
                 return;
             }
-            first =
-                Some(first.map_or(note.observed_before, |at: u64| at.min(note.observed_before)));
+            first = Some(first.map_or(at, |first: u64| first.min(at)));
             keys.push(json!([HEXLOWER.encode(&note.unit), level]));
         })?;
         Ok(json!({ "keys": keys, "first": first, "sealed": sealed }))

@@ -28,8 +28,8 @@ pub enum Request {
     CodeList,
     /// Take in units of one scheme.
     Submit(Submission),
-    /// Take in exposure keys that somebody else published.
-    GaenImport(GaenImport),
+    /// Take in keys that somebody else published.
+    Import(Import),
     /// The exposure keys that were published in a zone since then.
     GaenExport { zone: String, since: u64 },
     /// Change the level of what a code admitted.
@@ -64,10 +64,12 @@ pub struct Submission {
     pub first: usize,
 }
 
-/// Exposure keys of one level that somebody else published.
+/// Keys of one level that somebody else published.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct GaenImport {
+pub struct Import {
+    /// How their identifiers are derived.
+    pub scheme: String,
     /// Where they matter.
     pub zone: String,
     /// What is said of them.
@@ -78,6 +80,8 @@ pub struct GaenImport {
     pub revised: bool,
     /// Whether keys of any age are taken.
     pub any_age: bool,
+    /// When they were published, in seconds of UTC.
+    pub public_at: u64,
     /// The keys in their text form.
     pub units: Vec<String>,
 }

@@ -5,7 +5,7 @@ use std::iter;
 use bellwether_formats::id::Scheme;
 use serde_json::{Value, json};
 
-use super::{Admin, AdminError, GaenImport, Submission, from_hex};
+use super::{Admin, AdminError, Import, Submission, from_hex};
 use crate::intake::proof::{self, Owner};
 use crate::intake::submissions::{ItemRefusal, Line, MAX_LINE_BYTES, Outcome, Said, Taker};
 use crate::store::{Fate, Item};
@@ -50,22 +50,22 @@ impl Admin {
         Ok(json!({ "lines": lines }))
     }
 
-    /// Takes in exposure keys that somebody else published. What they revised changes what was taken
-    /// from them before: their signature is the proof. Tells of those that are refused by their
+    /// Takes in keys that somebody else published. What they revised changes what was taken from them
+    /// before: their signature is the proof. Tells of those that are refused by their
     /// places, and of the others how many there are.
-    pub(super) fn import_gaen(&self, import: &GaenImport, now: u64) -> Result<Value, AdminError> {
+    pub(super) fn take_over(&self, import: &Import, now: u64) -> Result<Value, AdminError> {
         let said = Said {
-            scheme: "gaen",
+            scheme: &import.scheme,
             zone: &import.zone,
             level: &import.level,
             unit: "",
             grade: None,
             case: None,
             revision: None,
-            public_at: None,
+            public_at: Some(import.public_at),
         };
         let items = import.units.iter().map(|unit| Said { unit, ..said });
-        let owner = proof::gaen_import(&from_hex(&import.signer)?);
+        let owner = proof::import(&import.scheme, &from_hex(&import.signer)?);
         let time = Time {
             now,
             check: (!import.any_age).then_some(now),

@@ -158,15 +158,17 @@ fn an_import_owns_its_keys_and_revises_them() {
     let temp = TempDir::new().unwrap();
     let admin = admin(&temp, |_| {});
     let import = |signer: &str, level: &str, revised, units: &[String]| {
-        let import = GaenImport {
+        let import = Import {
+            scheme: "gaen".to_owned(),
             zone: "gb/sct".to_owned(),
             level: level.to_owned(),
             signer: signer.to_owned(),
             revised,
             any_age: false,
+            public_at: NOW - 1,
             units: units.to_vec(),
         };
-        let answer = admin.answer(&Request::GaenImport(import), None, NOW);
+        let answer = admin.answer(&Request::Import(import), None, NOW);
         let answer = answer.unwrap();
         let count = |name: &str| answer[name].as_u64().unwrap();
         let counts = ["new", "known", "changed", "others"].map(count);

@@ -47,7 +47,7 @@ pub(super) fn parts(
         open.dummies.extend(
             dummies
                 .iter()
-                .map(|(terms, unit)| dummy_note(scheme, *terms, unit)),
+                .map(|(terms, unit)| dummy_note(scheme, *terms, unit, at)),
         );
         let mut all: Vec<Unit> = units.into_iter().chain(dummies).collect();
         all.sort();
@@ -124,7 +124,8 @@ fn dummies(
         .collect()
 }
 
-fn dummy_note(scheme: Scheme, terms: Terms, unit: &[u8]) -> NoteRow {
+/// What is kept of padding that a batch published at `at` has.
+fn dummy_note(scheme: Scheme, terms: Terms, unit: &[u8], at: u64) -> NoteRow {
     NoteRow {
         scheme: scheme.0,
         unit: unit.to_vec(),
@@ -133,6 +134,7 @@ fn dummy_note(scheme: Scheme, terms: Terms, unit: &[u8]) -> NoteRow {
         accepted_at: terms.observed_before,
         published_level: Some(terms.level.0),
         observed_before: terms.observed_before,
+        published_at: at,
         dummy: true,
         mode: Mode::Open,
         batch: None,

@@ -42,6 +42,7 @@ fn note(scheme: Scheme, which: u32, level: Level, published: Option<u64>) -> (Re
         accepted_at: NOW,
         published_level: published.map(|_| 5),
         observed_before: published.unwrap_or_default(),
+        published_at: 0,
         dummy: false,
         mode: Mode::Open,
         batch: None,

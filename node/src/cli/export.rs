@@ -1,4 +1,4 @@
-//! `export gaen`: the exposure keys of a zone for others. Source: spec §12.2, §14.6.
+//! `export gaen`: the exposure keys of a zone for others. Source: spec §12.2, §14.7.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

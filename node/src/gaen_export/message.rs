@@ -5,9 +5,9 @@
 //! Source: spec §14.2.
 
 use super::key::{Key, KeyError, MAX_PERIOD};
-use super::protobuf::{Fields, Value, Writer};
 use super::reader::ExportError;
 use super::{MAX_KEYS, MAX_SIGNATURES, MAX_TEXT_BYTES};
+use crate::protobuf::{Fields, Value, Writer};
 use bellwether_formats::scheme::gaen::ReportType;
 
 /// ECDSA with SHA-256 (RFC 5758), the one algorithm that is read and written.

@@ -6,10 +6,10 @@ use aws_lc_rs::digest::{SHA256, digest};
 
 use super::key::{Key, KeyError, Taken};
 use super::message::{self, ECDSA_SHA256, Header, Message, Signature, SignerName};
-use super::pem::PublicKey;
-use super::protobuf::WireError;
 use super::zip::{self, ZipError};
 use super::{MAX_KEYS, MAX_SIGNATURES, MAX_TEXT_BYTES};
+use crate::pem::PublicKey;
+use crate::protobuf::WireError;
 
 /// First bytes of `export.bin`.
 pub(super) const MAGIC: &[u8; 16] = b"EK Export v1    ";

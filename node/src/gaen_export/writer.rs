@@ -2,9 +2,9 @@
 
 use super::key::{Key, KeyError, TEK_BYTES, Taken};
 use super::message::{self, ECDSA_SHA256, Header, MAX_TIME, SignatureInfo, SignerName};
-use super::pem::PrivateKey;
 use super::reader::MAGIC;
 use super::{MAX_KEYS, MAX_TEXT_BYTES, zip};
+use crate::pem::PrivateKey;
 
 /// What files are to be written of.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +38,7 @@ pub struct Policy {
 }
 
 impl Default for Policy {
-    /// 200 and 30,000. Source: spec §14.6.
+    /// 200 and 30,000. Source: spec §14.7.
     fn default() -> Self {
         Self {
             min_keys: 200,

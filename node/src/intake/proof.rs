@@ -24,9 +24,9 @@ pub fn local() -> Owner {
     owner(b"local", b"")
 }
 
-/// Who signed exposure key exports.
-pub fn gaen_import(signer: &[u8]) -> Owner {
-    owner(b"gaen-import", signer)
+/// Who signed what was imported.
+pub fn import(scheme: &str, signer: &[u8]) -> Owner {
+    owner(format!("{scheme}-import").as_bytes(), signer)
 }
 
 /// Who reported without a code, by the key that signed.

@@ -35,7 +35,7 @@ impl Control {
             Request::Publish => self.publish().await,
             Request::Renew { envelope } => self.renew(envelope).await,
             request => {
-                let adds = matches!(request, Request::Submit(_) | Request::GaenImport(_));
+                let adds = matches!(request, Request::Submit(_) | Request::Import(_));
                 let answer = self.from_store(request).await;
                 if let Some(publisher) = self.publisher.as_ref().filter(|_| adds) {
                     publisher.accepted.notify_one();

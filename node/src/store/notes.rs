@@ -59,6 +59,8 @@ pub(super) fn add_note(
         });
         let rules = unit.scheme.rules();
         let facts = rules.and_then(|rules| rules.check(&unit.unit).ok());
+        // What is public is not believed any more, so there is nothing to wait for.
+        let wait = |from: u64| given.public_at.map_or(from, |public| public.min(from));
         let note = NoteRow {
             scheme: unit.scheme.0,
             unit: unit.unit.clone(),
@@ -67,13 +69,14 @@ pub(super) fn add_note(
             accepted_at: now,
             published_level: None,
             observed_before: 0,
+            published_at: 0,
             dummy: false,
             mode: modes::mode_of(tx, &record, || settle::first_mode(tx, unit))?,
             batch: None,
             grade: given.grade,
             next_grade: None,
             public_at: given.public_at,
-            publish_from: facts.map_or(0, |facts| facts.publish_from),
+            publish_from: facts.map_or(0, |facts| wait(facts.publish_from)),
             owner: given.owner,
         };
         put_note(tx, &key, &note)?;

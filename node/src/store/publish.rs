@@ -321,6 +321,7 @@ fn said(
     let new = note.published_level.is_none();
     if new {
         note.observed_before = note.observed_before_at(batch.published_at);
+        note.published_at = batch.published_at;
         note.batch = Some(batch.seq);
     }
     note.published_level = Some(level);

@@ -136,6 +136,7 @@ fn was_said(
             accepted_at: terms.observed_before,
             published_level: Some(said),
             observed_before: terms.observed_before,
+            published_at: 0,
             dummy: true,
             mode: Mode::Open,
             batch: None,

@@ -170,6 +170,7 @@ fn a_batch_takes_as_much_as_its_parts_hold() {
             accepted_at: NOW,
             published_level: None,
             observed_before: 0,
+            published_at: 0,
             dummy: false,
             mode,
             batch: None,

@@ -17,6 +17,7 @@ fn note(scheme: Scheme, which: u8, mode: Mode) -> (RecordId, NoteRow) {
         accepted_at: NOW,
         published_level: None,
         observed_before: 0,
+        published_at: 0,
         dummy: false,
         mode,
         batch: None,

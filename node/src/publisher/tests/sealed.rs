@@ -12,8 +12,8 @@ use bellwether_formats::sealed::{Chunk, IdHash, Index, Payload, Shape};
 use super::*;
 use crate::batcher::plan::Job;
 use crate::cost::zone::Newest;
-use crate::store::{Fate, Item, SubmittedUnit};
 use crate::store::tests::fixture::sealed_unit;
+use crate::store::{Fate, Item, SubmittedUnit};
 
 mod turns;
 

@@ -52,8 +52,12 @@ pub struct NoteRow {
     pub accepted_at: u64,
     /// The level that the newest batch with it says.
     pub published_level: Option<u8>,
-    /// Closes its window; the time of its first publication.
+    /// Closes its window: the time of its first publication, here or by others.
     pub observed_before: u64,
+    /// The time of its first publication here, in seconds of UTC; 0 if it is that by which its window
+    /// closes, as it always was in earlier versions.
+    #[serde(default)]
+    pub published_at: u64,
     /// Padding: made by this node, kept so that publishing it again agrees.
     pub dummy: bool,
     /// How it is published. Stores of the first version know open ones only.
@@ -172,6 +176,14 @@ impl NoteRow {
     pub(in crate::store) fn revises(&self) -> Option<u64> {
         let published = self.published_level.is_some() && self.mode == Mode::Sealed;
         self.batch.filter(|_| published && self.is_pending())
+    }
+
+    /// When it was first published here, in seconds of UTC.
+    pub(crate) const fn first_published(&self) -> u64 {
+        match self.published_at {
+            0 => self.observed_before,
+            at => at,
+        }
     }
 
     /// Whether it alerts at the level that was published last.

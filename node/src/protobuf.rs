@@ -7,13 +7,13 @@
 
 /// Reads the fields of a message.
 #[derive(Clone, Debug)]
-pub(super) struct Fields<'a> {
+pub(crate) struct Fields<'a> {
     rest: &'a [u8],
 }
 
 /// A field's content, by wire type.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Value<'a> {
+pub(crate) enum Value<'a> {
     Varint(u64),
     Fixed64(u64),
     Bytes(&'a [u8]),
@@ -25,12 +25,12 @@ pub(super) enum Value<'a> {
 const MAX_FIELD: u64 = (1 << 29) - 1;
 
 impl<'a> Fields<'a> {
-    pub(super) const fn new(message: &'a [u8]) -> Self {
+    pub(crate) const fn new(message: &'a [u8]) -> Self {
         Self { rest: message }
     }
 
     /// The next field: its number and its content; `None` at the end of the message.
-    pub(super) fn next(&mut self) -> Result<Option<(u32, Value<'a>)>, WireError> {
+    pub(crate) fn next(&mut self) -> Result<Option<(u32, Value<'a>)>, WireError> {
         if self.rest.is_empty() {
             return Ok(None);
         }
@@ -90,7 +90,7 @@ impl<'a> Fields<'a> {
 
 impl<'a> Value<'a> {
     /// `bytes`, `string`, or a message.
-    pub(super) const fn bytes(self) -> Result<&'a [u8], WireError> {
+    pub(crate) const fn bytes(self) -> Result<&'a [u8], WireError> {
         match self {
             Self::Bytes(bytes) => Ok(bytes),
             _ => Err(WireError::Type),
@@ -98,7 +98,7 @@ impl<'a> Value<'a> {
     }
 
     /// `fixed64`.
-    pub(super) const fn fixed64(self) -> Result<u64, WireError> {
+    pub(crate) const fn fixed64(self) -> Result<u64, WireError> {
         match self {
             Self::Fixed64(number) => Ok(number),
             _ => Err(WireError::Type),
@@ -107,7 +107,7 @@ impl<'a> Value<'a> {
 
     /// `int32` or an enumeration, with all the 64 bits that it is written in, so that what is too
     /// large is seen and not cut off.
-    pub(super) const fn int(self) -> Result<i64, WireError> {
+    pub(crate) const fn int(self) -> Result<i64, WireError> {
         match self {
             Self::Varint(number) => Ok(number.cast_signed()),
             _ => Err(WireError::Type),
@@ -115,7 +115,7 @@ impl<'a> Value<'a> {
     }
 
     /// `sint32` (zigzag), likewise with all its bits.
-    pub(super) const fn sint(self) -> Result<i64, WireError> {
+    pub(crate) const fn sint(self) -> Result<i64, WireError> {
         match self {
             Self::Varint(number) => Ok((number >> 1).cast_signed() ^ -(number & 1).cast_signed()),
             _ => Err(WireError::Type),
@@ -148,38 +148,38 @@ impl WireError {
 
 /// Writes a message, field by field.
 #[derive(Debug, Default)]
-pub(super) struct Writer(Vec<u8>);
+pub(crate) struct Writer(Vec<u8>);
 
 impl Writer {
     /// `int32` or an enumeration. What we write is never negative.
-    pub(super) fn uint(mut self, field: u32, number: u64) -> Self {
+    pub(crate) fn uint(mut self, field: u32, number: u64) -> Self {
         self.key(field, 0);
         self.varint(number);
         self
     }
 
     /// `sint32`.
-    pub(super) fn sint(self, field: u32, number: i8) -> Self {
+    pub(crate) fn sint(self, field: u32, number: i8) -> Self {
         let number = i64::from(number);
         self.uint(field, ((number << 1) ^ (number >> 63)).cast_unsigned())
     }
 
     /// `fixed64`.
-    pub(super) fn fixed64(mut self, field: u32, number: u64) -> Self {
+    pub(crate) fn fixed64(mut self, field: u32, number: u64) -> Self {
         self.key(field, 1);
         self.0.extend_from_slice(&number.to_le_bytes());
         self
     }
 
     /// `bytes`, `string`, or a message.
-    pub(super) fn bytes(mut self, field: u32, bytes: &[u8]) -> Self {
+    pub(crate) fn bytes(mut self, field: u32, bytes: &[u8]) -> Self {
         self.key(field, 2);
         self.varint(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
         self.0.extend_from_slice(bytes);
         self
     }
 
-    pub(super) fn finish(self) -> Vec<u8> {
+    pub(crate) fn finish(self) -> Vec<u8> {
         self.0
     }
 

@@ -1,9 +1,10 @@
-//! Keys that sign exports: ECDSA on P-256, from PEM.
+//! Keys that sign what others publish: ECDSA on P-256, from PEM.
 
 use aws_lc_rs::digest::Digest;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, ParsedPublicKey,
+    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P256_SHA256_FIXED, EcdsaKeyPair,
+    ParsedPublicKey,
 };
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{PrivateKeyDer, SubjectPublicKeyInfoDer};
@@ -35,8 +36,14 @@ impl PublicKey {
     }
 
     /// Whether `signature` (X9.62) is the key's over what has this SHA-256.
-    pub(super) fn accepts(&self, hash: &Digest, signature: &[u8]) -> bool {
+    pub(crate) fn accepts(&self, hash: &Digest, signature: &[u8]) -> bool {
         self.0.verify_digest_sig(hash, signature).is_ok()
+    }
+
+    /// Whether `signature` (r ‖ s, 64 bytes) is the key's over `message`.
+    pub(crate) fn accepts_fixed(&self, message: &[u8], signature: &[u8]) -> bool {
+        let key = ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, self.der());
+        key.is_ok_and(|key| key.verify_sig(message, signature).is_ok())
     }
 }
 
@@ -59,7 +66,7 @@ impl PrivateKey {
     }
 
     /// Signs; X9.62. `None` if the library fails.
-    pub(super) fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
+    pub(crate) fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
         let signature = self.0.sign(&SystemRandom::new(), message).ok()?;
         Some(signature.as_ref().to_vec())
     }
