@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bellwether_formats::batch::{self, Batch, Part, Window};
-use bellwether_formats::cid::Cid;
+use bellwether_formats::cid::{Block, Cid};
 use bellwether_formats::id::{Level, ProviderId, Scheme};
 use bellwether_formats::scheme::{Family, Rules};
 use bellwether_formats::sealed::{Chunk, IdHash, Payload, Place, SealedError, Shape, Tag};
@@ -87,6 +87,9 @@ struct Candidate {
     verdict: Verdict,
     /// What the version that this part replaces said of it.
     before: Option<Told>,
+    /// It came when the second look was drawn already: none is drawn for it any more.
+    #[serde(default)]
+    late: bool,
 }
 
 /// What its chunk said of a candidate. One that is not in it is none any more.
@@ -177,6 +180,7 @@ impl SealedPart {
     ) -> bool {
         let before = self.tested;
         let new = observations.since(self.tested);
+        let late = self.second.is_some();
         let mut candidates = Vec::new();
         for observation in new.filter(|new| self.speaks_of(new)) {
             self.look_ups(observation, |day, hash| {
@@ -187,6 +191,7 @@ impl SealedPart {
                         day,
                         verdict: Verdict::Possible,
                         before: None,
+                        late,
                     });
                 }
             });
@@ -237,14 +242,18 @@ impl SealedPart {
             Stage::Wanted | Stage::Broken => true,
             Stage::Skipped | Stage::Replaced => false,
             Stage::Held => {
-                let unreadable = |candidate: &Candidate| candidate.verdict == Verdict::Unreadable;
+                let unanswered = |candidate: &Candidate| match candidate.verdict {
+                    Verdict::Unreadable => true,
+                    Verdict::Possible => candidate.late,
+                    Verdict::Confirmed(_) => false,
+                };
                 let waits = match policy {
                     Policy::Private | Policy::WholeBody => true,
                     Policy::Lean => self.unconfirmed().next().is_some(),
                 };
                 (waits && !self.is_done(Which::First))
                     || self.candidates.len() >= MAX_CANDIDATES
-                    || self.candidates.iter().any(unreadable)
+                    || self.candidates.iter().any(unanswered)
             }
         }
     }
@@ -253,6 +262,24 @@ impl SealedPart {
     pub(crate) fn expire(&mut self, now: u64) {
         self.candidates
             .retain(|candidate| !expired(candidate.observation.at, now));
+    }
+
+    /// Settles candidates by chunks that are kept. Gives whether there was any.
+    pub(crate) fn settle_by(&mut self, kept: impl Fn(usize) -> Option<Block>) -> bool {
+        let Ok(shape) = self.shape() else {
+            return false;
+        };
+        let possible = self.candidates.iter();
+        let possible = possible.filter(|candidate| candidate.verdict == Verdict::Possible);
+        let chunk = |candidate| Some(chunk_of(self.place(), &shape, &self.hash(candidate)?.tag()));
+        let chunks: BTreeSet<usize> = possible.filter_map(chunk).collect();
+        let mut any = false;
+        for (number, block) in chunks.into_iter().filter_map(|at| Some((at, kept(at)?))) {
+            // What is wrong with it was told when it came.
+            let _ = self.settle(&shape, number, block.bytes());
+            any = true;
+        }
+        any
     }
 
     /// Settles every candidate that lies in a chunk whose CID was checked. What is wrong with it is

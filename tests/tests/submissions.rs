@@ -224,7 +224,7 @@ fn exposed_list(key: &EcdsaKeyPair, released_at: u64, exposed: &[u8], day: u64) 
     let date = varint(day * 86_400_000);
     let exposee = [&[0x12, 32], exposed, &[0x18], &date].concat();
     let head = [vec![8], varint(released_at * 1000), vec![0x12]].concat();
-    let list = [head, varint(exposee.len() as u64), exposee].concat();
+    let list = [head, varint(u64::try_from(exposee.len()).unwrap()), exposee].concat();
     let hash = digest(&SHA256, &list);
     let claims = json!({
         "content-hash": BASE64.encode(hash.as_ref()), "hash-alg": "sha-256",

@@ -8,6 +8,7 @@ use super::{Client, expire};
 use crate::answers::{Alerts, Doubt};
 use crate::error::ClientError;
 use crate::matcher::Match;
+use crate::sealed::{SealedPart, Stage};
 use crate::state::{Followed, State};
 use crate::status::FeedStatus;
 use crate::trust::Feed;
@@ -82,6 +83,7 @@ impl Client {
             followed,
             observations,
             hits,
+            whole,
             ..
         } = state;
         for feed in followed.iter_mut().flat_map(|followed| &mut followed.feeds) {
@@ -90,6 +92,13 @@ impl Client {
             hits.extend(found);
             any |= changed;
             any |= matcher::sealed::catch_up(feed, observations, |cid| self.store.block(cid));
+            let held = |sealed: &&mut SealedPart| sealed.stage == Stage::Held;
+            for sealed in feed.sealed_mut().filter(held) {
+                let kept = whole.iter().find(|kept| kept.index == sealed.index);
+                if let Some(kept) = kept {
+                    any |= sealed.settle_by(|at| self.store.block(&kept.chunks().nth(at)?));
+                }
+            }
         }
         any
     }

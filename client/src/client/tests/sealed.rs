@@ -153,6 +153,33 @@ fn what_was_observed_late_waits_for_the_second_look() {
     assert_eq!(phone.levels(now), [Level::DIAGNOSED]);
 }
 
+/// Too late for both looks, it is settled by a body that is kept whole; else nobody can say "none".
+#[test]
+fn what_was_observed_after_both_looks_is_no_silence() {
+    let world = world();
+    let (now, mirror) = (world.now, world.mirror());
+    let mirrors = [Some(&mirror), Some(&mirror)];
+    for (policy, alert) in [(Policy::Private, false), (Policy::WholeBody, true)] {
+        let mut phone = Phone::new(&world, 2);
+        phone.client.set_policy(policy).unwrap();
+        phone.sync(&mirrors, now);
+        phone.sync(&mirrors, now + DAY_S);
+        assert_eq!(phone.doubts(now), [], "{policy:?}");
+        phone.observe(7, now - 3600, now);
+        let levels: &[Level] = if alert { &[Level::DIAGNOSED] } else { &[] };
+        let doubts: &[Doubted] = match alert {
+            true => &[],
+            false => &[Doubted::Unconfirmed { parts: 1 }],
+        };
+        for later in [0, DAY_S, 2 * DAY_S] {
+            assert_eq!(phone.levels(now), levels, "{policy:?}");
+            assert_eq!(phone.doubts(now), doubts, "{policy:?}");
+            phone.sync(&mirrors, now + DAY_S + 600 + later);
+            assert_eq!(phone.report.chunks, 0, "nothing is asked for because of it");
+        }
+    }
+}
+
 #[test]
 fn a_revision_withdraws_and_changes() {
     let mut world = world();
