@@ -247,6 +247,17 @@ def gaen_judge(unit, now):
     return (start + period + 12) * INTERVAL
 
 
+LEVELS = "no-alert", "debug", "expired", "unknown", "symptomatic", "diagnosed", "clinically-diagnosed"
+
+# §6.2, by the levels that report types are.
+MAY_BECOME = {
+    "debug": LEVELS,
+    "unknown": LEVELS,
+    "symptomatic": ("clinically-diagnosed", "diagnosed", "no-alert"),
+    "clinically-diagnosed": ("diagnosed", "no-alert"),
+}
+
+
 def check_gaen(report):
     v = load("schemes/gaen.json")
     o = v["official"]
@@ -271,6 +282,10 @@ def check_gaen(report):
         near = range(case["sighting_interval"] - 12, case["sighting_interval"] + 13)
         found = any(rpi.hex() == case["rpi"] and start + i in near for i, rpi in enumerate(published))
         report.check(found == case["expect"].startswith("match"), f"gaen: {case['expect']}")
+    for case in v["transitions"]:
+        allowed = case["to"] in MAY_BECOME.get(case["from"], ())
+        found = None if allowed else "transition"
+        report.check(found == case.get("expect"), f"gaen: {case['from']} to {case['to']}")
     for case in v["negative"]:
         found = verdict(lambda: gaen_judge(bytes.fromhex(case["unit"]), case.get("now")))
         report.check(found == case.get("expect", case.get("publish_from")), f"gaen: {case['case']}: {found}")

@@ -308,9 +308,9 @@ impl CxError {
     /// The broken rule's name, as in the spec and its vectors.
     pub const fn rule(&self) -> &'static str {
         match self {
-            Self::SeedLength { .. } => "seed-length",
+            Self::SeedLength { .. } => "unit-length",
             Self::PreseedLength { .. } => "preseed-length",
-            Self::KeyLength { .. } => "key-length",
+            Self::KeyLength { .. } => "key",
         }
     }
 }

@@ -203,7 +203,7 @@ fn check_calculator(vector: &CalculatorVector, key: &KeyVector) {
 /// What comes of a broken one: the name of the rule.
 fn negative(vector: &NegativeVector) -> &'static str {
     let Some(generator) = Generator::from_code(vector.generator_type) else {
-        return "unknown-generator";
+        return "generator-type";
     };
     if let Some(preseed) = &vector.preseed {
         let spki = vec![0; vector.spki_len.expect("a key length")];
