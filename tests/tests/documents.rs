@@ -68,7 +68,8 @@ fn help(binary: &str, verb: &[&str], verbs: &mut BTreeMap<String, BTreeSet<Strin
 
 /// Whether a word can be a verb.
 fn is_verb(word: &str) -> bool {
-    word != NODE && word != CLIENT && word.chars().all(|letter| letter.is_ascii_lowercase())
+    let letters = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit();
+    word != NODE && word != CLIENT && word.chars().all(letters)
 }
 
 /// The commands of our binaries in a line: binary, the words that may be its verb, the options.

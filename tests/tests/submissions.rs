@@ -202,6 +202,22 @@ fn exports_of_one_provider_are_imported_by_another() {
         (&json!(1), &json!(0)),
         "{told}"
     );
+    // Several exports of one part each are taken in the order given.
+    let third = world.provider("third").init();
+    let [key, first, second] = [
+        pem("signer.pem"),
+        zip.replace("export", "first"),
+        zip.replace("export", "second"),
+    ];
+    let both = [
+        "import", "gaen", "--zone", "gb/sct", "--key", &key, "--key-id", "234", &first, &second,
+    ];
+    let told = third.verb(&both).ok().json().remove(0);
+    assert_eq!(
+        (&told["new"], &told["changed"], &told["refused"]),
+        (&json!(200), &json!(1), &json!([])),
+        "{told}"
+    );
     // Not a byte of what somebody else signed is believed.
     let mut damaged = std::fs::read(zip.replace("export", "first")).unwrap();
     let middle = damaged.len() / 2;

@@ -105,8 +105,8 @@ fn print_for_people(found: &Match, out: &mut impl Write) -> io::Result<()> {
     };
     writeln!(
         out,
-        "{}{grade}, says {} in {}{disputed}",
-        found.level, found.feed.provider, found.feed.zone
+        "{}{grade} ({}), says {} in {}{disputed}",
+        found.level, found.scheme, found.feed.provider, found.feed.zone
     )?;
     for observation in &found.observations {
         writeln!(

@@ -28,9 +28,9 @@ pub(crate) enum DeviceCommand {
         /// The phone's file; must not exist
         #[arg(long, value_name = "FILE")]
         file: PathBuf,
-        /// cx, tcn, dp3t-lowcost, dp3t-unlinkable, dp3t-hybrid, gaen or fanny
+        /// cx (or cx1, cx2), tcn, dp3t-lowcost, dp3t-unlinkable, dp3t-hybrid, gaen or fanny
         #[arg(long, value_parser = parse_scheme, default_value = "cx")]
-        scheme: Scheme,
+        scheme: Kind,
         /// Of cx: generator type 1 (AES-128) or 2 (AES-256)
         #[arg(long = "type", value_name = "1|2", value_parser = parse_type)]
         generator: Option<Generator>,
@@ -105,10 +105,22 @@ fn parse_time(text: &str) -> Result<u64, time::ParseTimeError> {
     time::parse(text)
 }
 
-fn parse_scheme(text: &str) -> Result<Scheme, String> {
+/// What kind of phone is made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kind {
+    /// Of cx; its type says more.
+    Cx,
+    /// Of this scheme and no other.
+    Of(Scheme),
+}
+
+fn parse_scheme(text: &str) -> Result<Kind, String> {
     match text {
-        "cx" => Ok(Scheme::CX1),
-        _ => text.parse().map_err(|error| format!("{error}, or cx")),
+        "cx" => Ok(Kind::Cx),
+        _ => match text.parse() {
+            Ok(scheme) => Ok(Kind::Of(scheme)),
+            Err(error) => Err(format!("{error}, or cx")),
+        },
     }
 }
 
@@ -132,9 +144,10 @@ pub(crate) fn run(command: &DeviceCommand, out: &mut impl Write) -> Result<ExitC
             generator,
         } => {
             let scheme = match (*scheme, generator) {
-                (scheme, None) => scheme,
-                (Scheme::CX1 | Scheme::CX2, Some(generator)) => Scheme(generator.code()),
-                _ => return Err(DeviceError::Type),
+                (Kind::Cx, None) => Scheme::CX1,
+                (Kind::Cx, Some(generator)) => Scheme(generator.code()),
+                (Kind::Of(scheme), None) => scheme,
+                (Kind::Of(_), Some(_)) => return Err(DeviceError::Type),
             };
             let phone = with_random(|random| Phone::new(scheme, random))?;
             phone.ok_or(DeviceError::Scheme)?.save_new(file)?;
@@ -234,7 +247,7 @@ pub(crate) enum DeviceError {
     Random,
     #[error("phones of this scheme cannot be played")]
     Scheme,
-    #[error("only phones of cx have a type")]
+    #[error("only `--scheme cx` has a type")]
     Type,
     #[error("cannot write `{}`", path.display())]
     Write { path: PathBuf, source: io::Error },

@@ -111,6 +111,10 @@ fn show_car(size: usize, car: &Car, out: &mut impl Write) -> io::Result<()> {
 }
 
 fn show_block(cid: Cid, bytes: &[u8], out: &mut impl Write) -> io::Result<()> {
+    // Filters and chunks are bytes, of which some would look like an object by chance.
+    if cid.codec() == Codec::Raw {
+        return writeln!(out, "{cid}: raw, {} bytes", bytes.len());
+    }
     writeln!(out, "{cid}: {}, {} bytes", describe(bytes), bytes.len())?;
     match diagnostic(bytes) {
         Some(text) => writeln!(out, "{text}"),

@@ -49,7 +49,9 @@ pub(crate) fn check(walk: &mut Walk) {
     for case in walk.list("transitions") {
         Walk::of("a transition", case, |walk| {
             let [from, to] = ["from", "to"].map(|level| walk.text(level).parse::<Level>().unwrap());
-            let refused = walk.maybe("expect").is_some_and(|rule| rule == "transition");
+            let refused = walk
+                .maybe("expect")
+                .is_some_and(|rule| rule == "transition");
             assert_eq!(may_become(from, to), !refused, "{from} to {to}");
         });
     }

@@ -60,6 +60,8 @@ pub struct Submission {
     pub units: Vec<String>,
     /// For each unit its revision token, or an empty text.
     pub revisions: Vec<String>,
+    /// Only what is known is changed, whoever submitted it.
+    pub mend: bool,
     /// Place of the first unit in its file, from 0.
     pub first: usize,
 }

@@ -20,6 +20,17 @@ struct Time {
     check: Option<u64>,
 }
 
+/// By what right what is known is changed.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum How {
+    /// Each item's revision token.
+    Shown,
+    /// Who submits has proved it.
+    Proven,
+    /// It is the provider, which mends.
+    Mend,
+}
+
 impl Admin {
     /// Takes in units; tells of each by its place.
     pub(super) fn submit(&self, submission: &Submission, now: u64) -> Result<Value, AdminError> {
@@ -42,9 +53,14 @@ impl Admin {
         });
         let time = Time {
             now,
-            check: Some(now),
+            check: (!submission.mend).then_some(now),
         };
-        let outcomes = self.take(&said, items, &proof::local(), false, time)?;
+        let how = if submission.mend {
+            How::Mend
+        } else {
+            How::Shown
+        };
+        let outcomes = self.take(&said, items, &proof::local(), how, time)?;
         let lines = (submission.first..).zip(&outcomes);
         let lines: Vec<Line> = lines.map(|(index, outcome)| outcome.line(index)).collect();
         Ok(json!({ "lines": lines }))
@@ -70,7 +86,12 @@ impl Admin {
             now,
             check: (!import.any_age).then_some(now),
         };
-        let outcomes = self.take(&said, items, &owner, import.revised, time)?;
+        let how = if import.revised {
+            How::Proven
+        } else {
+            How::Shown
+        };
+        let outcomes = self.take(&said, items, &owner, how, time)?;
         let count = |fate| {
             outcomes
                 .iter()
@@ -96,7 +117,7 @@ impl Admin {
         all: &Said<'_>,
         items: impl Iterator<Item = Said<'a>>,
         owner: &Owner,
-        proven: bool,
+        how: How,
         time: Time,
     ) -> Result<Vec<Outcome>, AdminError> {
         self.level_and_zone(all.level, all.zone)?;
@@ -112,13 +133,16 @@ impl Admin {
                 return Err(ItemRefusal::Line);
             }
             let item = taker.item(&said, owner, time.check)?;
-            let proven = proven || item.proven;
+            let proven = how == How::Proven || item.proven;
             Ok(Item { proven, ..item })
         };
         let items: Vec<_> = items.take(MAX_UNITS + 1).map(item).collect();
         if items.len() > MAX_UNITS {
             return Err(AdminError::TooManyUnits);
         }
-        Ok(taker.take(items, time.now)?)
+        Ok(match how {
+            How::Mend => taker.mend(items)?,
+            How::Shown | How::Proven => taker.take(items, time.now)?,
+        })
     }
 }

@@ -86,8 +86,44 @@ fn submission(level: &str, units: &[String]) -> Submission {
         case: None,
         units: units.to_vec(),
         revisions: Vec::new(),
+        mend: false,
         first: 0,
     }
+}
+
+#[test]
+fn the_provider_mends_whatever_was_submitted() {
+    let temp = TempDir::new().unwrap();
+    let admin = admin(&temp, |_| {});
+    let import = Import {
+        scheme: "gaen".to_owned(),
+        zone: "gb/sct".to_owned(),
+        level: "diagnosed".to_owned(),
+        signer: "aa".to_owned(),
+        revised: false,
+        any_age: false,
+        public_at: NOW - 1,
+        units: vec![key(1)],
+    };
+    admin.answer(&Request::Import(import), None, NOW).unwrap();
+    let lines = |mend, units: &[String]| {
+        let submission = Submission {
+            mend,
+            grade: Some(40),
+            ..submission("no-alert", units)
+        };
+        let answer = admin.answer(&Request::Submit(submission), None, NOW);
+        answer.unwrap()["lines"].clone()
+    };
+    let others = json!([{ "index": 0, "accepted": false, "known": true }]);
+    assert_eq!(lines(false, &[key(1)]), others, "it is the import's");
+    let told = lines(true, &[key(1), key(2), "nonsense".to_owned()]);
+    let changed = json!({ "index": 0, "accepted": true, "known": true, "changed": true });
+    assert_eq!(told[0], changed);
+    assert_eq!(told[1]["error"], "not-known");
+    assert_eq!(told[2]["error"], "text-bytes");
+    let known = json!([{ "index": 0, "accepted": true, "known": true }]);
+    assert_eq!(lines(true, &[key(1)]), known);
 }
 
 /// An exposure key whose validity ended a day ago.

@@ -37,6 +37,10 @@ pub(super) struct Args {
     /// Revision tokens, one a line, for the units in their order: their levels may change.
     #[arg(long, value_name = "FILE")]
     revisions: Option<PathBuf>,
+    /// Change what is known, whoever submitted it and whatever its scheme allows, and take in nothing
+    /// new: for mistakes.
+    #[arg(long, conflicts_with_all = ["revisions", "case"])]
+    mend: bool,
     /// The units, one a line; `-` reads stdin.
     file: PathBuf,
 }
@@ -82,6 +86,7 @@ fn submission(args: &Args, first: usize) -> Submission {
         case: args.case.clone(),
         units: Vec::new(),
         revisions: Vec::new(),
+        mend: args.mend,
         first,
     }
 }
@@ -130,6 +135,8 @@ fn next_line(from: &mut dyn BufRead) -> io::Result<Option<String>> {
             from.consume(used);
         }
         let text = String::from_utf8_lossy(&line);
+        // Some editors begin a file with a byte order mark, which is no part of the first unit.
+        let text = text.trim_start_matches('\u{feff}');
         if !text.trim().is_empty() {
             return Ok(Some(text.trim().to_owned()));
         }
@@ -154,7 +161,7 @@ mod tests {
             lines.push(line);
         }
         let cut = "x".repeat(MAX_LINE_BYTES + 1);
-        assert_eq!(lines, ["a b", &cut, "\u{feff}é", "last"]);
+        assert_eq!(lines, ["a b", &cut, "é", "last"]);
         assert_eq!(next_line(&mut "".as_bytes()).unwrap(), None);
     }
 }

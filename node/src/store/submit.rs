@@ -39,6 +39,8 @@ pub enum ItemError {
     RevisionNeeded,
     #[error("it was submitted before with other times")]
     UnitChanged,
+    #[error("it is not known here, so there is nothing to mend")]
+    NotKnown,
     #[error("its scheme does not allow to change from {from} to {to}")]
     Transition { from: Level, to: Level },
 }
@@ -49,6 +51,7 @@ impl ItemError {
         match self {
             Self::RevisionNeeded => "revision-needed",
             Self::UnitChanged => "unit-changed",
+            Self::NotKnown => "not-known",
             Self::Transition { .. } => "transition",
         }
     }
@@ -71,6 +74,33 @@ impl Store {
         tx.commit()?;
         Ok(fates)
     }
+
+    /// Changes level and grade of what is known, in every zone, whoever submitted it and whatever its
+    /// scheme allows: the provider mends a mistake. Nothing new is taken in.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]; then nothing has changed.
+    pub fn mend(&self, items: &[Item]) -> Result<Vec<Result<Fate, ItemError>>, StoreError> {
+        let tx = self.write()?;
+        let fates = items.iter().map(|item| mend(&tx, item));
+        let fates = fates.collect::<Result<Vec<_>, _>>()?;
+        tx.commit()?;
+        Ok(fates)
+    }
+}
+
+fn mend(tx: &WriteTransaction, item: &Item) -> Result<Result<Fate, ItemError>, StoreError> {
+    let record = record_id(item.unit.scheme, &item.unit.unit);
+    let known = notes_of(tx, &record)?;
+    let Some(issue) = known.iter().map(|(_, note)| note.issue).max() else {
+        return Ok(Err(ItemError::NotKnown));
+    };
+    let mut changed = relevel(tx, &record, issue, item.level)?;
+    if let Some(grade) = item.grade {
+        changed |= regrade(tx, &record, grade)?;
+    }
+    Ok(Ok(if changed { Fate::Changed } else { Fate::Known }))
 }
 
 fn submit(

@@ -397,6 +397,8 @@ fn what_a_scheme_does_not_have_is_refused() {
     let file = folder.path().join("phone").to_str().unwrap().to_owned();
     let typed = bellwether(&["new", "--file", &file, "--scheme", "gaen", "--type", "1"]);
     assert!(matches!(typed, Err(DeviceError::Type)));
+    let other = bellwether(&["new", "--file", &file, "--scheme", "cx2", "--type", "1"]);
+    assert!(matches!(other, Err(DeviceError::Type)));
     assert!(!Path::new(&file).exists());
     bellwether(&["new", "--file", &file, "--scheme", "cx2"]).unwrap();
     assert_eq!(

@@ -22,7 +22,7 @@ pub(in super::super) struct Args {
     /// Which version of it the signature says.
     #[arg(long)]
     key_version: Option<String>,
-    /// The export's files.
+    /// The export's files: all parts of one; or several exports of one part each, in their order.
     #[arg(required = true)]
     files: Vec<PathBuf>,
 }
@@ -36,13 +36,35 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, CliError> {
         key_id: args.key_id.clone(),
         version: args.key_version.clone(),
     };
-    let name = args.key_id.as_deref().map(str::as_bytes);
     let parts = parts(args, &signer)?;
+    let mut told = Told::default();
+    let mut keys = 0;
+    // Files that are each all of an export are taken one after the other.
+    let alone = parts.iter().all(|part| part.header.batch_size == 1);
+    if alone && parts.len() > 1 {
+        for (path, part) in args.files.iter().zip(parts) {
+            keys += take(args, &signer, vec![part], Some(path), &mut told)?;
+        }
+    } else {
+        keys += take(args, &signer, parts, None, &mut told)?;
+    }
+    told.say(keys)
+}
+
+/// Takes over all parts of an export; gives how many keys it has.
+fn take(
+    args: &Args,
+    signer: &Signer,
+    parts: Vec<Export>,
+    file: Option<&PathBuf>,
+    told: &mut Told,
+) -> Result<usize, CliError> {
+    let name = args.key_id.as_deref().map(str::as_bytes);
+    let members = |place| members(file, place);
     let counts = counts(&parts);
     let set = Set::join(parts).map_err(|error| CliError::Usage {
         what: format!("{}: {error}", SetError::rule(&error)),
     })?;
-    let mut told = Told::default();
     for one in &set.dropped {
         let place = (one.batch_num, one.revised, one.index);
         told.refuse(members(place), one.error.rule());
@@ -63,9 +85,9 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, CliError> {
             public_at: set.end,
             units,
         };
-        args.source.take(&keys, &mut told)?;
+        args.source.take(&keys, told)?;
     }
-    told.say(set.keys.len())
+    Ok(set.keys.len())
 }
 
 fn parts(args: &Args, signer: &Signer) -> Result<Vec<Export>, CliError> {
@@ -113,10 +135,12 @@ fn text(key: &Key) -> String {
     format!("{tek} {start} {period} {risk}{onset}")
 }
 
-fn members((part, revised, index): Place) -> super::Place {
-    Map::from_iter([
+fn members(file: Option<&PathBuf>, (part, revised, index): Place) -> super::Place {
+    let file = file.map(|path| ("file".to_owned(), path.display().to_string().into()));
+    let place = [
         ("part".to_owned(), part.into()),
         ("revised".to_owned(), revised.into()),
         ("index".to_owned(), index.into()),
-    ])
+    ];
+    Map::from_iter(file.into_iter().chain(place))
 }

@@ -20,6 +20,8 @@ pub enum Outcome {
         /// Lets its submitter change it.
         revision: [u8; 32],
     },
+    /// The provider mended what is said of it: known or changed.
+    Mended(Fate),
     /// Another submitted it first: nothing changed.
     Others,
     /// It is not accepted.
@@ -46,6 +48,12 @@ impl Outcome {
                 revision: Some(HEXLOWER.encode(revision)),
                 ..line
             },
+            Self::Mended(fate) => Line {
+                accepted: Some(true),
+                known: true,
+                changed: *fate == Fate::Changed,
+                ..line
+            },
             Self::Others => Line {
                 accepted: Some(false),
                 known: true,
@@ -62,7 +70,7 @@ impl Outcome {
     /// What became of it in the store; none if it was refused.
     pub const fn fate(&self) -> Option<Fate> {
         match self {
-            Self::Taken { fate, .. } => Some(*fate),
+            Self::Taken { fate, .. } | Self::Mended(fate) => Some(*fate),
             Self::Others => Some(Fate::Others),
             Self::Refused(_) => None,
         }
@@ -72,7 +80,7 @@ impl Outcome {
     pub const fn rule(&self) -> Option<&'static str> {
         match self {
             Self::Refused(refusal) => Some(refusal.rule()),
-            Self::Taken { .. } | Self::Others => None,
+            Self::Taken { .. } | Self::Mended(_) | Self::Others => None,
         }
     }
 }

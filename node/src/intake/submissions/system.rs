@@ -12,7 +12,7 @@ use crate::intake::code::{CodeKey, MAX_CODE_BYTES};
 use crate::intake::proof::{self, Owner};
 use crate::intake::refusal::Refusal;
 use crate::intake::{IntakeState, mode};
-use crate::store::{Fate, Item, Mode, Store, StoreError, SubmittedUnit};
+use crate::store::{Fate, Item, ItemError, Mode, Store, StoreError, SubmittedUnit};
 
 /// Items of one transaction: phones wait for it no longer than half a second.
 const TOGETHER: usize = 5000;
@@ -54,6 +54,32 @@ impl Taker<'_> {
         items: Vec<Result<Item, ItemRefusal>>,
         now: u64,
     ) -> Result<Vec<Outcome>, StoreError> {
+        self.each(
+            items,
+            |good| self.store.submit(good, now),
+            |item, fate| self.taken(item, fate),
+        )
+    }
+
+    /// Mends what is known, whoever submitted it. What is accepted is durable when this returns.
+    ///
+    /// # Errors
+    ///
+    /// As of [`take`](Self::take).
+    pub fn mend(&self, items: Vec<Result<Item, ItemRefusal>>) -> Result<Vec<Outcome>, StoreError> {
+        self.each(
+            items,
+            |good| self.store.mend(good),
+            |_, fate| Outcome::Mended(fate),
+        )
+    }
+
+    fn each(
+        &self,
+        items: Vec<Result<Item, ItemRefusal>>,
+        store: impl Fn(&[Item]) -> Result<Vec<Result<Fate, ItemError>>, StoreError>,
+        told: impl Fn(&Item, Fate) -> Outcome,
+    ) -> Result<Vec<Outcome>, StoreError> {
         let mut outcomes = Vec::with_capacity(items.len());
         let mut items = items.into_iter().peekable();
         while items.peek().is_some() {
@@ -62,13 +88,13 @@ impl Taker<'_> {
             let good: Vec<Item> = good.cloned().collect();
             let fates = match &good[..] {
                 [] => Vec::new(),
-                good => self.store.submit(good, now)?,
+                good => store(good)?,
             };
             let mut fates = fates.into_iter();
             outcomes.extend(batch.into_iter().map(|item| match item {
                 Err(refusal) => Outcome::Refused(refusal),
                 Ok(item) => match fates.next() {
-                    Some(Ok(fate)) => self.taken(&item, fate),
+                    Some(Ok(fate)) => told(&item, fate),
                     Some(Err(error)) => Outcome::Refused(error.into()),
                     None => Outcome::Others,
                 },
