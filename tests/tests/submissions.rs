@@ -215,7 +215,7 @@ fn exports_of_one_provider_are_imported_by_another() {
     let told = third.verb(&both).ok().json().remove(0);
     assert_eq!(
         (&told["new"], &told["changed"], &told["refused"]),
-        (&json!(200), &json!(1), &json!([])),
+        (&json!(397), &json!(1), &json!([])),
         "{told}"
     );
     // Not a byte of what somebody else signed is believed.
