@@ -6,12 +6,12 @@ use std::process::ExitCode;
 
 use bellwether_formats::id::Scheme;
 use bellwether_node::admin::{self, MAX_UNITS, Request};
+use bellwether_node::gaen_export::PublicKey;
 use data_encoding::HEXLOWER;
 use serde_json::{Map, Value, json};
 
 use super::ask::{Dir, ask, list, text};
 use super::{CliError, MAX_PEM_BYTES, read_bounded, say};
-use bellwether_node::gaen_export::PublicKey;
 
 mod dp3t;
 mod gaen;

@@ -92,6 +92,7 @@ fn what_costs_much_or_hides_badly_is_told() {
         }),
         open: !sealed,
         sealed,
+        could_be_open: sealed,
     };
     assert_eq!(lately(MUCH_BYTES, true).advice(), None);
     let advice = lately(MUCH_BYTES + 170_000, true).advice().unwrap();

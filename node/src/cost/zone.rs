@@ -1,5 +1,6 @@
 //! How a zone of this provider stands: what it costs, what it hides, and what to do about it.
 
+use bellwether_formats::batch::Part;
 use bellwether_formats::id::{FeedId, Zone};
 
 use super::{ClientDay, Cost, DAY_S, MUCH_BYTES, client_day};
@@ -23,6 +24,8 @@ pub(crate) struct Lately {
     pub(crate) open: bool,
     /// Sealed parts, in the last two weeks.
     pub(crate) sealed: bool,
+    /// Sealed parts, in the last day, of a scheme that can be open.
+    pub(crate) could_be_open: bool,
 }
 
 impl Lately {
@@ -38,10 +41,11 @@ impl Lately {
         let mut rows = store.rows_since(feed, modes, MAX_BATCHES)?;
         let before = rows.iter().any(|row| row.published_at <= day);
         rows.retain(|row| row.published_at > modes);
-        let mut batches = Vec::new();
+        let (mut batches, mut could_be_open) = (Vec::new(), false);
         for row in rows.iter().filter(|row| row.published_at > day) {
             if let Some(batch) = store.batch(row)? {
                 batches.push((row.published_at, Cost::of(&batch).total()));
+                could_be_open |= batch.parts.iter().any(can_be_open);
             }
         }
         Ok(Self {
@@ -50,6 +54,7 @@ impl Lately {
                 .iter()
                 .any(|row| row.bodies().is_ok_and(|bodies| !bodies.is_empty())),
             sealed: rows.iter().any(|row| !row.sealed().is_empty()),
+            could_be_open,
         })
     }
 
@@ -64,7 +69,7 @@ impl Lately {
     /// What to say if it costs clients much.
     pub(crate) fn advice(&self) -> Option<String> {
         let day = self.day.filter(|day| day.bytes > MUCH_BYTES)?;
-        let linkable = match self.sealed {
+        let linkable = match self.could_be_open {
             true => ", or `privacy = \"linkable\"`, cost",
             false => " cost",
         };
@@ -74,6 +79,15 @@ impl Lately {
             day.basis.name()
         ))
     }
+}
+
+/// Whether a part is sealed because its zone is, and not because its scheme always is.
+fn can_be_open(part: &Part) -> bool {
+    let Part::Sealed(part) = part else {
+        return false;
+    };
+    let rules = part.scheme.rules();
+    rules.is_some_and(|rules| !rules.always_sealed())
 }
 
 /// Who stands in the newest batch that speaks of somebody.
