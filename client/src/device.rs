@@ -293,7 +293,7 @@ pub enum PhoneError {
     OwnId,
     #[error("only phones of fanny make something of what the other one broadcasts")]
     Peer,
-    #[error("tokens of fanny are encrypted for a provider: its id is needed")]
+    #[error("tokens of fanny are encrypted for a provider: its id is needed (`--provider`)")]
     Provider,
     #[error(transparent)]
     Report(#[from] ReportError),

@@ -26,7 +26,12 @@ pub struct Fanny {
     /// What it broadcasts in the next contact. One id for several contacts would let two of them
     /// compute tokens of contacts that they did not have.
     contact: Secret<16>,
+    /// Tokens of an earlier version, which kept no keys, with their days of expiry: reported as they
+    /// are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    tokens: Vec<(Secret<32>, u16)>,
     /// Token, key and day of expiry of each, oldest first.
+    #[serde(default)]
     contacts: Vec<(Secret<32>, Secret<32>, u16)>,
 }
 
@@ -34,6 +39,7 @@ impl Fanny {
     pub(super) fn new(random: &mut Random<'_>) -> Self {
         Self {
             contact: contact(random),
+            tokens: Vec::new(),
             contacts: Vec::new(),
         }
     }
@@ -60,6 +66,7 @@ impl Fanny {
         u16::try_from(today).map_err(|_| PhoneError::Time)?;
         let expiry = fanny::expiry_day(asked.at, asked.hour);
         let expiry = u16::try_from(expiry).map_err(|_| PhoneError::Time)?;
+        self.tokens.retain(|(_, day)| u64::from(*day) >= today);
         self.contacts.retain(|(.., day)| u64::from(*day) >= today);
         let (token, key) = (Secret::of(met.token), Secret::of(met.key));
         self.contacts.push((token, key, expiry));
@@ -72,18 +79,28 @@ impl Fanny {
     /// The tokens, encrypted for the provider.
     pub(super) fn report(&self, provider: &ProviderId) -> Vec<String> {
         let url = fanny::url(provider);
-        let text = |(token, key, expiry): &(Secret<32>, Secret<32>, u16)| {
+        let encrypted = |(token, key, expiry): &(Secret<32>, Secret<32>, u16)| {
             let (token, key) = (*token.bytes(), *key.bytes());
-            let value = fanny::Contact { token, key }.encrypted(&url, *expiry);
-            // The claim is the provider's to add, and does not stand in the text.
-            let unit = fanny::unit(&value, *expiry, &[0; 16]);
-            text::format(Scheme::FANNY, &unit)
+            let contact = fanny::Contact { token, key };
+            (contact.encrypted(&url, *expiry), *expiry)
         };
-        self.contacts.iter().filter_map(text).collect()
+        let plain = self.tokens.iter();
+        let plain = plain.map(|(token, expiry)| (*token.bytes(), *expiry));
+        let text = |(value, expiry): ([u8; 32], u16)| {
+            // The claim is the provider's to add, and does not stand in the text.
+            text::format(Scheme::FANNY, &fanny::unit(&value, expiry, &[0; 16]))
+        };
+        let all = plain.chain(self.contacts.iter().map(encrypted));
+        all.filter_map(text).collect()
     }
 
     pub(super) fn settle(&mut self, accepted: &BTreeSet<usize>) {
-        forget(&mut self.contacts, accepted);
+        let plain = self.tokens.len();
+        let behind = accepted
+            .iter()
+            .filter_map(|number| number.checked_sub(plain));
+        forget(&mut self.contacts, &behind.collect());
+        forget(&mut self.tokens, accepted);
     }
 }
 

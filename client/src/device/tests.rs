@@ -351,6 +351,38 @@ fn two_phones_that_meet_have_one_token_and_no_contact_id_twice() {
     );
 }
 
+#[test]
+fn tokens_without_a_key_are_reported_as_they_are() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    let token = "5a".repeat(32);
+    let old = format!(
+        r#"{{"version":2,"phone":{{"fanny":{{"contact":"{}","tokens":[["{token}",20793]]}}}}}}"#,
+        "00112233445546778899aabbccddeeff"
+    );
+    std::io::Write::write_all(&mut file, old.as_bytes()).unwrap();
+    let mut phone = Phone::load(file.path()).unwrap();
+    let peer = "ffeeddcc-bbaa-4988-b766-554433221100".parse().unwrap();
+    let met = Broadcast {
+        peer: Some(peer),
+        ..asked(1, NOON)
+    };
+    phone.ids(&met, &mut chance(1)).unwrap();
+    let both = report(&mut phone, 3);
+    assert_eq!(both.len(), 2);
+    assert_eq!(
+        HEXLOWER.encode(&unit(Scheme::FANNY, &both.items[0])[..32]),
+        token
+    );
+    phone.settle(&[0].into());
+    assert_eq!(report(&mut phone, 3).items, both.items[1..]);
+    phone.save(file.path()).unwrap();
+    let mut phone = Phone::load(file.path()).unwrap();
+    assert_eq!(report(&mut phone, 3).items, both.items[1..]);
+    phone.settle(&[0].into());
+    let nothing = phone.report(&WORDS, &mut chance(3));
+    assert!(matches!(nothing, Err(PhoneError::Nothing)));
+}
+
 /// What an intake takes of a phone at once: 1 MiB, lines of 2 KiB, 4096 of them (spec §10.6).
 #[test]
 fn the_longest_report_is_one_that_an_intake_takes() {
