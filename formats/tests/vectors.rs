@@ -55,11 +55,12 @@ const FOLDERS: [(&str, Judge, usize); 8] = [
 const FOLDERS_OF_OTHERS: [&str; 3] = ["gaen-export", "schemes", "seed-reports"];
 
 /// Files beside the folders; `chain.json` is read by [`retell`], `filter.json` by
-/// `formats/tests/filter.rs`, the others by `formats/tests/sealed_vectors.rs`; some are read
+/// `formats/tests/filter.rs`, `dp3t-list.json` by `node/tests/dp3t_list.rs`, the others by `formats/tests/sealed_vectors.rs`; some are read
 /// by `tests/reader` too.
-const LOOSE: [&str; 6] = [
+const LOOSE: [&str; 7] = [
     "README.md",
     "chain.json",
+    "dp3t-list.json",
     "filter.json",
     "folds.json",
     "pir.json",
