@@ -35,7 +35,7 @@ const LIFE_DAYS: u64 = 15;
 pub struct Fanny;
 
 /// How far the clocks of the two phones of a contact may be apart, in seconds, for each to know what
-/// the other one reports. Source: spec §7.5.3.
+/// the other one reports. Source: spec §7.5.4.
 const CLOCKS_S: u64 = 600;
 
 /// What a phone keeps of a contact: the token, and the key that encrypts it.

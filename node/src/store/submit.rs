@@ -146,6 +146,17 @@ fn submit(
     if let Some(grade) = item.grade {
         changed |= regrade(tx, &record, grade)?;
     }
+    for (key, mut note) in notes_of(tx, &record)? {
+        // Exports come in any order: until it is published here, the earliest counts.
+        if let Some(public_at) = item.public_at
+            && note.published_level.is_none()
+            && note.public_at.is_none_or(|known| public_at < known)
+        {
+            note.public_at = Some(public_at);
+            note.publish_from = note.publish_from.min(public_at);
+            put_note(tx, &key, &note)?;
+        }
+    }
     if item.proven && note.unit != unit.unit {
         for (key, note) in notes_of(tx, &record)? {
             let unit = unit.unit.clone();

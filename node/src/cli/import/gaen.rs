@@ -22,7 +22,7 @@ pub(in super::super) struct Args {
     /// Which version of it the signature says.
     #[arg(long)]
     key_version: Option<String>,
-    /// The export's files: all parts of one; or several exports of one part each, in their order.
+    /// The export's files: all parts of one; or several exports of one part each.
     #[arg(required = true)]
     files: Vec<PathBuf>,
 }
@@ -42,7 +42,10 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, CliError> {
     // Files that are each all of an export are taken one after the other.
     let alone = parts.iter().all(|part| part.header.batch_size == 1);
     if alone && parts.len() > 1 {
-        for (path, part) in args.files.iter().zip(parts) {
+        // A shell sorts them by name; what is public first is what counts.
+        let mut exports: Vec<_> = args.files.iter().zip(parts).collect();
+        exports.sort_by_key(|(_, part)| part.header.end);
+        for (path, part) in exports {
             keys += take(args, &signer, vec![part], Some(path), &mut told)?;
         }
     } else {

@@ -217,11 +217,19 @@ fn what_others_published_is_observed_before_they_did() {
             };
             assert_eq!(one(&store, &import), Ok(Fate::New));
         }
+        // The same from an earlier export, before and after it is published here.
+        let earlier = |public_at| Item {
+            public_at: Some(public_at),
+            ..item(later.clone(), Level::DIAGNOSED)
+        };
+        assert_eq!(one(&store, &earlier(NOW - 2)), Ok(Fate::Known));
+        assert_eq!(one(&store, &earlier(NOW + 2)), Ok(Fate::Known));
         publish(&store, &gb(), at);
+        assert_eq!(one(&store, &earlier(NOW - 9)), Ok(Fate::Known));
         let closes = |unit| note(&store, "gb", unit).unwrap().observed_before;
         assert_eq!(
             [closes(&ours), closes(&theirs), closes(&later)],
-            [at, NOW - 5, at]
+            [at, NOW - 5, NOW - 2]
         );
     }
 }
