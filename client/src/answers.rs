@@ -57,7 +57,9 @@ pub enum Answer {
     Behind { have: u64, seen: u64 },
     #[error("not covered: something was observed at {}, before {} nothing is known", time::format(*at), time::format(*from))]
     Before { at: u64, from: u64 },
-    #[error("not covered: {parts} sealed parts are not looked at yet, hold what cannot be read, or came before what may be in them was recorded")]
+    #[error(
+        "not covered: {parts} sealed parts are not looked at yet, hold what cannot be read, or came before what may be in them was recorded"
+    )]
     Unconfirmed { parts: usize },
     #[error(
         "update needed{unknown}: {parts} parts are of a kind, scheme or size that this version does not read"

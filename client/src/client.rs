@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::error::ClientError;
 use crate::http::Http;
-use crate::observations::{Observation, Recorded, expired};
+use crate::observations::{ContactId, Family, Observation, Recorded, expired};
 use crate::policy::Policy;
 use crate::state::{Followed, Pin, State, Store};
 use crate::sync::{Keep, Problem, Report, Step, Sync};
@@ -278,6 +278,30 @@ impl Client {
             self.state = state;
         }
         Ok(())
+    }
+
+    /// Forgets identifiers of a family whenever they were observed, and what they matched: for FANNY's
+    /// tokens, which a phone deletes when it has reported them, or they matched (spec §7.5.4). Gives
+    /// how many observations there were.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::State`].
+    pub fn forget(&mut self, family: Family, ids: &[ContactId]) -> Result<usize, ClientError> {
+        let mut state = self.state.clone();
+        let gone = |seen: &Observation| seen.family == family && ids.contains(&seen.id);
+        let forgotten = state.observations.forget(gone);
+        state.hits.retain(|hit| !gone(&hit.observation));
+        let feeds = state
+            .followed
+            .iter_mut()
+            .flat_map(|followed| &mut followed.feeds);
+        feeds
+            .flat_map(Feed::sealed_mut)
+            .for_each(|sealed| sealed.forget(gone));
+        self.store.save(&state)?;
+        self.state = state;
+        Ok(forgotten)
     }
 
     /// How many observations are kept.

@@ -35,6 +35,8 @@ enum Verb {
     Follow(cli::follow::Follow),
     /// Record what was observed
     Observe(cli::observe::Observe),
+    /// Forget what was observed, and what it matched: tokens of fanny that this phone reported
+    Forget(cli::observe::Forget),
     /// Fetch what is new from the gateways
     Sync(cli::sync::Sync),
     /// Show what this device was near to; exit status 0 none, 1 some, 3 not known for sure
@@ -68,6 +70,7 @@ fn main() -> ExitCode {
     let done = match Line::parse().verb {
         Verb::Follow(follow) => cli::follow::run(&follow),
         Verb::Observe(observe) => cli::observe::run(&observe, io::stdin().lock()),
+        Verb::Forget(forget) => cli::observe::forget(&forget),
         Verb::Sync(sync) => cli::sync::run(&sync, &mut out),
         Verb::Alerts(alerts) => cli::alerts::run(&alerts, &mut out),
         Verb::Status(status) => cli::status::run(&status, &mut out),

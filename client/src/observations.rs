@@ -123,6 +123,13 @@ impl Observations {
         Ok(recorded)
     }
 
+    /// Drops what is to be forgotten. Gives how many there were.
+    pub(crate) fn forget(&mut self, gone: impl Fn(&Observation) -> bool) -> usize {
+        let before = self.kept.len();
+        self.kept.retain(|(_, kept)| !gone(kept));
+        before - self.kept.len()
+    }
+
     /// Drops what is older than the retention.
     pub(crate) fn expire(&mut self, now: u64) {
         self.kept.retain(|(_, kept)| !expired(kept.at, now));

@@ -258,6 +258,12 @@ impl SealedPart {
         }
     }
 
+    /// Drops candidates that are to be forgotten. No request shows it.
+    pub(crate) fn forget(&mut self, gone: impl Fn(&Observation) -> bool) {
+        self.candidates
+            .retain(|candidate| !gone(&candidate.observation));
+    }
+
     /// Drops what was observed before the retention.
     pub(crate) fn expire(&mut self, now: u64) {
         self.candidates

@@ -416,6 +416,25 @@ fn every_family_is_observed_by_its_name_and_those_of_its_schemes() {
 }
 
 #[test]
+fn what_is_forgotten_matches_nothing() {
+    let phone = Phone::new();
+    let (one, other) = ("5a".repeat(32), "5b".repeat(64));
+    let observe = ["--scheme", "fanny", &one, &other];
+    phone.run("observe", &observe).ok();
+    let forget = |id: &str| phone.run("forget", &["--scheme", "fanny", id]).ok().err;
+    assert!(forget(&other).contains("1 observations forgotten"));
+    assert!(forget(&other).contains("0 observations forgotten"));
+    assert!(
+        phone
+            .run("observe", &observe)
+            .ok()
+            .err
+            .contains("1 observations recorded, 1 were")
+    );
+    phone.run("forget", &["--scheme", "fanny", "5a"]).exits(2);
+}
+
+#[test]
 fn following_adds_up() {
     let provider = Provider::new(1, time::now());
     let id = provider.id().to_string();

@@ -59,6 +59,34 @@ pub(crate) fn run(observe: &Observe, stdin: impl BufRead) -> Result<ExitCode, Cl
     Ok(ExitCode::SUCCESS)
 }
 
+/// What is forgotten.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Forget {
+    #[command(flatten)]
+    state: StateArg,
+    /// What kind of identifiers: cx, tcn, dp3t, gaen or fanny; or a scheme of one of these
+    #[arg(long)]
+    scheme: String,
+    /// As they were observed
+    #[arg(value_name = "ID", required = true)]
+    ids: Vec<String>,
+}
+
+/// Runs the verb.
+pub(crate) fn forget(forget: &Forget) -> Result<ExitCode, CliError> {
+    let wrong = |text: &String, source| CliError::Observation {
+        text: text.clone(),
+        source,
+    };
+    let family = forget.scheme.parse();
+    let family: Family = family.map_err(|_| wrong(&forget.scheme, ObservationError::Family))?;
+    let id = |text: &String| ContactId::parse(family, text).map_err(|source| wrong(text, source));
+    let ids: Vec<ContactId> = forget.ids.iter().map(id).collect::<Result<_, _>>()?;
+    let count = Client::open(&forget.state.dir)?.forget(family, &ids)?;
+    eprintln!("{count} observations forgotten");
+    Ok(ExitCode::SUCCESS)
+}
+
 fn one(text: &str, family: Family, at: u64, now: u64) -> Result<Observation, CliError> {
     let read = || {
         Observation {

@@ -171,6 +171,24 @@ fn a_late_observation_is_found_as_well() {
     });
 }
 
+/// Who reported a token would be alerted by the own report.
+#[test]
+fn what_is_forgotten_is_no_alert_any_more() {
+    on_all(|sample, open| {
+        let world = world(sample, open);
+        let mut phone = Phone::new(&world, 2);
+        observe(&mut phone, &sample.inside());
+        sync(&mut phone, &world, NOW);
+        assert_eq!(found(&mut phone).len(), 1);
+        let forgotten = phone.client.forget(sample.family(), &[sample.id]).unwrap();
+        assert_eq!(forgotten, sample.inside().len());
+        assert_eq!(found(&mut phone), []);
+        let mut phone = phone.reopen();
+        sync(&mut phone, &world, NOW + DAY_S);
+        assert_eq!(found(&mut phone), []);
+    });
+}
+
 #[test]
 fn what_is_withdrawn_is_no_alert_any_more() {
     on_all(|sample, open| {
