@@ -2,15 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(clippy::indexing_slicing, reason = "a test may panic")]
 
-mod fixture;
-mod phone;
-
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use fixture::{Mirror, Provider, Server};
-use phone::{Done, Phone, World, uuid};
+use crate::fixture::{Mirror, Provider, Server};
+use crate::phone::{Done, Phone, World, uuid};
 use serde_json::Value;
 
 #[test]

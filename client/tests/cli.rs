@@ -2,18 +2,15 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(clippy::indexing_slicing, reason = "a test may panic")]
 
-mod fixture;
-mod phone;
-
 use std::fs;
 
+use crate::fixture::{Mirror, Provider, Sealed, Server, part, part_of};
+use crate::phone::{Phone, World, uuid};
 use bellwether_client::time;
 use bellwether_formats::batch::Part;
 use bellwether_formats::body::open::Terms;
 use bellwether_formats::id::{Level, Scheme};
 use bellwether_formats::scheme::text;
-use fixture::{Mirror, Provider, Sealed, Server, part, part_of};
-use phone::{Phone, World, uuid};
 
 #[test]
 fn a_seed_becomes_an_alert_and_a_withdrawal_ends_it() {

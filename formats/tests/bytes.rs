@@ -1,5 +1,5 @@
 //! What a day costs a client: the tables of spec/13-figures.md, made here and held equal to the page.
-//! `cargo test -p bellwether-formats --features build --test bytes -- --nocapture` prints them, and
+//! `cargo test -p bellwether-formats --features build --test all bytes:: -- --nocapture` prints them, and
 //! with `BLESS=1` writes the page. KB are 1000 bytes.
 #![cfg(feature = "build")]
 #![allow(
@@ -11,11 +11,10 @@
     reason = "a test may panic, prints its tables, and counts in floating point"
 )]
 
-mod common;
-
 use std::fmt::Write as _;
 use std::fs;
 
+use crate::common::{DAY, NOW, batch, open_part, sign, unit};
 use bellwether_formats::batch::{BlockRef, Part, SealedPart};
 use bellwether_formats::body::open::{OpenBody, Terms};
 use bellwether_formats::cid::{Block, Cid, Codec};
@@ -25,7 +24,6 @@ use bellwether_formats::limit;
 use bellwether_formats::pir::Mask;
 use bellwether_formats::scheme::cx::{self, Generator};
 use bellwether_formats::sealed::{Entry, IdHash, Index, LADDER, Payload, Plan, Shape};
-use common::{DAY, NOW, batch, open_part, sign, unit};
 
 /// Bits of a filter's fingerprint: the usual.
 const BITS: u8 = 18;

@@ -7,7 +7,6 @@
     reason = "a test may panic, and prints its table"
 )]
 
-#[path = "filter/vectors.rs"]
 mod vectors;
 
 use bellwether_formats::filter::{Filter, MAX_KEYS, MIN_BITS, build};

@@ -1,17 +1,14 @@
 //! A million hostile inputs to the filter's reader: no panic, no allocation beyond the bound, and
 //! what is accepted can be asked anything.
 //!
-//! The long run: `cargo test -p bellwether-formats --test filter_fuzz -- --ignored`, 200 million
+//! The long run: `cargo test -p bellwether-formats --test all filter_fuzz:: -- --ignored`, 200 million
 //! inputs, some minutes.
 #![allow(clippy::indexing_slicing, reason = "a test may panic")]
 
-#[path = "common/counting.rs"]
-mod counting;
-
 use std::collections::BTreeMap;
 
+use crate::counting::allocated;
 use bellwether_formats::filter::{Filter, build};
-use counting::allocated;
 
 /// Numbers that look random.
 struct Random(u64);

@@ -1,6 +1,6 @@
 //! The linking game of sealed parts: who is given everything that is public of one batch, and not
 //! one identifier, can tell neither dummies from real entries nor which entries are one patient's.
-//! Source: spec §5.7. `cargo test -p bellwether-formats --features build --test linking -- --nocapture`
+//! Source: spec §5.7. `cargo test -p bellwether-formats --features build --test all linking:: -- --nocapture`
 //!
 //! Three classifiers are trained on one batch and judged on another. Two broken ways to seal are
 //! played as well, and must be caught: a game that nobody can lose shows nothing.

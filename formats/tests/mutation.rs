@@ -6,8 +6,7 @@
     reason = "a test may panic"
 )]
 
-mod common;
-
+use crate::common::{batch, body, descriptor, open_part, root, sign};
 use bellwether_formats::batch::Batch;
 use bellwether_formats::body::open::{OpenBody, Terms};
 use bellwether_formats::car::{Car, CarError};
@@ -18,7 +17,6 @@ use bellwether_formats::id::{Level, Scheme};
 use bellwether_formats::limit;
 use bellwether_formats::scheme::tcn;
 use bellwether_formats::signed::{Signed, inner_bytes};
-use common::{batch, body, descriptor, open_part, root, sign};
 
 /// Bytes that are inserted: edges of CBOR's heads, text, and what repeats a neighbour.
 const INSERTED: [u8; 12] = [
@@ -115,7 +113,7 @@ fn reports() -> OpenBody {
     let terms = Terms {
         level: Level::SYMPTOMATIC,
         grade: None,
-        observed_before: common::NOW,
+        observed_before: crate::common::NOW,
     };
     let report = |memo| tcn::report(&[7; 32], &[8; 32], (1, 24), 0, memo).unwrap();
     let units = [report(b""), report(b"memo")];
@@ -201,7 +199,7 @@ fn a_stranger_cannot_make_a_second_envelope() {
 fn two_signatures_of_one_statement_have_one_id() {
     let signed = sign(&batch(Vec::new()));
     let inner = inner_bytes(&*signed);
-    let again = common::sign_with_nonce(&inner, 7);
+    let again = crate::common::sign_with_nonce(&inner, 7);
     let again = bellwether_formats::signed::assemble("batch", &inner, &again);
     let again = Signed::<Batch>::open(&again).expect("a true signature");
     assert_eq!(again.id(), signed.id());

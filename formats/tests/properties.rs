@@ -6,12 +6,11 @@
     reason = "a test may panic"
 )]
 
-mod common;
-#[path = "properties/strategy.rs"]
 mod strategy;
 
 use std::collections::BTreeSet;
 
+use crate::common::{public, root, signing};
 use bellwether_formats::batch::Batch;
 use bellwether_formats::body::open::OpenBody;
 use bellwether_formats::car::Car;
@@ -22,7 +21,6 @@ use bellwether_formats::id::{Level, PublicKey, Scheme, Zone};
 use bellwether_formats::limit;
 use bellwether_formats::share::Share;
 use bellwether_formats::signed::{Signed, Unverified, inner_bytes};
-use common::{public, root, signing};
 use ipld_core::ipld::Ipld;
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
@@ -133,7 +131,7 @@ proptest! {
         part.insert("kind".to_owned(), Ipld::Integer(kind.into()));
         let parts = Ipld::List(vec![Ipld::Map(part)]);
         let parts = serde_ipld_dagcbor::to_vec(&parts).unwrap();
-        let inner = inner_bytes(&common::batch(Vec::new()));
+        let inner = inner_bytes(&crate::common::batch(Vec::new()));
         let at = inner.windows(7).position(|bytes| bytes == b"\x65parts\x80").unwrap() + 6;
         let inner = [&inner[..at], &parts, &inner[at + 1..]].concat();
         let envelope = bellwether_formats::signed::assemble("batch", &inner, &[0; 64]);
@@ -173,7 +171,7 @@ proptest! {
 
     #[test]
     fn scratched_bodies_are_refused_or_canonical(units in 1..9u64, scratches in scratches()) {
-        decode_all(&scratched(&common::body(units).encode(), &scratches))?;
+        decode_all(&scratched(&crate::common::body(units).encode(), &scratches))?;
     }
 
     #[test]
@@ -229,8 +227,8 @@ proptest! {
     /// Noise behind a good beginning comes further.
     #[test]
     fn noise_behind_a_beginning_never_panics(cut in 0..1000usize, noise in vec(any::<u8>(), 0..40)) {
-        let signed = common::sign(&common::batch(vec![common::open_part(&common::body(2))]));
-        let beginnings = [signed.envelope().to_vec(), common::body(5).encode()];
+        let signed = crate::common::sign(&crate::common::batch(vec![crate::common::open_part(&crate::common::body(2))]));
+        let beginnings = [signed.envelope().to_vec(), crate::common::body(5).encode()];
         for beginning in beginnings {
             let kept = beginning.get(..cut).unwrap_or(&beginning);
             let bytes = [kept, &noise].concat();
@@ -246,14 +244,16 @@ proptest! {
 /// for it (the allocation would end the process).
 #[test]
 fn claimed_lengths_are_refused_before_allocation() {
-    let signed = common::sign(&common::batch(vec![common::open_part(&common::body(2))]));
+    let signed = crate::common::sign(&crate::common::batch(vec![crate::common::open_part(
+        &crate::common::body(2),
+    )]));
     let car = Car {
         roots: vec![signed.cid()],
         blocks: Vec::new(),
     };
     let objects = [
         signed.envelope().to_vec(),
-        common::body(2).encode(),
+        crate::common::body(2).encode(),
         car.encode(),
     ];
     for object in objects {

@@ -10,23 +10,14 @@ use std::{fs, path::Path};
 
 use bellwether_formats::scheme::UnitError;
 
-#[path = "schemes/cx.rs"]
 mod cx;
-#[path = "schemes/dp3t.rs"]
 mod dp3t;
-#[path = "schemes/fanny.rs"]
 mod fanny;
-#[path = "schemes/gaen.rs"]
 mod gaen;
 #[path = "schemes/units.rs"]
 mod side_by_side;
-#[path = "schemes/tcn.rs"]
 mod tcn;
-#[path = "schemes/text.rs"]
 mod text;
-#[path = "common/units.rs"]
-mod units;
-#[path = "schemes/walk.rs"]
 mod walk;
 
 use walk::Walk;

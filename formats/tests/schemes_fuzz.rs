@@ -6,22 +6,15 @@
     reason = "a test may panic"
 )]
 
-#[path = "common/counting.rs"]
-mod counting;
-
-mod common;
-#[path = "common/units.rs"]
-mod units;
-
+use crate::counting::allocated;
+use crate::units::{good, most};
 use bellwether_formats::id::{ProviderId, Scheme};
 use bellwether_formats::scheme::cx::Identifier;
 use bellwether_formats::scheme::{
     Family, Rules, UnitError, Units, WantedIds, record_id, text::parse,
 };
-use counting::allocated;
 use proptest::collection::vec;
 use proptest::prelude::*;
-use units::{good, most};
 
 /// Most bytes that expanding allocates, however many units there are.
 const MOST_BYTES: usize = 4096;
@@ -135,7 +128,7 @@ fn random_bytes(scheme: Scheme, unit: &[u8]) -> Vec<bool> {
 /// many values, but where the format has it otherwise for real ones too.
 #[test]
 fn dummies_differ_from_what_they_hide_in_random_bytes_alone() {
-    let mut random = common::random(8);
+    let mut random = crate::common::random(8);
     for scheme in Scheme::ALL {
         let rules = scheme.rules().unwrap();
         for like in [good(scheme), most(scheme)] {

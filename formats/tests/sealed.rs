@@ -1,6 +1,6 @@
 //! Sealed parts, from identifiers to blocks and back (spec §5).
 //!
-//! `cargo test -p bellwether-formats --test sealed -- --nocapture` prints what a part costs.
+//! `cargo test -p bellwether-formats --test all sealed:: -- --nocapture` prints what a part costs.
 #![allow(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -8,10 +8,9 @@
     reason = "a test may panic, and prints its table"
 )]
 
-mod common;
-
 use std::collections::BTreeSet;
 
+use crate::common::{NOW, random};
 use bellwether_formats::cid::{Block, Codec};
 use bellwether_formats::filter::Filter;
 use bellwether_formats::id::{Level, Scheme};
@@ -20,7 +19,6 @@ use bellwether_formats::sealed::{
     Again, BuildError, BuiltPart, Chunk, Entry, IdHash, Index, LADDER, Payload, Place, Plan,
     RebuildError, SealedError, Shape, rebuild_filter,
 };
-use common::{NOW, random};
 use sha2::{Digest, Sha256};
 
 const SALT: [u8; 16] = [0x5a; 16];

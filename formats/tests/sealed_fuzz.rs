@@ -1,6 +1,6 @@
 //! A million broken chunks, indexes, masks and batches each: no panic, and no allocation past its bound.
 //!
-//! The long run is `cargo test -p bellwether-formats --test sealed_fuzz -- --ignored`: 20 million
+//! The long run is `cargo test -p bellwether-formats --test all sealed_fuzz:: -- --ignored`: 20 million
 //! cases each. It met every rule, allocated nothing for chunks, 183 bytes at most for a mask and
 //! 33,660 for an index, and took some minutes.
 #![allow(
@@ -10,13 +10,10 @@
     reason = "a test may panic"
 )]
 
-#[path = "common/counting.rs"]
-mod counting;
-
-mod common;
-
 use std::collections::BTreeMap;
 
+use crate::common::{DAY, NOW, batch, body, open_part, random, sign};
+use crate::counting::allocated;
 use bellwether_formats::batch::{Batch, BlockRef, Part, SealedPart, Window};
 use bellwether_formats::cid::{Cid, Codec};
 use bellwether_formats::error::DecodeError;
@@ -24,8 +21,6 @@ use bellwether_formats::id::Scheme;
 use bellwether_formats::pir::{Mask, PirError};
 use bellwether_formats::sealed::{Chunk, IdHash, Index, LADDER, Place, Plan, SealedError, Shape};
 use bellwether_formats::signed::Unverified;
-use common::{DAY, NOW, batch, body, open_part, random, sign};
-use counting::allocated;
 
 const CASES: u64 = 1_000_000;
 const LONG: u64 = 20_000_000;

@@ -1,4 +1,4 @@
-//! The numbers to hold, as a table: `cargo test -p bellwether-formats --test sizes -- --nocapture`.
+//! The numbers to hold, as a table: `cargo test -p bellwether-formats --test all sizes:: -- --nocapture`.
 //! KB are 1000 bytes.
 #![allow(
     clippy::print_stdout,
@@ -6,13 +6,11 @@
     reason = "a test may panic, and prints its table"
 )]
 
-mod common;
-
+use crate::common::{NOW, batch, open_part, sign, unit};
 use bellwether_formats::batch::Batch;
 use bellwether_formats::body::open::{OpenBody, Terms};
 use bellwether_formats::cid::{Block, Codec};
 use bellwether_formats::id::{Level, Scheme};
-use common::{NOW, batch, open_part, sign, unit};
 
 /// Prints a row and holds the bound.
 fn row(what: &str, unit: &str, found: f64, bound: f64) {

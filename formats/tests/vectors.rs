@@ -27,9 +27,8 @@ use bellwether_formats::share::{ParseShareError, Share};
 use bellwether_formats::signed::{Content, Signed, inner_bytes};
 use data_encoding::HEXLOWER;
 
-#[path = "vectors/generate.rs"]
+#[path = "vectors/generate.rs"] // the example that writes the vectors is the same file
 mod generate;
-#[path = "vectors/retell.rs"]
 mod retell;
 
 /// What reads a folder's vectors.

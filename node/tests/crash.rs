@@ -9,9 +9,7 @@ use std::path::Path;
 use bellwether_node::store::Store;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, TableHandle};
 
-#[path = "crash/disk.rs"]
 mod disk;
-#[path = "crash/script.rs"]
 mod script;
 
 use disk::{Disk, Loss};

@@ -319,3 +319,22 @@ fn every_link_leads_somewhere() {
     }
     assert!(links >= 15, "{links} links");
 }
+
+/// A file of tests that `main.rs` does not name would be read by nobody, and pass.
+#[test]
+fn every_file_of_tests_is_named_by_its_main() {
+    for folder in ["formats", "node", "client", "tests"] {
+        let folder = repository().join(folder).join("tests");
+        let main = fs::read_to_string(folder.join("main.rs")).unwrap();
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+            let is_test = path.extension().is_some_and(|ending| ending == "rs") && name != "main";
+            assert!(
+                !is_test || main.contains(&format!("\nmod {name};")),
+                "{} is not named in main.rs",
+                path.display()
+            );
+        }
+    }
+}

@@ -15,7 +15,7 @@ use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
 
-use super::common::{DAY, NOW, public, root, signing};
+use crate::common::{DAY, NOW, public, root, signing};
 
 pub(crate) fn cid(codec: Codec) -> impl Strategy<Value = Cid> {
     any::<[u8; 4]>().prop_map(move |bytes| Cid::of(codec, &bytes))

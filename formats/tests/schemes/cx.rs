@@ -9,7 +9,7 @@ use data_encoding::HEXLOWER;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use crate::walk::hex;
+use super::walk::hex;
 
 /// `cx.json`. A key that is not here is an error, so nothing in the file goes unread.
 #[derive(Deserialize)]

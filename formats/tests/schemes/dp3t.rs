@@ -6,7 +6,7 @@ use bellwether_formats::scheme::{DAY_S, Span, Units};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
-use crate::walk::{PROVIDER, Walk, hex, negative};
+use super::walk::{PROVIDER, Walk, hex, negative};
 
 pub(crate) fn check(walk: &mut Walk) {
     assert_eq!(walk.text("scheme"), "dp3t");

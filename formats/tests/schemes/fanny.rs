@@ -6,7 +6,7 @@ use bellwether_formats::scheme::{DAY_S, Rules, fanny, record_id};
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
-use crate::walk::{PROVIDER, Walk, negative};
+use super::walk::{PROVIDER, Walk, negative};
 
 pub(crate) fn check(walk: &mut Walk) {
     assert_eq!(walk.text("scheme"), "fanny");

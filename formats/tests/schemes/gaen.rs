@@ -9,7 +9,7 @@ use data_encoding::HEXLOWER;
 use hkdf::Hkdf;
 use sha2::{Digest, Sha256};
 
-use crate::walk::{PROVIDER, Walk, hex, negative, table};
+use super::walk::{PROVIDER, Walk, hex, negative, table};
 
 pub(crate) fn check(walk: &mut Walk) {
     assert_eq!(walk.text("scheme"), "gaen");

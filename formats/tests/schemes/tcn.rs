@@ -6,7 +6,7 @@ use bellwether_formats::scheme::{Units, record_id};
 use ed25519_dalek::{Signer, SigningKey};
 use sha2::{Digest, Sha256};
 
-use crate::walk::{Walk, hex};
+use super::walk::{Walk, hex};
 
 pub(crate) fn check(walk: &mut Walk) {
     assert_eq!(walk.text("scheme"), "tcn");

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use bellwether_formats::id::Scheme;
 use bellwether_formats::scheme::text::{TextError, format, parse};
 
-use crate::walk::{Walk, hex};
+use super::walk::{Walk, hex};
 
 pub(crate) fn check(walk: &mut Walk) {
     walk.prose(&["about"]);

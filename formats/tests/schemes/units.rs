@@ -3,8 +3,8 @@
 use bellwether_formats::id::Scheme;
 use bellwether_formats::scheme::{Units, Width};
 
+use super::walk::table;
 use crate::units::most;
-use crate::walk::table;
 
 #[test]
 fn the_specifications_table_of_schemes_is_what_the_code_does() {

@@ -1,15 +1,11 @@
 //! The vectors: how each file of `spec/vectors/gaen-export` is made, and what comes of it.
 
-#[path = "cases/container.rs"]
 mod container;
-#[path = "cases/content.rs"]
 mod content;
-#[path = "cases/keys.rs"]
 mod keys;
-#[path = "cases/signatures.rs"]
 mod signatures;
 
-use crate::craft;
+use crate::gaen_export::craft;
 
 /// A vector.
 #[derive(Clone, Debug)]
@@ -66,7 +62,7 @@ pub(crate) fn all() -> Vec<Case> {
         "written",
         "as we write it: three new keys, one revised, no padding",
         4,
-        crate::writing::sample(),
+        crate::gaen_export::writing::sample(),
     );
     [
         vec![written],

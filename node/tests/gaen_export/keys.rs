@@ -2,8 +2,8 @@
 
 use bellwether_node::gaen_export::{PemError, PrivateKey, PublicKey};
 
-use crate::craft;
-use crate::writing;
+use crate::gaen_export::craft;
+use crate::gaen_export::writing;
 
 #[test]
 fn no_key_is_told_where_something_is_said_of_it() {

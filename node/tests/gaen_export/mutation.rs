@@ -4,8 +4,8 @@
 use bellwether_node::gaen_export::{Export, ExportError, MAX_ZIP_BYTES, Unverified};
 
 use crate::counting;
-use crate::craft::{self, Entry, signature};
-use crate::vectors::{self, RULES, Vector};
+use crate::gaen_export::craft::{self, Entry, signature};
+use crate::gaen_export::vectors::{self, RULES, Vector};
 
 /// Reads a file, and holds that it takes no more memory than is for its bytes: 1032 for each that
 /// may be deflated, 200 for each that may begin a key, and 64 KiB.

@@ -2,7 +2,7 @@
 
 use bellwether_node::gaen_export::{Export, Set, SetError, Unverified};
 
-use crate::craft::{self, bytes, fixed64, int, key};
+use crate::gaen_export::craft::{self, bytes, fixed64, int, key};
 
 /// Part `num` of `size`, with fields of its own.
 fn part(num: u64, size: u64, fields: &[Vec<u8>]) -> Export {

@@ -6,8 +6,8 @@ use std::fs;
 use bellwether_node::gaen_export::{Export, ExportError, Unverified};
 use data_encoding::HEXLOWER;
 
-use crate::cases::{self, Case};
-use crate::craft;
+use crate::gaen_export::cases::{self, Case};
+use crate::gaen_export::craft;
 
 /// Every rule that a file, or a key in it, can break.
 pub(crate) const RULES: [&str; 28] = [

@@ -7,8 +7,8 @@ use bellwether_node::gaen_export::{
     Signing, Unverified, WriteError, Written, write,
 };
 
-use crate::craft;
-use crate::vectors::Vector;
+use crate::gaen_export::craft;
+use crate::gaen_export::vectors::Vector;
 
 const START: u64 = 1_776_000_000;
 

@@ -8,7 +8,7 @@ use bellwether_tests::random::Random;
 use bellwether_tests::server::{self, Server};
 use bellwether_tests::{World, invented, utc};
 
-use crate::{Lie, Short};
+use super::{Lie, Short};
 
 impl Short {
     fn gateway(&self) -> impl FnMut(&str) -> Option<Vec<u8>> + Send + Clone + 'static + use<> {

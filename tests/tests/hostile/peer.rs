@@ -16,7 +16,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Lie, Short};
+use super::{Lie, Short};
 
 /// A peer in the network that answers as a test tells it to.
 struct Peer {

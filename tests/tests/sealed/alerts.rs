@@ -2,7 +2,7 @@
 
 use bellwether_tests::utc;
 
-use crate::{DAY, Scene, UNHEARD, WINDOW_D, alerted, everywhere, report, said};
+use super::{DAY, Scene, UNHEARD, WINDOW_D, alerted, everywhere, report, said};
 
 /// One after the other a patient with cx1 and one with cx2; then the level of the first changes, and
 /// it is revoked. The provider's own gateway is asked for nothing: it is off.

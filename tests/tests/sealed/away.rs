@@ -23,7 +23,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
-use crate::{DAY, alerted, everywhere, relay, run_tied, said};
+use super::{DAY, alerted, everywhere, relay, run_tied, said};
 
 /// Days of the past with batches, before today.
 const DAYS: u64 = 5;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bellwether_tests::Phone;
 use bellwether_tests::gate::{Gate, Mood};
 
-use crate::{Scene, alerted, blamed, said};
+use super::{Scene, alerted, blamed, said};
 
 /// Longer than a client waits for an answer.
 const TOO_SLOW: Duration = Duration::from_secs(32);

@@ -3,7 +3,7 @@
 use bellwether_tests::Phone;
 use bellwether_tests::gate::{Asked, Gate};
 
-use crate::{Scene, UNHEARD, alerted, said};
+use super::{Scene, UNHEARD, alerted, said};
 
 /// Paths of what was asked for after a block's filter and index: chunks, bodies, queries.
 fn looked_at(asked: &[Asked]) -> Vec<&str> {

@@ -3,7 +3,7 @@
 use miniz_oxide::deflate::compress_to_vec;
 
 use super::{Case, three};
-use crate::craft::{self, Entry, zip, zip_around};
+use crate::gaen_export::craft::{self, Entry, zip, zip_around};
 
 /// The three keys, with something done to the entries.
 fn with(change: impl FnOnce(&mut Vec<Entry>)) -> Vec<u8> {

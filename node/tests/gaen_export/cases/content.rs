@@ -1,7 +1,9 @@
 //! What an export says, and the keys in it.
 
 use super::{Case, three};
-use crate::craft::{self, Entry, batch, bytes, fixed64, info, int, key, our_info, window, zip};
+use crate::gaen_export::craft::{
+    self, Entry, batch, bytes, fixed64, info, int, key, our_info, window, zip,
+};
 
 /// A signed export of these fields after the usual ones.
 fn with(fields: &[Vec<u8>]) -> Vec<u8> {

@@ -1,7 +1,7 @@
 //! Keys that are taken, and keys that are dropped.
 
 use super::Case;
-use crate::craft::{self, bytes, int, key, zip};
+use crate::gaen_export::craft::{self, bytes, int, key, zip};
 
 /// A signed export of these fields after the usual ones.
 fn with(fields: &[Vec<u8>]) -> Vec<u8> {

@@ -1,7 +1,9 @@
 //! Who signed, and what the signatures say.
 
 use super::{Case, three};
-use crate::craft::{self, ECDSA_SHA256, batch, bytes, info, int, our_info, signature, window, zip};
+use crate::gaen_export::craft::{
+    self, ECDSA_SHA256, batch, bytes, info, int, our_info, signature, window, zip,
+};
 
 /// The three keys under another `export.sig`.
 fn under(signatures: &[u8]) -> Vec<u8> {

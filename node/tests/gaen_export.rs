@@ -6,8 +6,6 @@
 )]
 
 mod cases;
-#[path = "../../../formats/tests/common/counting.rs"]
-mod counting;
 mod craft;
 mod keys;
 mod mutation;
