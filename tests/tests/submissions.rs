@@ -115,6 +115,53 @@ fn what_is_answered_survives_a_power_cut() {
 }
 
 #[test]
+fn a_code_typed_without_dashes_or_with_blanks_is_taken_everywhere() {
+    let world = World::new();
+    let provider = provider(&world);
+    let running = provider.run();
+    let codes = provider.codes(3);
+    let digits = codes[0].replace('-', "");
+    let report = tcn::report(&[5; 32], &tcn::first_key(&[5; 32]), (1, 9), 0, b"").unwrap();
+    let octets = "application/octet-stream";
+    let fields = [
+        ("Bellwether-Code", digits.as_str()),
+        ("Content-Type", octets),
+    ];
+    let (status, told) = post(&running, "/v1/tcn", &fields, &report);
+    assert_eq!((status, &told[0]), (200, &json!({"accepted": 1})));
+
+    let blanks = codes[1].replace('-', "%20");
+    let phone = json!({"scheme": "gaen", "unit": key(3)}).to_string();
+    let fields = [
+        ("Bellwether-Code", blanks.as_str()),
+        ("Content-Type", "application/x-ndjson"),
+    ];
+    let (status, told) = post(&running, "/v1/submissions", &fields, phone.as_bytes());
+    assert_eq!((status, &told[0]["accepted"]), (200, &json!(true)));
+
+    let device = world.device("patient");
+    device.ids(1);
+    let typed = format!(" {} ", codes[2].replace('-', " "));
+    device
+        .report(&provider, &running.text("intake"), &typed)
+        .ok();
+
+    for code in [&codes[0], &codes[1], &codes[2]] {
+        let typed = code.replace('-', " ");
+        let verb = ["level", "--level", "no-alert", "--code", &typed];
+        let told = provider.verb(&verb).ok();
+        assert!(told.stderr.contains("1 notifications changed"), "{told:?}");
+    }
+    // Codes made elsewhere are compared in the same way.
+    provider.import_codes(&["12-34 56".to_owned()]);
+    let phone = json!({"scheme": "gaen", "unit": key(4)}).to_string();
+    let fields = [("Bellwether-Code", "123456"), fields[1]];
+    let (status, told) = post(&running, "/v1/submissions", &fields, phone.as_bytes());
+    assert_eq!((status, &told[0]["accepted"]), (200, &json!(true)));
+    running.stop();
+}
+
+#[test]
 fn a_running_node_sees_who_may_submit() {
     let world = World::new();
     let provider = provider(&world);

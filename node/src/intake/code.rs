@@ -1,12 +1,13 @@
 //! Confirmation codes: what a patient is given and types or scans into the app. Pure rules.
 //!
-//! A code is compared byte by byte; nothing is trimmed, folded or normalised. Source: spec §10.4.
+//! A code of digits is compared by its digits; any other byte by byte. Source: spec §10.4.
 
 pub mod guesses;
 
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::fmt;
 
 use aws_lc_rs::hmac;
@@ -48,6 +49,20 @@ pub fn import(code: &[u8]) -> Result<&str, CodeError> {
         return Err(CodeError::Newline);
     }
     Ok(code)
+}
+
+/// The text by which a code is compared. Who types or reads out a code of digits may leave its dashes
+/// out, or put blanks between: they say nothing. In any other code they may, so that it stays as it
+/// is. Source: spec §10.4.
+fn compared(code: &str) -> Cow<'_, str> {
+    let is_gap =
+        |c: char| c.is_whitespace() || matches!(c, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}');
+    let has_digit = code.contains(|c: char| c.is_ascii_digit());
+    if has_digit && code.chars().all(|c| c.is_ascii_digit() || is_gap(c)) {
+        Cow::Owned(code.chars().filter(char::is_ascii_digit).collect())
+    } else {
+        Cow::Borrowed(code)
+    }
 }
 
 /// Why a text cannot be a code. The messages do not hold it.
@@ -92,10 +107,10 @@ impl CodeKey {
         Self(hmac::Key::new(hmac::HMAC_SHA256, secret))
     }
 
-    /// The hash under which a code is kept and looked up. A look-up by it takes a time that says
-    /// nothing about any other code.
+    /// The hash under which a code is kept and looked up, however it was typed. A look-up by it takes a
+    /// time that says nothing about any other code.
     pub fn hash(&self, code: &str) -> CodeHash {
-        CodeHash(self.mac(&[code.as_bytes()]))
+        CodeHash(self.mac(&[compared(code).as_bytes()]))
     }
 
     /// The key's mark on some bytes, one part after another.

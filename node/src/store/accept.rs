@@ -205,7 +205,7 @@ impl Store {
             check_code(&code_row, units, now)?;
             let added = u32::try_from(fresh.len()).unwrap_or(u32::MAX);
             code_row.admitted = code_row.admitted.saturating_add(added);
-            if code_row.admitted > most_admitted(units) {
+            if code_row.admitted > most_admitted(fresh.iter().map(|(_, _, unit)| *unit)) {
                 return Err(AcceptError::FullCode);
             }
             let (issue, level) = (code_row.issue, code_row.level());
@@ -292,12 +292,13 @@ fn differs(unit: &SubmittedUnit, known: &[u8]) -> bool {
     known != unit.unit && !may
 }
 
-fn most_admitted(units: &[SubmittedUnit]) -> u32 {
+/// How many notifications a code admits, of which these are to be the newest.
+fn most_admitted<'a>(mut fresh: impl Iterator<Item = &'a SubmittedUnit>) -> u32 {
     let single = |unit: &SubmittedUnit| {
         let rules = unit.scheme.rules();
         rules.is_some_and(|rules| rules.always_sealed())
     };
-    if units.iter().all(single) {
+    if fresh.all(single) {
         MAX_ADMITTED_SINGLE
     } else {
         MAX_ADMITTED

@@ -81,7 +81,7 @@ fn imported_codes_are_taken_as_they_are_or_refused_by_name() {
 fn hashes_depend_on_every_byte_of_code_and_key() {
     let key = CodeKey::new(&[7; 32]);
     assert_eq!(key.hash("1234"), CodeKey::new(&[7; 32]).hash("1234"));
-    for other in ["1235", "1234 ", "", "1234\0"] {
+    for other in ["1235", "01234", "", "1234\0", "1234a", "1234."] {
         assert_ne!(key.hash("1234"), key.hash(other), "{other:?}");
     }
     assert_ne!(key.hash("1234"), CodeKey::new(&[8; 32]).hash("1234"));
@@ -95,6 +95,42 @@ fn hashes_depend_on_every_byte_of_code_and_key() {
     );
     assert_eq!(CodeHash::from_bytes(*hash.as_bytes()), hash);
     assert_eq!(format!("{hash:?} {key:?}"), "CodeHash(..) CodeKey(..)");
+}
+
+#[test]
+fn a_code_of_digits_is_the_same_however_it_is_typed() {
+    let key = CodeKey::new(&[7; 32]);
+    let code = generate([0xff; 16]);
+    assert_eq!(code, "4607-4317-6821-1455");
+    for typed in [
+        "4607431768211455",
+        "4607 4317 6821 1455",
+        " 46074317 68211455 ",
+        "4607\u{2011}4317\u{2013}6821\u{2212}1455",
+        "4607\u{a0}4317\u{202f}6821\u{2007}1455\n",
+        "-4607--4317-6821-1455",
+    ] {
+        assert_eq!(key.hash(&code), key.hash(typed), "{typed:?}");
+    }
+    for other in [
+        "4607-4317-6821-1456",
+        "460743176821145",
+        "4607_4317_6821_1455",
+        "4607-4317-6821-145\u{ff15}",
+    ] {
+        assert_ne!(key.hash(&code), key.hash(other), "{other:?}");
+    }
+}
+
+#[test]
+fn a_code_with_a_letter_or_without_a_digit_is_compared_byte_by_byte() {
+    let key = CodeKey::new(&[7; 32]);
+    let codes = ["A1-B2", "A1B2", "A1 B2", "A1-B2 ", "a1-b2", "-", "--", " "];
+    for (at, one) in codes.iter().enumerate() {
+        for other in &codes[at + 1..] {
+            assert_ne!(key.hash(one), key.hash(other), "{one:?} {other:?}");
+        }
+    }
 }
 
 #[test]

@@ -131,12 +131,15 @@ struct Reader {
     counted: Counted,
 }
 
-/// How many items of a kind there were.
+/// How many items of a kind are good so far. What is refused uses no limit up: a phone that keeps
+/// old keys too must not lose its good ones for them.
 #[derive(Default)]
 struct Counted {
     seeds: usize,
     keys: usize,
     keys_of_start: BTreeMap<[u8; 4], usize>,
+    /// Signatures that did not hold: work that a stranger had done.
+    forged: usize,
 }
 
 impl Reader {
@@ -145,10 +148,10 @@ impl Reader {
         if matches!(scheme, Scheme::CX1 | Scheme::CX2) {
             return Err(ItemRefusal::SeedReport);
         }
-        // Before a signature is checked: this is all that a stranger can have us do.
-        self.counted.count(scheme)?;
-        let unit = unit(scheme, &item.unit, &self.claim, Some(self.now))?;
-        self.counted.count_start(scheme, &unit)?;
+        self.counted.check_signatures(scheme)?;
+        let unit = unit(scheme, &item.unit, &self.claim, Some(self.now));
+        let unit = unit.inspect_err(|refusal| self.counted.refused(refusal))?;
+        self.counted.count(scheme, &unit)?;
         let key = match (scheme, unit.first_chunk::<32>()) {
             // Who signs by the same key may report more under the code.
             (Scheme::TCN, Some(rvk)) => Sha256::digest(rvk).into(),
@@ -165,32 +168,42 @@ impl Reader {
 }
 
 impl Counted {
-    fn count(&mut self, scheme: Scheme) -> Result<(), ItemRefusal> {
+    /// Whether one more signature is worth checking. A phone has none that does not hold.
+    fn check_signatures(&self, scheme: Scheme) -> Result<(), ItemRefusal> {
+        match scheme {
+            Scheme::TCN => room(self.forged, MAX_SEEDS, "reports with a wrong signature"),
+            _ => Ok(()),
+        }
+    }
+
+    fn refused(&mut self, refusal: &ItemRefusal) {
+        self.forged += usize::from(refusal.rule() == "report-signature");
+    }
+
+    /// Counts a good item, if there is room for it in every limit.
+    fn count(&mut self, scheme: Scheme, unit: &[u8]) -> Result<(), ItemRefusal> {
         if scheme.rules().is_some_and(|rules| rules.always_sealed()) {
             return Ok(());
         }
-        one_more(&mut self.seeds, MAX_SEEDS, "notifications")?;
+        room(self.seeds, MAX_SEEDS, "notifications")?;
         if scheme == Scheme::GAEN {
-            one_more(&mut self.keys, MAX_KEYS, "exposure keys")?;
+            room(self.keys, MAX_KEYS, "exposure keys")?;
+            let start = unit.get(16..).and_then(<[u8]>::first_chunk).copied();
+            let of_start = self.keys_of_start.entry(start.unwrap_or_default());
+            let of_start = of_start.or_default();
+            let what = "exposure keys with the same beginning";
+            room(*of_start, MAX_KEYS_A_START, what)?;
+            *of_start += 1;
+            self.keys += 1;
         }
+        self.seeds += 1;
         Ok(())
-    }
-
-    fn count_start(&mut self, scheme: Scheme, unit: &[u8]) -> Result<(), ItemRefusal> {
-        if scheme != Scheme::GAEN {
-            return Ok(());
-        }
-        let start = unit.get(16..).and_then(<[u8]>::first_chunk).copied();
-        let of_start = self.keys_of_start.entry(start.unwrap_or_default());
-        let what = "exposure keys with the same beginning";
-        one_more(of_start.or_default(), MAX_KEYS_A_START, what)
     }
 }
 
-fn one_more(count: &mut usize, most: usize, what: &'static str) -> Result<(), ItemRefusal> {
-    if *count == most {
+fn room(count: usize, most: usize, what: &'static str) -> Result<(), ItemRefusal> {
+    if count >= most {
         return Err(ItemRefusal::TooMany { most, what });
     }
-    *count += 1;
     Ok(())
 }

@@ -220,12 +220,65 @@ fn a_phone_has_few_keys() {
     let open = Open::new();
     open.world.issue("code");
     let of_a_day = |which| key(which, 1 + u64::from(which) / 3);
-    let mut items: Vec<Value> = (0..31).map(of_a_day).collect();
+    let mut items: Vec<Value> = (0..32).map(of_a_day).collect();
     items[3] = key(3, 1);
     let told = answers(&open.phone("code", &items));
-    let refused: Vec<usize> = (0..31).filter(|at| told[*at]["error"] == "limit").collect();
-    assert_eq!(refused, [3, 30], "the fourth of a day; the 31st");
-    assert_eq!(open.world.pending(), 29);
+    let refused: Vec<usize> = (0..32).filter(|at| told[*at]["error"] == "limit").collect();
+    assert_eq!(refused, [3, 31], "the fourth of a day; the 31st good one");
+    assert_eq!(open.world.pending(), 30);
+}
+
+#[test]
+fn a_phone_that_sends_old_keys_first_has_its_good_ones_accepted() {
+    let open = Open::new();
+    open.world.issue("code");
+    let old = (0..45).map(|which| key(100 + which, 30 + u64::from(which)));
+    let good = (0..14).map(|which| key(which, u64::from(which)));
+    let told = answers(&open.phone("code", &old.chain(good).collect::<Vec<_>>()));
+    let (old, good) = told.split_at(45);
+    assert!(
+        old.iter().all(|line| line["error"] == "unit-old"),
+        "{old:?}"
+    );
+    assert!(good.iter().all(|line| line["accepted"] == true), "{good:?}");
+    assert_eq!(open.world.pending(), 14);
+}
+
+#[test]
+fn what_is_refused_uses_no_limit_up() {
+    let open = Open::new();
+    open.world.issue("code");
+    // Three of one start, and more of it than may be, before those of other days.
+    let many_of_a_day = (0..40).map(|which| key(100 + which, 3));
+    let broken = (0..300).map(|_| unit("tcn", "00"));
+    let good = (0..14).map(|which| key(which, 1 + u64::from(which) % 2));
+    let good = good.chain((20..27).map(|which| key(which, 4 + u64::from(which) % 7)));
+    let items: Vec<Value> = many_of_a_day.chain(broken).chain(good).collect();
+    let told = answers(&open.phone("code", &items));
+    let taken = |lines: &[Value]| lines.iter().filter(|l| l["accepted"] == true).count();
+    assert_eq!(taken(&told[..40]), 3);
+    assert_eq!(taken(&told[340..354]), 6, "three of each of two days");
+    assert_eq!(taken(&told[354..]), 7);
+    assert_eq!(open.world.pending(), 16);
+}
+
+#[test]
+fn a_token_of_somebody_else_does_not_lower_what_a_code_admits() {
+    let open = Open::new();
+    open.world.issue("yours");
+    answers(&open.phone("yours", &[key(1, 2)]));
+    open.world.issue("mine");
+    let epochs =
+        (0..1344).map(|ago| unit("dp3t-unlinkable", &format!("{} {:064x}", EPOCH - ago, ago)));
+    let tokens = (0..300_u32).map(|which| unit("fanny", &format!("{which:064x} {TODAY}")));
+    let mut items: Vec<Value> = vec![key(1, 2)];
+    items.extend(epochs.chain(tokens));
+    let told = answers(&open.phone("mine", &items));
+    assert_eq!(
+        told[0],
+        json!({"index": 0, "accepted": false, "known": true})
+    );
+    assert!(told[1..].iter().all(|line| line["accepted"] == true));
 }
 
 #[test]
@@ -239,10 +292,13 @@ fn a_phone_sends_no_more_than_a_phone_has() {
     assert!(told.iter().all(|line| line["accepted"] == true));
     assert_eq!((told.len(), open.world.pending()), (1344, 1344));
 
-    let bad = vec![unit("tcn", "00"); 300];
-    let told = answers(&open.phone("code", &bad));
-    let over = told.iter().filter(|line| line["error"] == "limit");
-    assert_eq!(over.count(), 44);
+    // A stranger has no more signatures checked than a phone may have reports.
+    let mut forged = tcn_report(3, 4);
+    *forged.last_mut().unwrap() ^= 1;
+    let forged = vec![unit("tcn", &HEXLOWER.encode(&forged)); 300];
+    let told = answers(&open.phone("code", &forged));
+    let count = |rule: &str| told.iter().filter(|line| line["error"] == rule).count();
+    assert_eq!((count("report-signature"), count("limit")), (256, 44));
     let many = "{}\n".repeat(MAX_LINES + 1);
     let post = |body: &str| open.post(&[("Bellwether-Code", "code")], body);
     assert_eq!(rule(&post(&many)), (400, "limit".to_owned()));
