@@ -28,3 +28,7 @@ lint:
 # benchmarks
 bench:
     cargo bench --locked
+
+# what is long, or needs the tools of others
+long *parts:
+    .ci/long {{parts}}

@@ -52,13 +52,24 @@ struct Shared {
 fn a_hundred_kills_lose_nothing_and_double_nothing() {
     let world = World::new();
     let provider = world.provider("board").every("1s").init();
-    kill(&provider, 100, |_, feed| {
-        let mut published: BTreeMap<Vec<u8>, Vec<u64>> = BTreeMap::new();
-        for said in feed.said() {
-            published.entry(said.unit).or_default().push(said.seq);
-        }
-        Box::new(move |seed| published.get(seed).cloned().unwrap_or_default())
-    });
+    kill(&provider, 100, open_batches);
+}
+
+/// In which batches of an open zone a seed is.
+fn open_batches(_: &Running, feed: &Feed) -> Published {
+    let mut published: BTreeMap<Vec<u8>, Vec<u64>> = BTreeMap::new();
+    for said in feed.said() {
+        published.entry(said.unit).or_default().push(said.seq);
+    }
+    Box::new(move |seed| published.get(seed).cloned().unwrap_or_default())
+}
+
+#[test]
+#[ignore = "minutes: .ci/long"]
+fn a_thousand_kills_lose_nothing_and_double_nothing() {
+    let world = World::new();
+    let provider = world.provider("board").every("1s").init();
+    kill(&provider, 1000, open_batches);
 }
 
 /// The same where it publishes sealed parts: a report's identifiers are all in one of them.
