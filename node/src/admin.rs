@@ -27,6 +27,7 @@ mod request;
 pub mod socket;
 mod status;
 mod submit;
+mod unreadable;
 
 pub use self::request::{Import, Request, Submission};
 pub use self::submit::MAX_UNITS;

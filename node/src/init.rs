@@ -1,6 +1,6 @@
 //! Makes a data directory: a provider's with its keys, descriptor and signer, or a relay's.
 
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
@@ -296,7 +296,7 @@ fn make_tls(dir: &Path, intake: Option<SocketAddr>) -> Result<(), InitError> {
     }
     let tls =
         http::self_signed(&names).map_err(|error| InitError::Certificate(error.to_string()))?;
-    fs::create_dir_all(dir.join("tls"))?;
+    files::create_dirs(&dir.join("tls"))?;
     let (cert, key) = made_tls(dir)?;
     files::replace(&cert, tls.cert_pem.as_bytes(), files::PUBLIC)?;
     files::replace(&key, tls.key_pem.as_bytes(), files::SECRET)?;
@@ -306,7 +306,9 @@ fn make_tls(dir: &Path, intake: Option<SocketAddr>) -> Result<(), InitError> {
 /// Makes the store, for its owner alone: it tells who was admitted when.
 fn create_store(places: &Places) -> Result<Store, InitError> {
     let store = Store::create(&places.store)?;
-    fs::set_permissions(&places.store, Permissions::from_mode(files::SECRET))?;
+    let file = File::open(&places.store)?;
+    file.set_permissions(Permissions::from_mode(files::SECRET))?;
+    files::hand_over(&places.store, &file)?;
     Ok(store)
 }
 
@@ -319,7 +321,7 @@ fn within_new<T>(dir: &Path, fill: impl FnOnce() -> Result<T, InitError>) -> Res
             node: dir.join("node.toml").exists(),
         });
     }
-    let filled = fs::create_dir_all(dir)
+    let filled = files::create_dirs(dir)
         .and_then(|()| fs::set_permissions(dir, Permissions::from_mode(OWNERS)))
         .map_err(InitError::from)
         .and_then(|()| fill());

@@ -72,7 +72,7 @@ pub fn create_signing(dir: &Path) -> Result<SigningKey, KeyError> {
         path: dir.to_owned(),
         source,
     };
-    fs::create_dir_all(dir).map_err(io)?;
+    files::create_dirs(dir).map_err(io)?;
     let draft = dir.join("draft.key");
     match fs::remove_file(&draft) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io(error)),

@@ -186,9 +186,11 @@ impl Signer {
             path: place.dir.to_owned(),
             source,
         };
-        fs::create_dir_all(place.dir).map_err(io)?;
+        files::create_dirs(place.dir).map_err(io)?;
         let path = place.dir.join(format!("{}.json", place.provider));
-        let lock = File::create(path.with_extension("lock")).map_err(io)?;
+        let lock_path = path.with_extension("lock");
+        let lock = File::create(&lock_path).map_err(io)?;
+        files::hand_over(&lock_path, &lock).map_err(io)?;
         rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive)
             .map_err(|_| SignerError::Locked { path: path.clone() })?;
         let keys = keys::load_signing(place.keys)?;
@@ -356,7 +358,7 @@ pub enum SignerError {
 
 impl SignerError {
     /// What a person can do about it.
-    pub const fn hint(&self) -> Option<&'static str> {
+    pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::OtherStore { .. } => Some(
                 "if the other copy will never sign again, run `bellwether-node signer adopt \
@@ -371,7 +373,8 @@ impl SignerError {
                  from its relays (`run --no-publish`, `network.bootstrap` set), then adopt it",
             ),
             Self::Locked { .. } => Some("stop the other node, or use its data directory"),
-            Self::Damaged { .. } | Self::Io { .. } | Self::Key(_) | Self::NoKey { .. } => None,
+            Self::Io { source, .. } => files::hint(source),
+            Self::Damaged { .. } | Self::Key(_) | Self::NoKey { .. } => None,
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::mpsc;
@@ -164,6 +166,11 @@ fn process(
     };
     let mut command = homely(program, home);
     command.arg("run").arg("--data-dir").arg(dir);
+    // A node runs as the owner of its directory; a test of root may give that to another.
+    let owner = fs::metadata(dir).unwrap();
+    if owner.uid() != rustix::process::geteuid().as_raw() {
+        command.uid(owner.uid()).gid(owner.gid());
+    }
     command.envs(filter.map(|filter| ("RUST_LOG", filter)));
     command
         .stdin(Stdio::null())

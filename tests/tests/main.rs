@@ -5,6 +5,7 @@ mod demo;
 mod documents;
 mod hostile;
 mod kill;
+mod owners;
 mod path;
 mod professional;
 mod relays;

@@ -5,7 +5,7 @@ use std::fs;
 use bellwether_formats::id::FeedId;
 use serde_json::{Value, json};
 
-use super::{Admin, AdminError, Live, time};
+use super::{Admin, AdminError, Live, time, unreadable};
 use crate::config::Provider;
 use crate::cost::zone::{Lately, Newest};
 use crate::publisher::{self, Places};
@@ -78,6 +78,12 @@ pub(super) fn findings(
             "{used} bytes of blocks, the cap is {max}; the file has {file} bytes"
         )));
     }
+    found.extend(unreadable::unreadable(admin)?.iter().map(|path| {
+        error(format!(
+            "the node's user cannot read `{}`: give it to the owner of the data directory (`chown`)",
+            path.display()
+        ))
+    }));
     if let Some(provider) = &admin.config.provider {
         provider_findings(admin, provider, now, &mut found)?;
     }

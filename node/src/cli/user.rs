@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use bellwether_node::admin::{self, AdminError};
 use bellwether_node::config::{Config, ConfigError};
+use bellwether_node::files;
 use bellwether_node::intake::professional::password::{self, PasswordError, PasswordHash};
 use bellwether_node::intake::professional::users::{UserList, UsersError};
 use rustix::fs::{FlockOperation, flock};
@@ -156,6 +157,7 @@ impl UserError {
                 "write `users = \"users\"` under `[provider.intake]` of node.toml, and start the \
                  node again",
             ),
+            Self::Users(UsersError::Io { source, .. }) => files::hint(source),
             Self::Users(UsersError::Mode { .. }) => Some("`chmod 600` it"),
             _ => None,
         }

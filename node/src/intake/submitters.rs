@@ -246,8 +246,9 @@ pub enum SubmittersError {
 
 impl SubmittersError {
     /// What a person can do about it.
-    pub const fn hint(&self) -> Option<&'static str> {
+    pub fn hint(&self) -> Option<&'static str> {
         match self {
+            Self::Io(error) => files::hint(error),
             Self::Known { .. } => Some("remove it first; it keeps what it submitted by its name"),
             Self::Mode => Some("`chmod 600` it"),
             _ => None,

@@ -55,6 +55,7 @@ fn create(path: &Path, secret: &[u8]) -> io::Result<()> {
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     let text = Zeroizing::new(HEXLOWER.encode(secret) + "\n");
     file.write_all(text.as_bytes())?;
+    crate::files::hand_over(path, file.as_file())?;
     file.as_file().sync_all()?;
     match file.persist_noclobber(path) {
         Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => Err(error.error),

@@ -56,7 +56,7 @@ impl PublishZoneError {
     }
 
     /// What a person can do about it.
-    pub const fn hint(&self) -> Option<&'static str> {
+    pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Signer(error) => error.hint(),
             Self::NoKey { .. } | Self::Refused(_) => {
