@@ -24,6 +24,7 @@ pub mod cid;
 pub mod descriptor;
 pub mod error;
 pub mod filter;
+pub mod horizon;
 pub mod id;
 #[cfg(feature = "inspect")]
 pub mod inspect;
