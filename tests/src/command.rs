@@ -90,6 +90,7 @@ pub fn run_within(command: &mut Command, patience: Duration) -> Output {
 fn run_to_end(command: &mut Command, input: Option<&str>, patience: Duration) -> Output {
     let args = command.get_args().map(OsStr::to_string_lossy);
     let line = args.collect::<Vec<_>>().join(" ");
+    crate::shim::attach(command);
     command.stdin(input.map_or_else(Stdio::null, |_| Stdio::piped()));
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();

@@ -23,6 +23,7 @@ pub mod random;
 mod running;
 pub mod sealed;
 pub mod server;
+pub mod shim;
 pub mod vectors;
 pub mod web;
 mod world;

@@ -172,6 +172,7 @@ fn process(
         command.uid(owner.uid()).gid(owner.gid());
     }
     command.envs(filter.map(|filter| ("RUST_LOG", filter)));
+    crate::shim::attach(&mut command);
     command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -12,4 +12,5 @@ mod relays;
 mod reports;
 mod schemes;
 mod sealed;
+mod shim;
 mod submissions;
