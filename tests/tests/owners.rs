@@ -82,7 +82,7 @@ fn what_root_writes_for_a_running_node_can_be_read_by_it() {
     provider
         .verb_fed(&["user", "add", "nurse"], "a long password\n")
         .ok();
-    assert_eq!(foreign(&provider.dir), [] as [PathBuf; 0]);
+    assert_eq!(foreign(&provider.dir), Vec::<PathBuf>::new());
     let start = utc() / 86_400 * 144 - 288;
     let item = json!({
         "scheme": "gaen", "zone": "gb/sct", "level": "diagnosed", "unit": format!("{:032x} {start}", 7),
@@ -120,7 +120,7 @@ fn what_root_writes_for_a_node_that_is_down_can_be_read_when_it_starts() {
         .verb_fed(&["user", "add", "nurse"], "a long password\n")
         .ok();
     for dir in [&provider.dir, &signer_dir(&provider)] {
-        assert_eq!(foreign(dir), [] as [PathBuf; 0]);
+        assert_eq!(foreign(dir), Vec::<PathBuf>::new());
     }
     let running = provider.run();
     provider.publish();
@@ -135,8 +135,8 @@ fn what_root_writes_for_a_node_that_is_down_can_be_read_when_it_starts() {
     world
         .node(&made, &[&verb[..], &[signer.to_str().unwrap()]].concat())
         .ok();
-    assert_eq!(foreign(&made), [] as [PathBuf; 0]);
-    assert_eq!(foreign(&signer), [] as [PathBuf; 0]);
+    assert_eq!(foreign(&made), Vec::<PathBuf>::new());
+    assert_eq!(foreign(&signer), Vec::<PathBuf>::new());
 }
 
 #[test]
