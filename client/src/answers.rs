@@ -11,10 +11,7 @@ use crate::matcher::Match;
 use crate::observations::expired;
 use crate::policy::Policy;
 use crate::time;
-use crate::trust::{Body, Feed, KnownPart};
-
-/// How far back a heartbeat speaks, in seconds (14 days). Source: spec §11.5.
-const HEARTBEAT_WINDOW_S: u64 = 14 * 86_400;
+use crate::trust::{Body, Cause, Coverage, Feed, KnownPart};
 
 /// What is known, and why it may not be all.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -23,6 +20,10 @@ pub struct Alerts {
     pub matches: Vec<Match>,
     /// Why "none" would not be the whole truth; empty if it is.
     pub doubts: Vec<Doubt>,
+    /// From when on all is known, in every feed followed, in seconds of UTC: 0 if there is no bound,
+    /// `None` if of some feed nothing is known. "None" can be said of what was observed
+    /// [`CLOCKS_S`](crate::trust::CLOCKS_S) later, and since.
+    pub covered_from: Option<u64>,
 }
 
 /// Why a feed may hold more than is known.
@@ -45,22 +46,8 @@ pub enum Answer {
     Expired { since: u64 },
     #[error("not covered: nothing is known of it yet")]
     Never,
-    #[error("not covered: batches {} to {} were missed", after.saturating_add(1), before.saturating_sub(1))]
-    Gap { after: u64, before: u64 },
-    #[error("not covered: {parts} of the provider's bodies or filters cannot be read")]
-    Broken { parts: usize },
-    #[error(
-        "not covered: {bodies} bodies are gone, damaged or not fetched yet; a sync fetches them"
-    )]
-    Lost { bodies: usize },
-    #[error("not covered: batch {seen} is known to exist, only {have} could be fetched")]
-    Behind { have: u64, seen: u64 },
-    #[error("not covered: something was observed at {}, before {} nothing is known", time::format(*at), time::format(*from))]
-    Before { at: u64, from: u64 },
-    #[error(
-        "not covered: {parts} sealed parts are not looked at yet, hold what cannot be read, or came before what may be in them was recorded"
-    )]
-    Unconfirmed { parts: usize },
+    #[error("not covered before {}: {cause}", time::format(*since))]
+    NotCovered { since: u64, cause: Cause },
     #[error(
         "update needed{unknown}: {parts} parts are of a kind, scheme or size that this version does not read"
     )]
@@ -103,12 +90,48 @@ impl fmt::Display for Unknown {
     }
 }
 
-/// What stands against a "none" of this feed. `earliest` is the oldest observation's time.
+/// Which observations an answer speaks of.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Observed {
+    /// The time of the oldest, if there is any.
+    pub(crate) earliest: Option<u64>,
+    /// The time of the newest that there was no room for, if there was any.
+    pub(crate) dropped: Option<u64>,
+}
+
+impl Observed {
+    /// The time of the oldest that an answer speaks of. Where nothing was observed it is that of an
+    /// observation made now: "none" is the answer once something can be known of it.
+    fn oldest(self, now: u64) -> u64 {
+        let observed = [self.earliest, self.dropped].into_iter().flatten();
+        observed.min().unwrap_or(now)
+    }
+
+    /// From when on all was kept.
+    fn coverage(self) -> Coverage {
+        self.dropped.map_or(Coverage::ALL, |at| Coverage {
+            from: at.saturating_add(1),
+            cause: Some(Cause::Room),
+        })
+    }
+}
+
+/// From when on all is known of a feed, and of what was observed; `None` if nothing is.
+pub(crate) fn coverage(
+    feed: &Feed,
+    policy: Policy,
+    observed: Observed,
+    now: u64,
+) -> Option<Coverage> {
+    Some(feed.coverage(policy, now)?.and(observed.coverage()))
+}
+
+/// What stands against a "none" of this feed.
 pub(crate) fn doubts(
     feed: &Feed,
     descriptor: Option<&Signed<Descriptor>>,
     policy: Policy,
-    earliest: Option<u64>,
+    observed: Observed,
     now: u64,
 ) -> Vec<Doubt> {
     let mut answers = Vec::new();
@@ -118,56 +141,30 @@ pub(crate) fn doubts(
     {
         answers.push(Answer::Expired { since });
     }
-    match feed.head() {
+    if let Some(head) = feed.head()
+        && head.next_by < now
+    {
+        let since = head.next_by;
+        answers.push(Answer::Stale { since });
+    }
+    match coverage(feed, policy, observed, now) {
         None => answers.push(Answer::Never),
-        Some(head) if head.next_by < now => answers.push(Answer::Stale {
-            since: head.next_by,
-        }),
+        Some(coverage) if observed.oldest(now) < coverage.since() => {
+            // What is not read for want of an update has an answer of its own.
+            let cause = coverage.cause.filter(|cause| *cause != Cause::Update);
+            answers.extend(cause.map(|cause| Answer::NotCovered {
+                since: coverage.since(),
+                cause,
+            }));
+        }
         Some(_) => {}
     }
-    answers.extend(feed.unreached().map(|seen| Answer::Behind {
-        have: feed.head().map_or(0, |head| head.seq),
-        seen: seen.seq,
-    }));
-    answers.extend(feed.gaps().iter().map(|gap| Answer::Gap {
-        after: gap.after,
-        before: gap.before,
-    }));
-    let covered_from = feed.batches().iter().map(|batch| {
-        let parts = batch.parts.iter().map(|part| part.from);
-        parts.fold(
-            batch.published_at.saturating_sub(HEARTBEAT_WINDOW_S),
-            u64::min,
-        )
-    });
-    if let (Some(at), Some(from)) = (earliest, covered_from.min())
-        && at < from
-    {
-        answers.push(Answer::Before { at, from });
-    }
-    let count = |what: Body| {
-        let parts = feed.batches().iter().flat_map(|batch| &batch.parts);
-        parts
-            .filter(|part| part.body == what && !expired(part.to, now))
-            .count()
-    };
-    let (broken, unread) = (count(Body::Broken), count(Body::Unread));
-    let unconfirmed = feed.unconfirmed(policy, now);
-    let lost = feed.lost(now).len();
-    if lost > 0 {
-        answers.push(Answer::Lost { bodies: lost });
-    }
-    if unconfirmed > 0 {
-        answers.push(Answer::Unconfirmed { parts: unconfirmed });
-    }
-    let broken = broken + feed.broken_sealed(now);
-    if broken > 0 {
-        answers.push(Answer::Broken { parts: broken });
-    }
-    if unread > 0 {
+    let unread = |part: &&KnownPart| part.body == Body::Unread && !expired(part.to, now);
+    let parts = feed.parts().filter(unread).count();
+    if parts > 0 {
         answers.push(Answer::Update {
             unknown: Unknown::of(feed, now),
-            parts: unread,
+            parts,
         });
     }
     answers

@@ -169,7 +169,8 @@ impl Bundle {
         offer.feed.expire(now);
         offer.apply_anchor(now);
         let believed = trust::believed(&candidates, descriptor, now);
-        if believed.is_empty() {
+        let older = |offer: &Offer| offer.older(&candidates, now).cloned();
+        if believed.is_empty() && older(&offer).is_none() {
             let reason = trust::vouches(descriptor, newest).err();
             return Err(ClientError::Refused {
                 rule: reason.map_or("future", |reason| reason.rule()),
@@ -194,12 +195,20 @@ impl Bundle {
                     rule: error.rule(),
                     reason: error.to_string(),
                 })?;
-            if place != Place::Known && !offer.take(batch, place, now, |cid| self.body(cid, &held))
-            {
-                let newest = believed.last().and_then(|id| candidates.get(id));
-                if let Some(newest) = newest {
-                    offer.feed.see(newest);
+            if place == Place::Known || place == Place::Before {
+                continue;
+            }
+            if !offer.take(batch, place, now, |cid| self.body(cid, &held)) {
+                // The bundle vouches for all of them.
+                for left in believed.iter().filter_map(|id| candidates.get(id)) {
+                    offer.feed.see(left);
                 }
+                break;
+            }
+        }
+        while let Some(batch) = older(&offer) {
+            let sound = offer.feed.place(&batch) == Ok(Place::Before);
+            if !sound || !offer.take(&batch, Place::Before, now, |cid| self.body(cid, &held)) {
                 break;
             }
         }
@@ -255,6 +264,16 @@ impl Offer {
             },
             missing: None,
         }
+    }
+
+    /// The next of `candidates` that lies before what is known, and that is worth having.
+    fn older<'a>(
+        &self,
+        candidates: &'a BTreeMap<ObjectId, Signed<Batch>>,
+        now: u64,
+    ) -> Option<&'a Signed<Batch>> {
+        let mut edges = self.feed.edges_to_ask(now).into_iter();
+        edges.find_map(|edge| candidates.get(&edge.prev?))
     }
 
     fn apply_anchor(&mut self, now: u64) {

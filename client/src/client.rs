@@ -241,8 +241,12 @@ impl Client {
     ///
     /// [`ClientError::State`].
     pub fn end_sync(&mut self) -> Result<Vec<Problem>, ClientError> {
+        self.end_sync_at(time::now())
+    }
+
+    fn end_sync_at(&mut self, now: u64) -> Result<Vec<Problem>, ClientError> {
         let mut state = self.state.clone();
-        expire(&mut state, time::now());
+        expire(&mut state, now);
         self.catch_up(&mut state);
         self.store.save(&state)?;
         self.state = state;

@@ -17,9 +17,9 @@ pub use contact::ContactId;
 /// window, and one for what comes late. Source: spec §11.1.
 pub const RETENTION_S: u64 = 15 * 86_400;
 
-/// Most observations kept. A phone in a crowd all day makes some 5,000 in the retention; 40 times
+/// Most observations kept. A phone in a crowd all day makes some 5,000 in the retention; 200 times
 /// that is a bound on memory, not on use.
-pub const MAX_OBSERVATIONS: usize = 200_000;
+pub const MAX_OBSERVATIONS: usize = 1_000_000;
 
 /// An observation further ahead of the clock than this, in seconds (1 day), is a mistake: kept, it
 /// would never expire.
@@ -78,6 +78,8 @@ impl Observation {
 pub(crate) struct Observations {
     next: u64,
     kept: Vec<(u64, Observation)>,
+    /// The time of the newest that there was no room for.
+    dropped: Option<u64>,
 }
 
 /// What became of observations that were handed in.
@@ -89,38 +91,69 @@ pub struct Recorded {
     pub known: usize,
     /// Older than the retention, and therefore not kept.
     pub old: usize,
+    /// The oldest of all, dropped for want of room. Until they would have expired, "none" cannot be
+    /// said of their time.
+    pub dropped: usize,
 }
 
 impl Observations {
-    /// Records all of them, or none.
+    /// Records all of them, or none. Where there is no room, the oldest are dropped.
     pub(crate) fn record(
         &mut self,
         observations: &[Observation],
         now: u64,
     ) -> Result<Recorded, ObservationError> {
+        if observations.len() > MAX_OBSERVATIONS {
+            return Err(ObservationError::Full);
+        }
         self.expire(now);
-        let mut known: BTreeSet<Observation> = self.kept.iter().map(|(_, kept)| *kept).collect();
+        let checked = observations.iter().map(|new| new.checked(now));
+        let checked = checked.collect::<Result<Vec<_>, _>>()?;
         let mut recorded = Recorded::default();
-        let mut new = Vec::new();
-        for observation in observations {
-            let observation = observation.checked(now)?;
+        // As many as are handed in, however many are kept.
+        let mut fresh: BTreeSet<Observation> = checked.iter().copied().collect();
+        for (_, kept) in &self.kept {
+            fresh.remove(kept);
+        }
+        for observation in checked {
             if expired(observation.at, now) {
                 recorded.old += 1;
-            } else if known.insert(observation) {
+            } else if fresh.remove(&observation) {
                 recorded.new += 1;
-                new.push(observation);
+                self.kept.push((self.next, observation));
+                self.next = self.next.saturating_add(1);
             } else {
                 recorded.known += 1;
             }
         }
-        if known.len() > MAX_OBSERVATIONS {
-            return Err(ObservationError::Full);
-        }
-        self.kept.extend((self.next..).zip(new));
-        self.next = self
-            .next
-            .saturating_add(u64::try_from(recorded.new).unwrap_or(u64::MAX));
+        recorded.dropped = self.make_room(MAX_OBSERVATIONS);
         Ok(recorded)
+    }
+
+    /// Drops the oldest of more than `max`; gives how many.
+    fn make_room(&mut self, max: usize) -> usize {
+        let over = self.kept.len().saturating_sub(max);
+        if over == 0 {
+            return 0;
+        }
+        let mut times: Vec<u64> = self.kept.iter().map(|(_, kept)| kept.at).collect();
+        times.sort_unstable();
+        let gone = times.get(over - 1).copied().unwrap_or(0);
+        let mut left = over;
+        for older in [true, false] {
+            self.kept.retain(|(_, kept)| {
+                let goes = left > 0 && (kept.at < gone) == older && kept.at <= gone;
+                left -= usize::from(goes);
+                !goes
+            });
+        }
+        self.dropped = self.dropped.max(Some(gone));
+        over
+    }
+
+    /// The time of the newest that there was no room for, until it would have expired.
+    pub(crate) const fn dropped(&self) -> Option<u64> {
+        self.dropped
     }
 
     /// Drops what is to be forgotten. Gives how many there were.
@@ -133,6 +166,7 @@ impl Observations {
     /// Drops what is older than the retention.
     pub(crate) fn expire(&mut self, now: u64) {
         self.kept.retain(|(_, kept)| !expired(kept.at, now));
+        self.dropped = self.dropped.filter(|at| !expired(*at, now));
     }
 
     /// The number that the next observation will have.
@@ -169,7 +203,7 @@ pub enum ObservationError {
     Digits { family: Family },
     #[error("what can be observed is cx, tcn, dp3t, gaen and fanny, or a scheme of one of these")]
     Family,
-    #[error("more than {MAX_OBSERVATIONS} observations would be kept")]
+    #[error("more than {MAX_OBSERVATIONS} observations at once")]
     Full,
     #[error("the time is more than a day ahead of this device's clock")]
     Future,

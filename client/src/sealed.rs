@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::observations::{Observation, Observations, expired};
 use crate::policy::Policy;
 use crate::serial;
+use crate::trust::Cause;
 
 mod look;
 
@@ -87,9 +88,6 @@ struct Candidate {
     verdict: Verdict,
     /// What the version that this part replaces said of it.
     before: Option<Told>,
-    /// It came when the second look was drawn already: none is drawn for it any more.
-    #[serde(default)]
-    late: bool,
 }
 
 /// What its chunk said of a candidate. One that is not in it is none any more.
@@ -180,7 +178,6 @@ impl SealedPart {
     ) -> bool {
         let before = self.tested;
         let new = observations.since(self.tested);
-        let late = self.second.is_some();
         let mut candidates = Vec::new();
         for observation in new.filter(|new| self.speaks_of(new)) {
             self.look_ups(observation, |day, hash| {
@@ -191,7 +188,6 @@ impl SealedPart {
                         day,
                         verdict: Verdict::Possible,
                         before: None,
-                        late,
                     });
                 }
             });
@@ -236,24 +232,27 @@ impl SealedPart {
         observations.collect::<BTreeSet<_>>().into_iter()
     }
 
-    /// Whether "no match" cannot be said of it yet, or ever.
-    pub(crate) fn is_doubtful(&self, policy: Policy) -> bool {
+    /// Why "no match" cannot be said of it yet, or ever, if so.
+    pub(crate) fn unread(&self, policy: Policy) -> Option<Cause> {
         match self.stage {
-            Stage::Wanted | Stage::Broken => true,
-            Stage::Skipped | Stage::Replaced => false,
+            Stage::Wanted => Some(Cause::Missing),
+            Stage::Broken => Some(Cause::Broken),
+            Stage::Skipped | Stage::Replaced => None,
             Stage::Held => {
-                let unanswered = |candidate: &Candidate| match candidate.verdict {
-                    Verdict::Unreadable => true,
-                    Verdict::Possible => candidate.late,
-                    Verdict::Confirmed(_) => false,
+                let has = |verdict| {
+                    let mut candidates = self.candidates.iter();
+                    candidates.any(|candidate| candidate.verdict == verdict)
                 };
-                let waits = match policy {
-                    Policy::Private | Policy::WholeBody => true,
-                    Policy::Lean => self.unconfirmed().next().is_some(),
-                };
-                (waits && !self.is_done(Which::First))
-                    || self.candidates.len() >= MAX_CANDIDATES
-                    || self.candidates.iter().any(unanswered)
+                // Under `lean` there is a look only where there is a candidate.
+                let waits = policy != Policy::Lean && !self.is_done(Which::First);
+                let full = self.candidates.len() >= MAX_CANDIDATES;
+                if has(Verdict::Unreadable) {
+                    Some(Cause::Broken)
+                } else if waits || full || has(Verdict::Possible) {
+                    Some(Cause::Unsettled)
+                } else {
+                    None
+                }
             }
         }
     }

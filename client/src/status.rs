@@ -6,7 +6,7 @@ use bellwether_formats::descriptor::Gateway;
 use bellwether_formats::sealed::Shape;
 use serde::Serialize;
 
-use crate::answers::{self, Unknown};
+use crate::answers::{self, Observed, Unknown};
 use crate::confirm::Operators;
 use crate::policy::{self, MAX_WHOLE_BYTES, Policy};
 use crate::sealed::Stage;
@@ -36,8 +36,9 @@ pub struct FeedStatus {
     pub anchored_at: Option<u64>,
     /// The provider signed two stories.
     pub forked: bool,
-    /// The numbers of the first and last batch of each gap.
-    pub gaps: Vec<(u64, u64)>,
+    /// From when on all is known, in seconds of UTC: 0 if there is no bound, `None` if nothing is
+    /// known.
+    pub covered_from: Option<u64>,
     /// Batches kept.
     pub batches: usize,
     /// Bodies kept.
@@ -85,14 +86,14 @@ impl FeedStatus {
         followed: &Followed,
         feed: &Feed,
         policy: Policy,
-        earliest: Option<u64>,
+        observed: Observed,
         now: u64,
     ) -> Self {
         let id = feed.id();
         let descriptor = followed.descriptor.as_ref();
         let head = feed.head();
         let parts = || feed.batches().iter().flat_map(|batch| &batch.parts);
-        let doubts = answers::doubts(feed, descriptor, policy, earliest, now);
+        let doubts = answers::doubts(feed, descriptor, policy, observed, now);
         let operators = Known::of(followed);
         let shapes = || parts().filter_map(held);
         let unknown = Unknown::of(feed, now);
@@ -108,11 +109,7 @@ impl FeedStatus {
             reached_at: feed.reached_at(),
             anchored_at: feed.anchored_at(),
             forked: !feed.forks().is_empty(),
-            gaps: feed
-                .gaps()
-                .iter()
-                .map(|gap| (gap.after.saturating_add(1), gap.before.saturating_sub(1)))
-                .collect(),
+            covered_from: answers::coverage(feed, policy, observed, now).map(|known| known.from),
             batches: feed.batches().len(),
             bodies: parts()
                 .filter(|part| matches!(part.body, Body::Kept { .. }))

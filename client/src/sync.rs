@@ -131,8 +131,8 @@ pub struct Problem {
     pub provider: String,
     /// Which feed, if it was about one.
     pub zone: Option<String>,
-    /// The broken rule's name, as in the spec; `unreachable`, `not-found`, `old-answer`, `gap` or
-    /// `anchor` for what is no rule of a format.
+    /// The broken rule's name, as in the spec; `unreachable`, `not-found`, `old-answer` or `anchor`
+    /// for what is no rule of a format.
     pub rule: &'static str,
     /// What to tell people.
     pub message: String,

@@ -16,7 +16,9 @@ use bellwether_formats::signed::Signed;
 mod feed;
 
 pub(crate) use feed::Wanted;
-pub use feed::{Body, Choice, Feed, Fork, Gap, KnownBatch, KnownPart, Place, Seen};
+pub use feed::{
+    Body, CLOCKS_S, Cause, Choice, Coverage, Feed, Fork, KnownBatch, KnownPart, Place, Seen,
+};
 
 /// Whether `new` takes the place of the descriptor held. A lower epoch, or the same bytes again,
 /// is merely an old answer.

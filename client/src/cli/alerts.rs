@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use bellwether_client::answers::Alerts as Answers;
 use bellwether_client::matcher::{Details, Match};
+use bellwether_client::trust::CLOCKS_S;
 use bellwether_client::{Client, time};
 use data_encoding::HEXLOWER;
 use serde::Serialize;
@@ -65,6 +66,9 @@ pub(crate) fn run(alerts: &Alerts, out: &mut impl Write) -> Result<ExitCode, Cli
     for doubt in &answers.doubts {
         eprintln!("{}: {}", doubt.feed, doubt.answer);
     }
+    if let Some(since) = since(&answers).filter(|_| alerts.json) {
+        eprintln!("what is said holds for what was observed since {since}");
+    }
     Ok(
         match (answers.matches.is_empty(), answers.doubts.is_empty()) {
             (false, _) => ExitCode::from(1),
@@ -89,9 +93,18 @@ fn print(answers: &Answers, json: bool, out: &mut impl Write) -> io::Result<()> 
         } else {
             " known"
         };
-        writeln!(out, "no exposure{sure}")?;
+        match since(answers) {
+            Some(since) => writeln!(out, "no exposure{sure}, of what was observed since {since}")?,
+            None => writeln!(out, "no exposure{sure}")?,
+        }
     }
     Ok(())
+}
+
+/// From when on the answers hold, if there is a bound.
+fn since(answers: &Answers) -> Option<String> {
+    let from = answers.covered_from.filter(|from| *from > 0)?;
+    Some(time::format(from.saturating_add(CLOCKS_S)))
 }
 
 fn print_for_people(found: &Match, out: &mut impl Write) -> io::Result<()> {

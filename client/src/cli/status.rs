@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use bellwether_client::status::FeedStatus;
+use bellwether_client::trust::CLOCKS_S;
 use bellwether_client::{Client, time};
 
 use super::error::CliError;
@@ -58,6 +59,14 @@ fn print(feed: &FeedStatus, out: &mut impl Write) -> io::Result<()> {
         "  {} batches, {} bodies and {} filters kept",
         feed.batches, feed.bodies, feed.filters
     )?;
+    match feed.covered_from {
+        None => writeln!(out, "  nothing is known of it yet")?,
+        Some(0) => writeln!(out, "  all of it is known")?,
+        Some(from) => {
+            let since = time::format(from.saturating_add(CLOCKS_S));
+            writeln!(out, "  all is known of what was observed since {since}")?;
+        }
+    }
     writeln!(
         out,
         "  policy {}, {} operators to ask, {}; what that tells others:",

@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use bellwether_formats::cid::Cid;
 
 use super::{Client, expire};
-use crate::answers::{Alerts, Doubt};
+use crate::answers::{Alerts, Doubt, Observed};
 use crate::error::ClientError;
 use crate::matcher::Match;
 use crate::sealed::{SealedPart, Stage};
 use crate::state::{Followed, State};
 use crate::status::FeedStatus;
-use crate::trust::Feed;
+use crate::trust::{Coverage, Feed};
 use crate::{answers, matcher, time};
 
 impl Client {
@@ -27,9 +27,9 @@ impl Client {
     /// The feeds followed.
     pub fn status(&self) -> Vec<FeedStatus> {
         let now = time::now();
-        let earliest = self.state.observations.earliest();
+        let observed = self.observed();
         let policy = self.state.policy;
-        let of = |followed: &Followed, feed| FeedStatus::of(followed, feed, policy, earliest, now);
+        let of = |followed: &Followed, feed| FeedStatus::of(followed, feed, policy, observed, now);
         self.state
             .followed
             .iter()
@@ -56,10 +56,14 @@ impl Client {
             self.store.save(&state)?;
         }
         self.state = state;
-        let earliest = self.state.observations.earliest();
+        let observed = self.observed();
         let policy = self.state.policy;
+        let feeds = || self.state.followed.iter().flat_map(|known| &known.feeds);
+        let covered = feeds().map(|feed| answers::coverage(feed, policy, observed, now));
+        let covered = covered.collect::<Option<Vec<Coverage>>>();
+        let covered_from = covered.and_then(|all| all.iter().map(|known| known.from).max());
         let of = |followed: &Followed, feed: &Feed| {
-            answers::doubts(feed, followed.descriptor.as_ref(), policy, earliest, now)
+            answers::doubts(feed, followed.descriptor.as_ref(), policy, observed, now)
         };
         let doubts: Vec<Doubt> = self
             .state
@@ -72,7 +76,18 @@ impl Client {
                     .flat_map(move |feed| of(followed, feed))
             })
             .collect();
-        Ok(Alerts { matches, doubts })
+        Ok(Alerts {
+            matches,
+            doubts,
+            covered_from,
+        })
+    }
+
+    fn observed(&self) -> Observed {
+        Observed {
+            earliest: self.state.observations.earliest(),
+            dropped: self.state.observations.dropped(),
+        }
     }
 
     /// Tests kept bodies against observations that they were not tested against; gives whether it

@@ -308,7 +308,7 @@ fn what_failed_is_asked_again_as_drawn() {
     for seed in 0..5 {
         phone.sync(&[Lies, Honest], seed, ALL);
         assert_eq!((phone.shown(), phone.is_done()), (vec![], false));
-        assert!(phone.parts[0].is_doubtful(Policy::Private));
+        assert!(phone.parts[0].unread(Policy::Private).is_some());
     }
     for pair in phone.log.chunks_exact(2).collect::<Vec<_>>().windows(2) {
         assert_eq!(pair[0], pair[1]);

@@ -51,7 +51,7 @@ fn an_observation_is_confirmed_if_it_is_the_identifier_and_in_time() {
     let mut part = published.held(&observed(&[&[alert], &unheard[..]].concat()));
     assert_eq!(part.unconfirmed().collect::<Vec<_>>(), [&alert]);
     assert_eq!(shown(&part), [], "a hit in a filter is never shown");
-    assert!(part.is_doubtful(Policy::Private));
+    assert!(part.unread(Policy::Private).is_some());
 
     assert!(draw(&mut part, AT, 1));
     assert_eq!(drawn_chunk(&part, Which::First), published.chunk(1));
@@ -59,7 +59,7 @@ fn an_observation_is_confirmed_if_it_is_the_identifier_and_in_time() {
     assert_eq!(shown(&part), [(alert, Level::DIAGNOSED)]);
     assert_eq!(part.shown().next().unwrap().1.grade(), Some(50));
     assert_eq!(part.unconfirmed().count(), 0);
-    assert!(!part.is_doubtful(Policy::Private));
+    assert!(part.unread(Policy::Private).is_none());
 }
 
 #[test]
@@ -282,7 +282,7 @@ fn a_chunk_that_breaks_a_rule_leaves_doubt_and_changes_no_request() {
     let troubles = part.apply(Which::First, &What::Verified(vec![(chunk, bytes)]));
     assert_eq!(troubles.first().map(|(rule, _)| *rule), Some("chunk-tail"));
     assert_eq!((shown(&part), part.stage), (vec![], Stage::Held));
-    assert!(part.is_doubtful(Policy::Private));
+    assert!(part.unread(Policy::Private).is_some());
 
     look(&published, &mut sound, Which::First);
     for part in [&mut part, &mut sound] {
@@ -402,10 +402,10 @@ fn lean_looks_on_a_hit_alone_and_whole_body_always() {
     let mut part = published.held(&observations);
     assert!(!part.draw(AT, Policy::Lean, &operators(1), &mut chance(1)));
     assert!(
-        !part.is_doubtful(Policy::Lean),
+        part.unread(Policy::Lean).is_none(),
         "the filter said no to everything"
     );
-    assert!(part.is_doubtful(Policy::Private));
+    assert!(part.unread(Policy::Private).is_some());
     let mut whole = part.clone();
     assert!(whole.draw(AT, Policy::WholeBody, &operators(1), &mut chance(1)));
     assert_eq!(
@@ -415,7 +415,7 @@ fn lean_looks_on_a_hit_alone_and_whole_body_always() {
 
     observations.record(&[seen(1, AT - DAY)], AT).unwrap();
     published.test(&mut part, &observations);
-    assert!(part.is_doubtful(Policy::Lean));
+    assert!(part.unread(Policy::Lean).is_some());
     assert!(part.draw(AT, Policy::Lean, &operators(1), &mut chance(1)));
     look(&published, &mut part, Which::First);
     assert_eq!(shown(&part).len(), 1);

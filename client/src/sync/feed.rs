@@ -32,8 +32,11 @@ const MAX_POOL_BYTES: usize = 32 * 1024 * 1024;
 const MAX_READY_BYTES: usize = limit::MAX_CAR_BYTES;
 
 mod lost;
+mod older;
 mod sealed;
 mod way;
+
+use older::Descent;
 
 #[derive(Debug)]
 pub(super) struct FeedSync {
@@ -50,6 +53,9 @@ pub(super) struct FeedSync {
     /// A gateway's newest batch is older than the own one.
     old: bool,
     hunt: Option<Hunt>,
+    descent: Option<Descent>,
+    /// How often gateways were asked for what lies before the batches known.
+    descents: usize,
     /// Batches whose signatures hold and that are not yet believed.
     candidates: BTreeMap<ObjectId, Signed<Batch>>,
     pool: BTreeMap<Cid, Block>,
@@ -70,6 +76,8 @@ enum Stage {
     Choose,
     Settle,
     Page,
+    Older,
+    Descend,
     Body {
         cid: Cid,
         asking: usize,
@@ -87,8 +95,8 @@ enum Stage {
 #[derive(Debug)]
 struct Hunt {
     target: Signed<Batch>,
-    /// Whom to ask for what leads there, and whether a gap is accepted from him. First all without.
-    attempts: VecDeque<(usize, bool)>,
+    /// Whom to ask for what leads there.
+    attempts: VecDeque<usize>,
     start: u64,
     after: u64,
     pages: u32,
@@ -110,6 +118,8 @@ impl FeedSync {
             missed: false,
             old: false,
             hunt: None,
+            descent: None,
+            descents: 0,
             candidates: BTreeMap::new(),
             pool: BTreeMap::new(),
             ready: Vec::new(),
@@ -131,12 +141,15 @@ impl FeedSync {
             Stage::Choose => self.choose(context),
             Stage::Settle => self.settle(context),
             Stage::Page => self.ask_page(context),
+            Stage::Older => self.ask_older(context),
+            Stage::Descend => self.descend(context),
             Stage::Body {
                 cid,
                 asking,
                 others,
             } => match context.fetch_block(others, cid, limit::MAX_BLOCK_BYTES) {
                 Some(gateway) => *asking = gateway,
+                None if self.descent.is_some() => self.end_descent(context),
                 None => self.give_up(context),
             },
             Stage::Sealed { .. } => self.ask_sealed(context),
@@ -150,6 +163,7 @@ impl FeedSync {
         match &self.stage {
             Stage::Heads | Stage::More => self.heads_answer(context, answer),
             Stage::Page => self.page_answer(context, answer),
+            Stage::Older => self.older_answer(context, answer),
             Stage::Body { cid, asking, .. } => {
                 let (cid, asking) = (*cid, *asking);
                 self.body_answer(context, cid, asking, answer);
@@ -162,7 +176,7 @@ impl FeedSync {
                 let asking = *asking;
                 self.sealed_answer(context, asking, answer);
             }
-            Stage::Choose | Stage::Settle | Stage::Done => {}
+            Stage::Choose | Stage::Settle | Stage::Descend | Stage::Done => {}
         }
     }
 
@@ -172,13 +186,24 @@ impl FeedSync {
             return;
         };
         let mine = |batch: &Signed<Batch>| batch.feed() == self.id;
-        let Some(head) = contents.batches.into_iter().find(mine) else {
+        let named: Vec<Signed<Batch>> = contents.batches.into_iter().filter(mine).collect();
+        if named.is_empty() {
             let message = "the gateway does not carry the feed".to_owned();
             return context.blame(Some(gateway), Some(&self.id), "not-found", message);
-        };
-        if let Some((rule, message)) = self.refused(context, &head) {
-            return context.blame(Some(gateway), Some(&self.id), rule, message);
         }
+        // Anybody can sign a batch that claims to be the provider's: what is refused counts as not
+        // said, whatever its number.
+        let mut head: Option<Signed<Batch>> = None;
+        for batch in named {
+            if let Some((rule, message)) = self.refused(context, &batch) {
+                context.blame(Some(gateway), Some(&self.id), rule, message);
+            } else if head.as_ref().is_none_or(|head| order(head) < order(&batch)) {
+                head = Some(batch);
+            }
+        }
+        let Some(head) = head else {
+            return;
+        };
         self.apply_anchor(context);
         if let Some(own) = self.feed.head().filter(|own| {
             head.epoch <= own.epoch
@@ -222,8 +247,7 @@ impl FeedSync {
             .filter(|(_, head)| self.refused(context, head).is_none())
             .collect();
         self.targets = self.heads.iter().map(|(_, head)| head.clone()).collect();
-        self.targets
-            .sort_by_key(|head| (head.epoch, head.seq, head.id()));
+        self.targets.sort_by_key(order);
         self.targets.dedup_by_key(|head| head.id());
         // It is known to exist from now on, whatever becomes of the way there.
         let mut news = false;
@@ -244,7 +268,8 @@ impl FeedSync {
         self.candidates.clear();
         self.pool.clear();
         let Some(target) = self.targets.pop() else {
-            return self.begin_sealed(context);
+            self.stage = Stage::Older;
+            return;
         };
         let own = self.feed.head().map(|head| (head.seq, head.id));
         let newer = own.is_none_or(|(seq, _)| target.seq > seq);
@@ -263,15 +288,12 @@ impl FeedSync {
             .into_iter()
             .filter(|other| !order.contains(other));
         order.extend(others.collect::<Vec<_>>());
-        let attempts = [false, true]
-            .into_iter()
-            .flat_map(|gaps| order.iter().map(move |gateway| (*gateway, gaps)));
         let below = own
             .map_or(0, |(seq, _)| seq)
             .min(target.seq.saturating_sub(1));
         let start = below - below % CURSOR_STEP;
         let mut hunt = Hunt {
-            attempts: attempts.collect(),
+            attempts: order.into(),
             start,
             after: start,
             pages: 0,
@@ -376,4 +398,9 @@ impl FeedSync {
         });
         self.stage = Stage::Done;
     }
+}
+
+/// Order in a feed, and among branches.
+fn order(batch: &Signed<Batch>) -> (u64, u64, ObjectId) {
+    (batch.epoch, batch.seq, batch.id())
 }

@@ -9,9 +9,11 @@ use sha2::{Digest, Sha256};
 
 use super::*;
 use crate::fixture::{Mirror, Provider, part};
+use crate::policy::Policy;
 use crate::state::Pin;
 use crate::trust::Body;
 
+mod older;
 mod trouble;
 
 const NOW: u64 = 1_795_253_400;
@@ -46,7 +48,11 @@ impl Phone {
 
     /// Syncs; a gateway without a mirror is dead.
     fn sync(&mut self, mirrors: &[Option<&Mirror>], random: u64) -> &mut Self {
-        let mut sync = Sync::new(vec![self.followed.clone()], NOW, random);
+        self.sync_at(mirrors, random, NOW)
+    }
+
+    fn sync_at(&mut self, mirrors: &[Option<&Mirror>], random: u64, now: u64) -> &mut Self {
+        let mut sync = Sync::new(vec![self.followed.clone()], now, random);
         self.asked.clear();
         self.kept.clear();
         for _ in 0..10_000 {

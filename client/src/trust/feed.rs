@@ -1,7 +1,7 @@
 //! The trust state of a feed: which batches are known, which of them is the head, and what is
 //! wrong with the story they tell.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bellwether_formats::batch::Batch;
 use bellwether_formats::chain::ChainError;
@@ -11,13 +11,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::observations::expired;
 use crate::serial;
+use older::Asked;
 
 mod branches;
+mod coverage;
 mod known;
 mod missing;
+mod older;
 mod ranges;
 mod sealed;
 
+pub use coverage::{CLOCKS_S, Cause, Coverage};
 pub use known::{Body, KnownBatch, KnownPart};
 pub use ranges::Choice;
 pub(crate) use sealed::Wanted;
@@ -33,12 +37,11 @@ pub struct Feed {
     #[serde(with = "serial::maybe_object")]
     head: Option<ObjectId>,
     batches: Vec<KnownBatch>,
-    gaps: Vec<Gap>,
     forks: Vec<Fork>,
     anchored_at: Option<u64>,
     reached_at: Option<u64>,
-    #[serde(default)]
-    seen: Option<Seen>,
+    seen: Vec<Seen>,
+    asked: Vec<Asked>,
 }
 
 /// A batch that is vouched for, and that was not reached yet.
@@ -53,18 +56,6 @@ pub struct Seen {
     #[serde(with = "serial::object")]
     pub id: ObjectId,
     /// When it was published, in seconds of UTC.
-    pub at: u64,
-}
-
-/// Batches that no gateway had any more.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Gap {
-    /// The last batch known before it.
-    pub after: u64,
-    /// The first batch known after it.
-    pub before: u64,
-    /// When that one was published, in seconds of UTC.
     pub at: u64,
 }
 
@@ -87,12 +78,14 @@ pub struct Fork {
 /// Where a believed batch stands.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Place {
-    /// Known, or from before what is known, or from inside a gap: nothing to do.
+    /// Known, or of no branch that can be told: nothing to do.
     Known,
     /// It becomes the head.
     Next,
     /// It becomes the head, and what lies between is missing.
     AfterGap,
+    /// It is the one before a known batch.
+    Before,
     /// It is on another branch.
     Side,
 }
@@ -105,11 +98,11 @@ impl Feed {
             zone: id.zone,
             head: None,
             batches: Vec::new(),
-            gaps: Vec::new(),
             forks: Vec::new(),
             anchored_at: None,
             reached_at: None,
-            seen: None,
+            seen: Vec::new(),
+            asked: Vec::new(),
         }
     }
 
@@ -178,11 +171,6 @@ impl Feed {
         self.remember_looks(old);
     }
 
-    /// What is missing.
-    pub fn gaps(&self) -> &[Gap] {
-        &self.gaps
-    }
-
     /// Proofs that the provider, or a thief of its key, signed two stories.
     pub fn forks(&self) -> &[Fork] {
         &self.forks
@@ -219,6 +207,10 @@ impl Feed {
         let Some(head) = self.head() else {
             return Ok(Place::Next);
         };
+        if let Some(after) = self.after(batch.id()) {
+            after.check_before(batch)?;
+            return Ok(Place::Before);
+        }
         let contradicts = self.main_at(batch.seq).is_some();
         if let Some(prev) = batch.prev.and_then(|prev| self.batch(prev)) {
             prev.as_head().check_next(batch)?;
@@ -246,16 +238,16 @@ impl Feed {
         match place {
             Place::Known => return,
             Place::Next => self.head = Some(batch.id()),
-            Place::AfterGap => {
-                let after = self.head().map_or(0, |head| head.seq);
-                self.gaps.push(Gap {
-                    after,
-                    before: batch.seq,
-                    at: batch.published_at,
-                });
-                self.head = Some(batch.id());
-            }
+            Place::AfterGap => self.head = Some(batch.id()),
+            Place::Before => {}
             Place::Side => self.note_fork(batch),
+        }
+        let side = match place {
+            Place::Before => self.after(batch.id()).is_some_and(|after| after.side),
+            Place::Known | Place::Next | Place::AfterGap | Place::Side => place == Place::Side,
+        };
+        if place == Place::Before && !side {
+            self.cut_off(batch);
         }
         let known = KnownBatch {
             seq: batch.seq,
@@ -265,7 +257,7 @@ impl Feed {
             published_at: batch.published_at,
             next_by: batch.next_by,
             cid: batch.cid(),
-            side: place == Place::Side,
+            side,
             covers: batch.covers,
             choice: None,
             parts,
@@ -274,6 +266,10 @@ impl Feed {
             .batches
             .partition_point(|other| (other.seq, other.id) < (known.seq, known.id));
         self.batches.insert(at, known);
+        self.forget_seen();
+        if place == Place::Before && !side {
+            self.join(batch.id());
+        }
         // Order in a feed is (epoch, seq): a thief of a signing key cannot make an epoch.
         let epoch = self.head().map_or(0, |head| head.epoch);
         if place == Place::Side && batch.epoch > epoch {
@@ -281,14 +277,20 @@ impl Feed {
         }
     }
 
-    /// Drops what is past the retention; the head stays.
+    /// Drops what is past the retention. The head stays, and so does the batch before the oldest that
+    /// is kept: what was observed since is covered from that one on.
     pub fn expire(&mut self, now: u64) {
         let head = self.head;
+        let past = |known: &KnownBatch| expired(known.published_at.saturating_add(CLOCKS_S), now);
+        let kept = self.batches.iter().filter(|known| !past(known));
+        let floors: BTreeSet<ObjectId> = kept.filter_map(|known| known.prev).collect();
         self.batches
-            .retain(|known| Some(known.id) == head || !expired(known.published_at, now));
-        self.gaps.retain(|gap| !expired(gap.at, now));
+            .retain(|known| Some(known.id) == head || !past(known) || floors.contains(&known.id));
         self.forks.retain(|fork| !expired(fork.at, now));
-        self.seen = self.unreached().filter(|seen| !expired(seen.at, now));
+        self.seen
+            .retain(|seen| !expired(seen.at.saturating_add(CLOCKS_S), now));
+        self.forget_seen();
+        self.forget_asked();
         self.sealed_mut().for_each(|sealed| sealed.expire(now));
     }
 

@@ -9,7 +9,7 @@ use super::world::{DAY_S, Phone, World};
 use super::*;
 use crate::answers::Unknown;
 use crate::fixture::{Sealed, WINDOW_S};
-use crate::trust::Choice;
+use crate::trust::{Cause, Choice};
 
 mod policies;
 mod troubles;
@@ -122,7 +122,7 @@ fn a_hit_alone_is_no_alert() {
     phone.observe(7, now - 3600, now);
     phone.sync(&[Some(&bodiless), Some(&bodiless)], now);
     assert_eq!(phone.levels(now), []);
-    assert_eq!(phone.doubts(now), [Doubted::Unconfirmed { parts: 1 }]);
+    assert_eq!(phone.doubts(now), [uncovered(now - 300, Cause::Unsettled)]);
     assert_eq!(phone.client.candidates().len(), 1);
     let drawn = phone.halves();
     phone.sync(&[Some(&mirror), Some(&mirror)], now + 60);
@@ -169,7 +169,7 @@ fn what_was_observed_after_both_looks_is_no_silence() {
         let levels: &[Level] = if alert { &[Level::DIAGNOSED] } else { &[] };
         let doubts: &[Doubted] = match alert {
             true => &[],
-            false => &[Doubted::Unconfirmed { parts: 1 }],
+            false => &[uncovered(now - 300, Cause::Unsettled)],
         };
         for later in [0, DAY_S, 2 * DAY_S] {
             assert_eq!(phone.levels(now), levels, "{policy:?}");
@@ -303,7 +303,7 @@ fn a_relay_that_lies_is_named_and_passed_over() {
     phone.sync(&[Some(&mirror), Some(&liar)], now);
     assert_eq!(phone.levels(now), [], "no false alert");
     assert!(phone.rules().contains(&"pir"), "{:?}", phone.report);
-    assert_eq!(phone.doubts(now), [Doubted::Unconfirmed { parts: 1 }]);
+    assert_eq!(phone.doubts(now), [uncovered(now - 300, Cause::Unsettled)]);
     phone.sync(&[Some(&mirror), Some(&mirror)], now + 60);
     assert_eq!(phone.levels(now), [Level::DIAGNOSED]);
 }
@@ -394,7 +394,7 @@ fn a_filter_that_breaks_a_rule_is_in_doubt_for_good() {
     phone.observe(7, now - 3600, now);
     phone.sync(&[Some(&mirror), Some(&mirror)], now);
     assert_eq!(phone.rules().len(), 1, "{:?}", phone.report);
-    assert_eq!(phone.doubts(now), [Doubted::Broken { parts: 1 }]);
+    assert_eq!(phone.doubts(now), [uncovered(now - 300, Cause::Broken)]);
     phone.sync(&[Some(&mirror), Some(&mirror)], now);
     assert_eq!((phone.report.filters, phone.rules().len()), (0, 0));
     assert_eq!(phone.levels(now), []);
@@ -415,7 +415,7 @@ fn a_filter_that_nobody_has_is_asked_for_again() {
         phone.report.feeds[0].reached,
         "the batch does not wait for it"
     );
-    assert_eq!(phone.doubts(now), [Doubted::Unconfirmed { parts: 1 }]);
+    assert_eq!(phone.doubts(now), [uncovered(now - 300, Cause::Missing)]);
     phone.sync(&[Some(&bare), Some(&mirror), Some(&mirror)], now);
     assert_eq!(
         (phone.levels(now), phone.doubts(now)),
@@ -427,7 +427,7 @@ fn a_filter_that_nobody_has_is_asked_for_again() {
     std::fs::remove_file(phone.folder.path().join("blocks").join(filter)).unwrap();
     phone.observe(7, now - 1800, now);
     assert_eq!(phone.levels(now), [Level::DIAGNOSED]);
-    assert_eq!(phone.doubts(now), [Doubted::Unconfirmed { parts: 1 }]);
+    assert_eq!(phone.doubts(now), [uncovered(now - 300, Cause::Missing)]);
     let mut phone = phone.reopen();
     phone.sync(&[None, Some(&mirror), Some(&mirror)], now + DAY_S);
     assert_eq!((phone.report.filters, phone.doubts(now)), (1, vec![]));
@@ -517,7 +517,7 @@ fn a_bundle_with_whole_bodies_needs_no_network() {
                 (vec![Level::DIAGNOSED], vec![])
             );
         } else {
-            assert_eq!(phone.doubts(now), [Doubted::Unconfirmed { parts: 1 }]);
+            assert_eq!(phone.doubts(now), [uncovered(now - 300, Cause::Unsettled)]);
             assert_eq!(
                 (phone.levels(now).len(), phone.client.candidates().len()),
                 (0, 1)

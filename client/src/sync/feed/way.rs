@@ -17,7 +17,7 @@ impl FeedSync {
             self.stage = Stage::Choose;
             return;
         };
-        let Some((gateway, _)) = hunt.attempts.front().copied() else {
+        let Some(gateway) = hunt.attempts.front().copied() else {
             let message = format!(
                 "no gateway gave all that leads to batch {}",
                 hunt.target.seq
@@ -37,13 +37,13 @@ impl FeedSync {
     }
 
     pub(super) fn page_answer(&mut self, context: &mut Context, answer: Answer) {
-        let Some((gateway, gaps)) = self.attempt() else {
+        let Some(gateway) = self.attempt() else {
             return;
         };
         let Some(contents) = self.contents(context, gateway, answer) else {
             return self.give_up(context);
         };
-        if let Err((rule, message)) = self.take_page(contents, gaps) {
+        if let Err((rule, message)) = self.take_page(contents) {
             context.blame(Some(gateway), Some(&self.id), rule, message);
             return self.give_up(context);
         }
@@ -53,48 +53,30 @@ impl FeedSync {
         self.stage = Stage::Settle;
     }
 
-    /// Takes a page's batches as candidates.
-    fn take_page(&mut self, contents: Contents, gaps: bool) -> Result<(), (&'static str, String)> {
+    /// Takes a page's batches as candidates. What is none of the feed's, or cannot lead to the newest
+    /// batch, is not looked at: whoever signed it.
+    fn take_page(&mut self, contents: Contents) -> Result<(), (&'static str, String)> {
         let Some(hunt) = &mut self.hunt else {
             return Ok(());
         };
-        let head = self.feed.head().map(|head| head.seq);
-        let Some(last) = contents.batches.last().map(|last| last.seq) else {
+        let target = (hunt.target.epoch, hunt.target.seq);
+        let leads = |batch: &Signed<Batch>| {
+            batch.feed() == self.id && batch.epoch <= target.0 && batch.seq <= target.1
+        };
+        let batches: Vec<Signed<Batch>> = contents.batches.into_iter().filter(leads).collect();
+        let last = batches.iter().map(|batch| batch.seq).max();
+        let Some(last) = last.filter(|last| *last > hunt.after) else {
             let message = format!("the gateway has nothing after batch {}", hunt.after);
             return Err(("old-answer", message));
         };
-        let mut expected = head.map(|head| head.max(hunt.after).saturating_add(1));
-        let mut above = hunt.after;
-        for batch in &contents.batches {
-            let seq = batch.seq;
-            if batch.feed() != self.id || seq <= above {
-                return Err((
-                    "feed",
-                    format!("batch {seq} is of another feed, or out of order"),
-                ));
-            }
-            if !gaps && expected.is_some_and(|expected| seq > expected) {
-                let message = format!("the gateway has nothing between batches {above} and {seq}");
-                return Err(("gap", message));
-            }
-            above = seq;
-            expected = Some(
-                seq.saturating_add(1)
-                    .max(head.map_or(0, |head| head.saturating_add(1))),
-            );
-        }
         hunt.after = last;
         let pool: usize = self.pool.values().map(|block| block.bytes().len()).sum();
         if pool > MAX_POOL_BYTES {
             self.pool.clear();
         }
         self.pool.extend(contents.others);
-        self.candidates.extend(
-            contents
-                .batches
-                .into_iter()
-                .map(|batch| (batch.id(), batch)),
-        );
+        self.candidates
+            .extend(batches.into_iter().map(|batch| (batch.id(), batch)));
         if self.candidates.len()
             > MAX_WAITING.saturating_add(usize::try_from(limit::MAX_CAR_ROOTS).unwrap_or(0))
         {
@@ -110,10 +92,15 @@ impl FeedSync {
             let place = match self.feed.place(&batch) {
                 Ok(place) => place,
                 Err(error) => {
-                    let gateway = self.attempt().map(|(gateway, _)| gateway);
+                    let gateway = self.attempt();
                     context.blame(gateway, Some(&self.id), error.rule(), error.to_string());
                     return self.give_up(context);
                 }
+            };
+            let place = match place {
+                // What nobody needs any more was dropped on purpose.
+                Place::Before if !self.feed.wants_before(batch.id(), context.now) => Place::Known,
+                place => place,
             };
             if place == Place::Side && self.look_deeper(&batch) {
                 return;
@@ -141,7 +128,7 @@ impl FeedSync {
         self.candidates.get(id).cloned()
     }
 
-    fn accept(&mut self, context: &mut Context, batch: &Signed<Batch>, place: Place) {
+    pub(super) fn accept(&mut self, context: &mut Context, batch: &Signed<Batch>, place: Place) {
         let (known, problems) = parts::judge(batch, context.now, |cid| self.pool.get(cid));
         for (rule, message) in problems {
             context.blame(None, Some(&self.id), rule, message);
@@ -151,6 +138,9 @@ impl FeedSync {
             context.blame(None, Some(&self.id), "equivocation", message);
         }
         self.feed.accept(batch, place, known);
+        if let Some(gateway) = self.attempt() {
+            self.asked_for_older(context, batch, gateway);
+        }
         context.report.batches += 1;
         for cid in parts::wanted(batch, context.now) {
             let body = self.pool.remove(&cid);
@@ -178,8 +168,10 @@ impl FeedSync {
         true
     }
 
-    fn ask_body(&mut self, context: &Context, cid: Cid) {
-        let first = self.attempt().map(|(gateway, _)| gateway);
+    pub(super) fn ask_body(&mut self, context: &Context, cid: Cid) {
+        let first = self
+            .attempt()
+            .or_else(|| Some(self.descent.as_ref()?.gateway));
         let others = context
             .alive()
             .into_iter()
@@ -204,7 +196,10 @@ impl FeedSync {
         match Block::verify(cid, bytes) {
             Ok(block) => {
                 self.pool.insert(cid, block);
-                self.stage = Stage::Settle;
+                self.stage = match self.descent {
+                    Some(_) => Stage::Descend,
+                    None => Stage::Settle,
+                };
             }
             Err(error) => context.blame(
                 Some(asking),
@@ -228,7 +223,7 @@ impl FeedSync {
         self.stage = Stage::Page;
     }
 
-    fn attempt(&self) -> Option<(usize, bool)> {
+    fn attempt(&self) -> Option<usize> {
         self.hunt.as_ref()?.attempts.front().copied()
     }
 }

@@ -3,31 +3,6 @@
 use super::*;
 
 #[test]
-fn a_gap_is_the_last_resort() {
-    let provider = Provider::new(1, NOW);
-    let chain = provider.heartbeats(30, NOW);
-    let whole = Mirror::new(&provider, &chain, &[]);
-    let pruned = Mirror::new(&provider, &chain[20..], &[]);
-    for random in 0..6 {
-        let mut phone = Phone::new(&provider, 2);
-        phone.sync(&[Some(&Mirror::new(&provider, &chain[..5], &[]))], random);
-        phone.sync(&[Some(&pruned), Some(&whole)], random);
-        assert_eq!(
-            (phone.head(), phone.feed().gaps().len()),
-            (Some(30), 0),
-            "the other has all"
-        );
-    }
-    let mut phone = Phone::new(&provider, 1);
-    phone.sync(&[Some(&Mirror::new(&provider, &chain[..5], &[]))], 1);
-    phone.sync(&[Some(&pruned)], 1);
-    assert_eq!((phone.head(), phone.reached()), (Some(30), true));
-    let gap = phone.feed().gaps()[0];
-    assert_eq!((gap.after, gap.before), (5, 21));
-    assert!(phone.rules().contains(&"gap"));
-}
-
-#[test]
 fn a_fork_is_followed_on_both_branches() {
     let provider = Provider::new(1, NOW);
     let common = provider.heartbeats(19, NOW - 6000);

@@ -7,7 +7,7 @@ use bellwether_formats::descriptor::Anchor;
 use bellwether_formats::id::ObjectId;
 
 use super::super::stands_against;
-use super::{Body, Feed, Gap, KnownBatch};
+use super::{Body, Feed, KnownBatch};
 
 impl Feed {
     /// Lets an anchor act, if it stands against the head and the head is not its ancestor. Gives
@@ -16,40 +16,49 @@ impl Feed {
         let Some(head) = self.head() else {
             return false;
         };
-        if !stands_against(anchor, head.epoch, head.id) {
-            return false;
-        }
         if self.batch(anchor.id).is_some() {
-            let mut true_ones = self.ancestors(anchor.id);
-            if anchor.seq > head.seq && true_ones.contains(&head.id) {
+            if !self.disown(anchor) {
                 return false;
             }
-            // What follows the anchored batch is true from the anchor's epoch on.
-            let mut tip = anchor.id;
-            while let Some(next) = self.batches.iter().find(|known| {
-                known.prev == Some(tip)
-                    && known.epoch >= anchor.epoch
-                    && !true_ones.contains(&known.id)
-            }) {
-                tip = next.id;
-                true_ones.insert(tip);
-            }
-            self.batches.retain(|known| true_ones.contains(&known.id));
-            self.batches.iter_mut().for_each(|known| known.side = false);
-            self.head = Some(tip);
-            self.choose_again();
-        } else if anchor.seq <= head.seq {
+        } else if stands_against(anchor, head.epoch, head.id) && anchor.seq <= head.seq {
             // How far back the stories agree is not known: all is fetched again.
             self.batches.clear();
             self.head = None;
-            self.gaps.clear();
+            self.forks.clear();
+            self.seen.retain(|seen| seen.epoch >= anchor.epoch);
         } else {
             return false;
         }
-        self.forks.clear();
-        self.seen = None;
         self.anchored_at = Some(now);
         self.untest();
+        true
+    }
+
+    /// Drops what an anchor whose batch is known stands against, on every branch; gives whether there
+    /// was any. What follows the anchored batch is true from the anchor's epoch on.
+    fn disown(&mut self, anchor: &Anchor) -> bool {
+        self.seen.retain(|seen| seen.epoch >= anchor.epoch);
+        let true_ones = self.ancestors(anchor.id);
+        let owned =
+            |known: &KnownBatch| known.epoch >= anchor.epoch || true_ones.contains(&known.id);
+        let before = self.batches.len();
+        self.batches.retain(owned);
+        if self.batches.len() == before {
+            return false;
+        }
+        let mut tip = self.head.filter(|head| self.batch(*head).is_some());
+        if tip.is_none() {
+            tip = Some(anchor.id);
+            while let Some(next) = self.batches.iter().find(|known| known.prev == tip) {
+                tip = Some(next.id);
+            }
+        }
+        if let Some(tip) = tip {
+            self.go_over_to(tip);
+        }
+        let mut forks = std::mem::take(&mut self.forks);
+        forks.retain(|fork| self.batch(fork.side).is_some_and(|side| side.side));
+        self.forks = forks;
         true
     }
 
@@ -68,15 +77,18 @@ impl Feed {
             .collect()
     }
 
-    /// A batch and its ancestors as far as they are known, newest first. A recorded gap is crossed;
-    /// a parent that is merely unknown ends the walk.
+    /// A batch and its ancestors as far as they are known, newest first. On the main branch what lies
+    /// before a gap counts too, until it turns out to be another branch's.
     fn branch<'a>(&'a self, tip: &'a KnownBatch) -> Vec<&'a KnownBatch> {
         let mut branch = vec![tip];
         let mut at = tip;
-        for known in self.batches.iter().rev() {
-            let parent = at.prev == Some(known.id) && known.seq < at.seq;
-            let across = |gap: &Gap| (gap.after, gap.before) == (known.seq, at.seq);
-            if parent || (!at.side && !known.side && self.gaps.iter().any(across)) {
+        for known in self
+            .batches
+            .iter()
+            .rev()
+            .filter(|known| known.seq < tip.seq)
+        {
+            if at.prev == Some(known.id) || (!at.side && !known.side) {
                 branch.push(known);
                 at = known;
             }

@@ -12,6 +12,10 @@ use crate::observations::expired;
 use crate::sealed::Trouble;
 use crate::sync::parts;
 
+/// Most batches remembered that were seen and not reached, in items: one a branch, and a provider has
+/// one branch.
+const MAX_SEEN: usize = 16;
+
 impl Feed {
     /// Bodies that are lost or were never fetched, and that something may still match.
     pub(crate) fn lost(&self, now: u64) -> BTreeSet<Cid> {
@@ -62,9 +66,11 @@ impl Feed {
         trouble
     }
 
-    /// The newest batch that is known to exist and was not reached.
-    pub fn unreached(&self) -> Option<Seen> {
-        self.seen.filter(|seen| self.is_unreached(seen))
+    /// The batches that are known to exist and were not reached.
+    pub fn unreached(&self) -> impl Iterator<Item = &Seen> {
+        self.seen
+            .iter()
+            .filter(|seen| self.batch(seen.id).is_none())
     }
 
     /// Takes note that a batch exists which is vouched for; gives whether that is news.
@@ -75,19 +81,21 @@ impl Feed {
             id: batch.id(),
             at: batch.published_at,
         };
-        let older = self
-            .unreached()
-            .is_none_or(|seen| (seen.epoch, seen.seq) < (new.epoch, new.seq));
-        let news = older && self.is_unreached(&new);
-        if news {
-            self.seen = Some(new);
+        if self.batch(new.id).is_some() || self.seen.contains(&new) {
+            return false;
         }
-        news
+        self.forget_seen();
+        self.seen.push(new);
+        // Of too many, the newest decide what is covered.
+        self.seen.sort_by_key(|seen| std::cmp::Reverse(seen.at));
+        self.seen.truncate(MAX_SEEN);
+        true
     }
 
-    /// Neither known, nor from before what is known, nor inside a gap, which is told anyway.
-    fn is_unreached(&self, seen: &Seen) -> bool {
-        let beyond = self.head().is_none_or(|head| seen.seq > head.seq);
-        self.batch(seen.id).is_none() && (beyond || self.main_at(seen.seq).is_some())
+    /// Drops what was reached.
+    pub(super) fn forget_seen(&mut self) {
+        let mut seen = std::mem::take(&mut self.seen);
+        seen.retain(|seen| self.batch(seen.id).is_none());
+        self.seen = seen;
     }
 }

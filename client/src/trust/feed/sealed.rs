@@ -8,7 +8,6 @@ use bellwether_formats::id::ObjectId;
 use super::ranges::{self, Choice, Range, Sealed};
 use super::{Body, Feed, KnownBatch};
 use crate::observations::{Observation, expired};
-use crate::policy::Policy;
 use crate::sealed::{LookUp, SealedPart, Stage, Told};
 
 /// A sealed part that is looked at, and of which filter or index is not there.
@@ -261,20 +260,6 @@ impl Feed {
         self.live(now).any(|sealed| sealed.is_unsettled(now))
     }
 
-    /// How many sealed parts may hold more than is known.
-    pub(crate) fn unconfirmed(&self, policy: Policy, now: u64) -> usize {
-        self.live(now)
-            .filter(|sealed| sealed.stage != Stage::Broken && sealed.is_doubtful(policy))
-            .count()
-    }
-
-    /// How many sealed parts break a rule.
-    pub(crate) fn broken_sealed(&self, now: u64) -> usize {
-        self.live(now)
-            .filter(|sealed| sealed.stage == Stage::Broken)
-            .count()
-    }
-
     /// What filters call possible and no look confirmed.
     pub(crate) fn possible(&self) -> impl Iterator<Item = &Observation> {
         let held = self.sealed().filter(|sealed| sealed.stage == Stage::Held);
@@ -285,9 +270,14 @@ impl Feed {
     pub(crate) fn live(&self, now: u64) -> impl Iterator<Item = &SealedPart> {
         self.batches
             .iter()
-            .filter(|known| known.choice != Some(Choice::Skipped) && !self.is_outdated(known))
+            .filter(|known| self.is_looked_at(known))
             .flat_map(KnownBatch::sealed)
             .filter(move |sealed| !expired(sealed.window().to, now))
+    }
+
+    /// Whether its sealed parts are looked at: no fold was taken for it, and no newer version.
+    pub(super) fn is_looked_at(&self, known: &KnownBatch) -> bool {
+        known.choice != Some(Choice::Skipped) && !self.is_outdated(known)
     }
 
     /// Whether a newer version of what it has is processed.

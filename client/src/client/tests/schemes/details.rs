@@ -59,7 +59,7 @@ fn the_newest_word_on_a_key_counts() {
     }
     let mut phone = phone.reopen();
     assert_eq!(details(&mut phone), [(Level::DIAGNOSED, said(None, 0))]);
-    assert_eq!(phone.doubts(NOW), [Doubted::Lost { bodies: 2 }]);
+    assert_eq!(phone.doubts(NOW), [uncovered(NOW - 200, Cause::Missing)]);
     sync(&mut phone, &world, NOW);
 
     key.days_since_onset = Some(14);

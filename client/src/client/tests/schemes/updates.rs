@@ -125,7 +125,7 @@ fn what_the_version_before_could_not_read_is_fetched_and_tested() {
         forget(&mut phone, None);
         assert_eq!(phone.levels(now), []);
         let mut phone = phone.reopen();
-        assert_eq!(phone.doubts(now), [Doubted::Lost { bodies: 1 }]);
+        assert_eq!(phone.doubts(now), [uncovered(at, Cause::Missing)]);
         phone.sync(&[Some(mirror), Some(mirror)], now);
         assert_eq!(phone.rules(), rules);
         assert_eq!(phone.levels(now), level.into_iter().collect::<Vec<_>>());
@@ -158,7 +158,7 @@ fn what_is_read_late_and_breaks_a_rule_is_in_doubt_whatever_was_observed() {
         let mut phone = phone.reopen();
         phone.sync(&[Some(&mirror), Some(&mirror)], now);
         assert_eq!(phone.rules(), ["count"]);
-        assert_eq!(phone.doubts(now), [Doubted::Broken { parts: 1 }]);
+        assert_eq!(phone.doubts(now), [uncovered(at, Cause::Broken)]);
         phone.sync(&[Some(&mirror), Some(&mirror)], now);
         assert_eq!(phone.rules(), [""; 0], "it is not fetched again");
     }

@@ -63,6 +63,6 @@ fn the_end_of_a_sync_tells_what_is_wrong_inside_of_chunks() {
         assert_eq!(rules(phone.client.end_sync().unwrap()), [rule]);
         assert!(phone.client.end_sync().unwrap().is_empty(), "told once");
         assert_eq!(phone.levels(now), []);
-        assert_eq!(phone.doubts(now), [Doubted::Unconfirmed { parts: 1 }]);
+        assert_eq!(phone.doubts(now), [uncovered(now - 300, Cause::Broken)]);
     }
 }
