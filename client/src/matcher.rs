@@ -9,7 +9,8 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bellwether_formats::batch::Window;
-use bellwether_formats::body::open::{Group, OpenBody};
+use bellwether_formats::body::check_observed_before;
+use bellwether_formats::body::open::{Group, OpenBody, Terms};
 use bellwether_formats::cid::{Block, Cid};
 use bellwether_formats::id::{FeedId, Level, ObjectId, ProviderId, Scheme, Zone};
 use bellwether_formats::scheme::{Span, WantedIds, cx, record_id};
@@ -99,7 +100,7 @@ pub(crate) fn catch_up(
     let mut hits = Vec::new();
     let mut changed = false;
     let parts = feed.batches_mut().flat_map(|known| {
-        let batch = known.cid;
+        let batch = (known.cid, known.published_at);
         known.parts.iter_mut().map(move |part| (batch, part))
     });
     for (batch, part) in parts {
@@ -133,7 +134,7 @@ pub(crate) fn catch_up(
 /// Compares a body with observations. This and the scheme decide what is a match, and nothing else.
 fn test(
     feed: &FeedId,
-    batch: Cid,
+    (batch, published_at): (Cid, u64),
     body: &OpenBody,
     window: Window,
     new: &[&Observation],
@@ -154,7 +155,7 @@ fn test(
     for Group { terms, values } in body
         .groups()
         .iter()
-        .filter(|group| group.terms.level.alerts())
+        .filter(|group| group.terms.level.alerts() && is_sound(&group.terms, published_at))
     {
         let mut hit = |number: usize, identifier: &[u8], span: Option<Span>| {
             let unit = values.get(number).unwrap_or_default();
@@ -248,8 +249,13 @@ pub(crate) fn resolve<'a>(
     (matched.collect(), lost)
 }
 
+/// Whether a group of a batch that was published at `published_at` counts. Source: spec §6.1.
+fn is_sound(terms: &Terms, published_at: u64) -> bool {
+    check_observed_before(terms.observed_before, published_at).is_ok()
+}
+
 /// What a batch says of the notifications looked for, and which of its bodies cannot be read. A unit
-/// that breaks its scheme's rules says nothing.
+/// that breaks its scheme's rules says nothing, and neither does a group that breaks its own.
 fn statements<T>(
     batch: &KnownBatch,
     records: &BTreeMap<Record, T>,
@@ -278,7 +284,7 @@ fn statements<T>(
                     .rules()
                     .is_some_and(|rules| rules.check(unit).is_ok())
             };
-            if records.contains_key(&record) && holds() {
+            if records.contains_key(&record) && is_sound(&terms, batch.published_at) && holds() {
                 // Twice in one batch is the provider's mistake; the higher level is the safer one.
                 let statement = Statement {
                     level: terms.level,

@@ -8,8 +8,10 @@
 //! candidates, and no request shows it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 
 use bellwether_formats::batch::{self, Batch, Part, Window};
+use bellwether_formats::body::check_observed_before;
 use bellwether_formats::cid::{Block, Cid};
 use bellwether_formats::id::{Level, ProviderId, Scheme};
 use bellwether_formats::scheme::{Family, Rules};
@@ -39,9 +41,11 @@ pub struct SealedPart {
     to: u64,
     #[serde(with = "serde_bytes")]
     salt: [u8; 16],
-    /// Whose batch it is in. States of before FANNY's tokens were encrypted do not say.
-    #[serde(default = "nobody", with = "serial::text")]
+    /// Whose batch it is in.
+    #[serde(with = "serial::text")]
     pub(crate) provider: ProviderId,
+    /// When its batch was published, in seconds of UTC.
+    published_at: u64,
     /// Its number among the sealed parts of its scheme in the batch, from 0, and how many these are.
     number: usize,
     parts: usize,
@@ -136,6 +140,7 @@ impl SealedPart {
             to: part.window.to,
             salt: batch.salt,
             provider: batch.provider,
+            published_at: batch.published_at,
             number,
             parts: of_scheme.len(),
             ids: part.ids,
@@ -290,9 +295,10 @@ impl SealedPart {
     /// Settles every candidate that lies in a chunk whose CID was checked. What is wrong with it is
     /// the provider's doing, and must not change what is asked for later: it depends on which chunk
     /// was looked at.
-    fn settle(&mut self, shape: &Shape, number: usize, bytes: &[u8]) -> Result<(), SealedError> {
+    fn settle(&mut self, shape: &Shape, number: usize, bytes: &[u8]) -> Result<(), Trouble> {
         let place = self.place();
         let chunk = Chunk::decode(bytes, shape, place, number);
+        let trouble = |rule, error: &dyn Display| (rule, error.to_string());
         let mut broken = Ok(());
         let mut candidates = std::mem::take(&mut self.candidates);
         candidates.retain_mut(|candidate| {
@@ -310,7 +316,7 @@ impl SealedPart {
                 Ok(Some(Ok(payload))) => payload,
                 Ok(None) => return false,
                 Ok(Some(Err(error))) => {
-                    broken = Err(error);
+                    broken = Err(trouble(error.rule(), &error));
                     candidate.verdict = Verdict::Unreadable;
                     return true;
                 }
@@ -319,11 +325,17 @@ impl SealedPart {
                     return true;
                 }
             };
+            let before = payload.observed_before;
+            if let Err(error) = check_observed_before(before, self.published_at) {
+                broken = Err(trouble(error.rule(), &error));
+                return false;
+            }
             candidate.verdict = Verdict::Confirmed(Told::of(&payload));
             payload.matches(candidate.observation.at)
         });
         self.candidates = candidates;
-        chunk.and(broken)
+        chunk.map_err(|error| trouble(error.rule(), &error))?;
+        broken
     }
 
     /// Whether an observation can be of one of its identifiers.
@@ -399,11 +411,6 @@ impl Told {
         };
         payload.grade()
     }
-}
-
-/// No provider's id.
-const fn nobody() -> ProviderId {
-    ProviderId::from_bytes([0; 32])
 }
 
 /// Which observations can be of a scheme's identifiers, for the schemes that this version reads.

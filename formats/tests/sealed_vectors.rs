@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 
 use bellwether_formats::batch::{Batch, Part};
+use bellwether_formats::body::check_observed_before;
 use bellwether_formats::id::{Level, Scheme};
 use bellwether_formats::pir::{Mask, combine, xor_into};
 use bellwether_formats::sealed::{
@@ -211,6 +212,11 @@ fn opened(piece: &Value, plain: &[u8]) -> Result<(), &'static str> {
     let chunk = Chunk::decode(&chunk, &shape, Place::ONLY, at).unwrap();
     let opened = chunk.open(&hash).expect("the entry is there");
     let opened = opened.map_err(|error| error.rule())?;
+    if piece.get("published_at").is_some() {
+        let at = number(piece, "published_at");
+        let checked = check_observed_before(opened.observed_before, at);
+        checked.map_err(|error| error.rule())?;
+    }
     assert_eq!(opened, payload(piece), "{piece}");
     Ok(())
 }

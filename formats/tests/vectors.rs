@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use bellwether_formats::batch::Batch;
 use bellwether_formats::body::open::OpenBody;
+use bellwether_formats::body::{ObservedBeforeError, check_observed_before};
 use bellwether_formats::car::{Car, CarError};
 use bellwether_formats::cbor::Reader;
 use bellwether_formats::chain::{self, ChainError, Head};
@@ -73,6 +74,7 @@ fn rules() -> BTreeSet<&'static str> {
         CarError::RULES,
         ChainError::RULES,
         DecodeError::RULES,
+        ObservedBeforeError::RULES,
         ParseCidError::RULES,
         ParseIdError::RULES,
         ParseShareError::RULES,
@@ -242,6 +244,13 @@ fn body(vector: &Vector) -> Verdict {
     let scheme = Scheme(u8::try_from(vector.number("scheme")).unwrap());
     let body = OpenBody::decode(scheme, &bytes).map_err(|error| error.rule())?;
     assert_eq!(body.encode(), bytes, "written again, to the byte");
+    if vector.find("published_at").is_some() {
+        let published_at = vector.number("published_at");
+        for group in body.groups() {
+            let checked = check_observed_before(group.terms.observed_before, published_at);
+            checked.map_err(|error| error.rule())?;
+        }
+    }
     Ok(())
 }
 

@@ -212,12 +212,19 @@ def check_part(report, part):
         report.check(read_payload(xor(sealed, h[12:24]), day) == payload, f"entry {h.hex()}")
 
 
+def read_in_batch(data, v):
+    """A payload, in a batch of which it may be said when it was published."""
+    payload = read_payload(data, v.get("day"))
+    need(payload[2] <= v.get("published_at", payload[2]), "observed-before")
+    return payload
+
+
 def check_piece(report, v):
     data = bytes.fromhex(v.get("bytes", "")) + bytes(v.get("zeros", 0))
     readers = {
         "ids": lambda: shape(v["ids"]),
         "index": lambda: read_index(data, v["ids"]),
-        "payload": lambda: read_payload(data, v.get("day")),
+        "payload": lambda: read_in_batch(data, v),
         "chunk": lambda: read_chunk(data, v["ids"], v["part"], v["parts"], v["number"]),
     }
     found = verdict(readers[v["as"]])

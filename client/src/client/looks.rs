@@ -235,11 +235,6 @@ pub(super) fn forget(state: &mut State) {
 
 /// Reads the parts that the version before this one took in and could not read.
 pub(super) fn read_again(state: &mut State, store: &Store, now: u64) {
-    for followed in &mut state.followed {
-        for sealed in followed.feeds.iter_mut().flat_map(Feed::sealed_mut) {
-            sealed.provider = followed.provider;
-        }
-    }
     let feeds = state
         .followed
         .iter_mut()

@@ -232,9 +232,9 @@ impl SealedPart {
             What::Verified(chunks) => {
                 if let Ok(shape) = self.shape() {
                     for (number, bytes) in chunks {
-                        if let Err(error) = self.settle(&shape, *number, bytes) {
-                            let (index, rule) = (self.index, error.rule());
-                            let message = format!("a chunk of {index} is malformed: {error}");
+                        if let Err((rule, error)) = self.settle(&shape, *number, bytes) {
+                            let message =
+                                format!("a chunk of {} is malformed: {error}", self.index);
                             troubles.push((rule, message));
                         }
                     }

@@ -1,6 +1,7 @@
 //! What a batch's parts ask of a client, and whether their bodies are right. Source: spec §6.1.
 
 use bellwether_formats::batch::{Batch, BlockRef, OpenPart, Part};
+use bellwether_formats::body::check_observed_before;
 use bellwether_formats::body::open::OpenBody;
 use bellwether_formats::cid::{Block, Cid, Codec};
 use bellwether_formats::filter::{Filter, MIN_CLIENT_BITS};
@@ -57,7 +58,11 @@ pub(crate) fn judge<'a>(
                 None => Err(("not-found", format!("the body {cid} is missing"))),
             };
             let body = match checked {
-                Ok(()) => Body::Kept { cid, tested: 0 },
+                Ok(read) => {
+                    // It stays, and what breaks the rule in it matches nothing.
+                    problems.extend(ignored(&read, batch.published_at));
+                    Body::Kept { cid, tested: 0 }
+                }
                 Err(problem) => {
                     problems.push(problem);
                     Body::Broken
@@ -168,7 +173,7 @@ pub(crate) fn check(
     said: &BlockRef,
     count: u64,
     block: &Block,
-) -> Result<(), Trouble> {
+) -> Result<OpenBody, Trouble> {
     let cid = said.cid;
     let size = u64::try_from(block.bytes().len()).unwrap_or(u64::MAX);
     if size != said.size {
@@ -189,7 +194,15 @@ pub(crate) fn check(
         let message = format!("the body {cid} has {found} notifications, its part says {count}");
         return Err(("count", message));
     }
-    Ok(())
+    Ok(body)
+}
+
+/// What is wrong with a group that counts as not said, if there is one.
+fn ignored(body: &OpenBody, published_at: u64) -> Option<Trouble> {
+    let groups = body.groups().iter();
+    let mut times = groups.map(|group| group.terms.observed_before);
+    let error = times.find_map(|time| check_observed_before(time, published_at).err())?;
+    Some((error.rule(), error.to_string()))
 }
 
 /// The batch's envelope as a block.

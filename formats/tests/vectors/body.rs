@@ -40,6 +40,7 @@ fn listed(values: &[&[u8]]) -> Tree {
 
 pub(super) fn vectors() -> Vec<File> {
     let vectors = accepted().into_iter().chain(refused());
+    let vectors = vectors.chain(in_batch());
     let vectors = vectors.chain(of_reports()).chain(of_schemes());
     // Bodies are of scheme 1 unless they say otherwise.
     section(
@@ -73,6 +74,33 @@ fn accepted() -> Vec<(&'static str, Vector)> {
                     group(255, Tree::Null, (1 << 53) - 1, &seed(7)),
                 ]),
             ),
+        ),
+    ]
+}
+
+/// Bodies of a batch that was published at [`NOW`].
+fn in_batch() -> Vec<(&'static str, Vector)> {
+    let at = |vector: Vector| vector.with("scheme", 1).with("published_at", NOW);
+    let groups = |second| {
+        let (first, second) = (diagnosed(&seed(1)), group(6, Tree::Null, second, &seed(2)));
+        body(&[first, second])
+    };
+    vec![
+        (
+            "observed-before-batch",
+            at(valid(
+                "observed-before",
+                "groups that were public when the batch was published",
+                groups(NOW - 1),
+            )),
+        ),
+        (
+            "observed-before-later",
+            at(broken(
+                "observed-before",
+                "the second group matches observations of the second in which the batch was published",
+                groups(NOW + 1),
+            )),
         ),
     ]
 }

@@ -201,6 +201,29 @@ fn payloads() -> Vec<String> {
         of("reserved", "grade step 5", &plain(5, 5, NOW), &[]),
     ];
     pieces.extend(timed_payloads());
+    let in_batch = |expect, about, before| {
+        let bytes = plain(5, 0, before);
+        let more = [
+            ("published_at", NOW.to_string()),
+            ("bytes", hex(&bytes)),
+            ("zeros", "0".to_owned()),
+        ];
+        let means = if expect == "valid" {
+            &means(5, 0, before)[..]
+        } else {
+            &[]
+        };
+        let more = [&more, means].concat();
+        piece("payload", "observed-before", expect, about, &more)
+    };
+    pieces.extend([
+        in_batch("valid", "public when its batch was published", NOW),
+        in_batch(
+            "observed-before",
+            "it matches observations of the second in which its batch was published",
+            NOW + 1,
+        ),
+    ]);
     pieces
 }
 

@@ -307,3 +307,61 @@ fn a_broken_body_stops_mattering_by_itself() {
         [uncovered(now - 3600, Cause::Broken)]
     );
 }
+
+/// What claims observations after its own publication counts as not said: it alerts nobody, takes no
+/// alert back, and is named.
+#[test]
+fn what_breaks_observed_before_is_ignored_and_named() {
+    let mut world = World::new();
+    let now = world.now;
+    let at = now - 600;
+    let terms = |level, observed_before| Terms {
+        level,
+        grade: None,
+        observed_before,
+    };
+    let units = [
+        (terms(Level::DIAGNOSED, at), vec![7; 24]),
+        (terms(Level::DIAGNOSED, at + 1), vec![8; 24]),
+    ];
+    world.publish_open(at, part_of(Scheme::CX1, at, units.into_iter()));
+    let mut phone = Phone::new(&world, 1);
+    for number in [7, 8] {
+        phone.observe(number, at - 60, now);
+    }
+    let mirror = world.mirror();
+    phone.sync(&[Some(&mirror)], now);
+    assert_eq!(phone.rules(), ["observed-before"]);
+    let alerts = phone.alerts(now);
+    assert_eq!((alerts.matches.len(), alerts.doubts.len()), (1, 0));
+    let seen = [near(7, at - 60)];
+    assert_eq!(alerts.matches[0].observations, seen);
+
+    let taken_back = [(terms(Level::NO_ALERT, at + 61), vec![7; 24])];
+    world.publish_open(
+        at + 60,
+        part_of(Scheme::CX1, at + 60, taken_back.into_iter()),
+    );
+    let mirror = world.mirror();
+    phone.sync(&[Some(&mirror)], now);
+    assert_eq!(phone.levels(now), [Level::DIAGNOSED]);
+
+    for (late, alert) in [(0, true), (1, false)] {
+        let mut world = World::new();
+        let content = Sealed {
+            observed_before: Some(at + late),
+            ..Sealed::of(&[(7, Level::DIAGNOSED)])
+        };
+        world.publish(at, &content);
+        let mirror = world.mirror();
+        let mut phone = Phone::new(&world, 2);
+        phone.observe(7, at - 60, now);
+        phone.sync(&[Some(&mirror), Some(&mirror)], now);
+        assert_eq!(phone.levels(now).len(), usize::from(alert));
+        assert_eq!(phone.doubts(now), [], "it is as good as not there");
+        let rules = phone.client.end_sync().unwrap();
+        let rules: Vec<&str> = rules.iter().map(|problem| problem.rule).collect();
+        let expected: &[&str] = if alert { &[] } else { &["observed-before"] };
+        assert_eq!(rules, expected);
+    }
+}

@@ -55,7 +55,7 @@ impl Feed {
                     let scheme = Scheme(part.scheme.unwrap_or_default());
                     let checked = parts::check(scheme, &BlockRef { cid, size }, count, block);
                     part.body = match checked {
-                        Ok(()) => Body::Kept { cid, tested: 0 },
+                        Ok(_) => Body::Kept { cid, tested: 0 },
                         Err(_) => Body::Broken,
                     };
                     trouble = checked.err().or(trouble);

@@ -163,10 +163,11 @@ impl NoteRow {
         self.grade = grade;
     }
 
-    /// Closes its window in a batch that is published at `at`: the time at which it is public.
+    /// Closes its window in a batch that is published at `at`: the time at which it is public, and
+    /// never later (`observed-before`, spec §6.1).
     pub(crate) fn observed_before_at(&self, at: u64) -> u64 {
         match self.published_level {
-            Some(_) => self.observed_before,
+            Some(_) => self.observed_before.min(at),
             None => self.public_at.map_or(at, |public| public.min(at)),
         }
     }
