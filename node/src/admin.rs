@@ -14,6 +14,7 @@ use data_encoding::HEXLOWER;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::clock::text as time;
 use crate::config::{Config, ConfigError, Provider, ZonePolicy};
 use crate::init::CODE_KEY;
 use crate::intake::code::{self, CodeKey};
@@ -293,12 +294,6 @@ fn within(count: usize) -> Result<(), AdminError> {
         return Err(AdminError::TooMany { count });
     }
     Ok(())
-}
-
-/// A time as people write it.
-fn time(seconds: u64) -> String {
-    let at = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds.min(1 << 37));
-    humantime::format_rfc3339_seconds(at).to_string()
 }
 
 /// Why a request was not carried out.

@@ -39,7 +39,7 @@ pub struct Policy {
 
 /// How far a batch's time may run ahead of the clock, in seconds, when batches are closed by hand
 /// faster than one a second. Far below what readers take for a wrong clock (600 s).
-const MAX_RUN_AHEAD_S: u64 = 60;
+pub(crate) const MAX_RUN_AHEAD_S: u64 = 60;
 
 /// Shortest promise of a next batch, in seconds. Source: spec §4.3.
 const MIN_NEXT_BY_S: u64 = 3600;

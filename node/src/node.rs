@@ -28,9 +28,10 @@ use tokio_util::task::TaskTracker;
 
 use crate::admin::socket::{self, Reply};
 use crate::admin::{Admin, Request};
+use crate::clock::{self, Clock};
 use crate::config::{Config, ConfigError};
 use crate::network::{self, NetworkConfig, NetworkHandle};
-use crate::publisher::{self, Places, Publisher};
+use crate::publisher::{self, Fences, Places, Publisher};
 use crate::relay::{self, RelayConfig, RelayStatus};
 use crate::store::{Store, StoreError};
 
@@ -111,8 +112,9 @@ impl Node {
             tracker: TaskTracker::new(),
         };
 
+        let clock = start_clock(&config, &store, mode, &tasks)?;
         let (network, status, fence, published) =
-            start_network(&dir, &config, &store, &tasks).await?;
+            start_network(&dir, &config, &store, &clock, &tasks).await?;
         let (mut gateway, mut intake) = (None, None);
         if mode != Mode::Once {
             gateway = start_gateway(&config, &store, status.clone(), &tasks).await?;
@@ -122,11 +124,12 @@ impl Node {
         }
         let mut publisher = None;
         if mode != Mode::CatchUp && config.provider.is_some() {
-            let open = Publisher::open(&dir, &config, store.clone())?;
+            let open = Publisher::open(&dir, &config, store.clone(), clock::now())?;
             let asked = status.clone();
+            let fences = Fences { seen: fence, clock };
             publisher = Some(start_publisher(
-                open, &config, asked, fence, published, &tasks,
-            ));
+                open, &config, &store, asked, fences, published, &tasks,
+            )?);
         }
         let url = intake.as_ref().map(listeners::Intake::url).transpose()?;
         if let (Some(intake), Some(publisher)) = (intake, &publisher) {
@@ -229,6 +232,20 @@ impl Tasks {
     }
 }
 
+fn start_clock(
+    config: &Config,
+    store: &Store,
+    mode: Mode,
+    tasks: &Tasks,
+) -> Result<Clock, StartError> {
+    let asked = clock::Asked::of(config)?;
+    let own = asked.as_ref().map(|asked| asked.provider);
+    let clock = Clock::open(store, own, mode == Mode::Once)?;
+    let task = clock::run(clock.clone(), store.clone(), asked, tasks.stop.clone());
+    tasks.spawn("clock", task);
+    Ok(clock)
+}
+
 /// What the publisher needs of the network's side.
 type Fence = watch::Receiver<BTreeMap<bellwether_formats::id::Zone, u64>>;
 
@@ -239,6 +256,7 @@ async fn start_network(
     dir: &Path,
     config: &Config,
     store: &Store,
+    clock: &Clock,
     tasks: &Tasks,
 ) -> Result<
     (
@@ -274,6 +292,7 @@ async fn start_network(
         own: config.own_feeds()?,
         anti_entropy: config.network.anti_entropy,
         retain: config.retain.clone(),
+        clock: clock.clone(),
     };
     let running = relay::run(
         relay,
@@ -292,11 +311,12 @@ async fn start_network(
 fn start_publisher(
     publisher: Publisher,
     config: &Config,
+    store: &Store,
     mut asked: watch::Receiver<RelayStatus>,
-    fence: Fence,
+    fences: Fences,
     published: Published,
     tasks: &Tasks,
-) -> publisher::PublisherHandle {
+) -> Result<publisher::PublisherHandle, ConfigError> {
     let (commands, inbox) = mpsc::channel(MAX_COMMANDS);
     let accepted = Arc::new(Notify::new());
     let handle = publisher::PublisherHandle {
@@ -305,8 +325,24 @@ fn start_publisher(
     };
     let alone = config.network.bootstrap.is_empty();
     let stop = tasks.stop.clone();
+    let (clock, store, dates) = (
+        fences.clock.clone(),
+        store.clone(),
+        clock::Asked::of(config)?,
+    );
     tasks.spawn("publisher", async move {
-        if !alone {
+        let dated = async {
+            // The clock is not believed without being asked about, where somebody can be asked.
+            match &dates {
+                Some(dates) => clock::ask_dates(&clock, &store, dates).await,
+                None => Ok(()),
+            }
+        };
+        let answered = async {
+            if alone {
+                return;
+            }
+
             // Whoever answers first, or nobody: a provider without its relays still publishes.
             let answered = asked.wait_for(|status| status.stats.heads_answered > 0);
             let answered = tokio::time::timeout(FENCE_PATIENCE, answered).await.is_ok();
@@ -314,10 +350,11 @@ fn start_publisher(
                 // A head under a newer descriptor counts once that has been fetched too.
                 tokio::time::sleep(FENCE_SETTLES).await;
             }
-        }
-        publisher::run(publisher, inbox, accepted, fence, published, stop).await
+        };
+        tokio::join!(dated, answered).0?;
+        publisher::run(publisher, inbox, accepted, fences, published, stop).await
     });
-    handle
+    Ok(handle)
 }
 
 fn addresses(key: &'static str, texts: &[String]) -> Result<Vec<network::Multiaddr>, ConfigError> {

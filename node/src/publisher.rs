@@ -12,8 +12,8 @@ use bellwether_formats::descriptor::Descriptor;
 use bellwether_formats::id::{FeedId, ProviderId, PublicKey, Zone};
 use bellwether_formats::signed::{OpenError, Signed, Unverified};
 
-use crate::batcher::{self, Policy};
-use crate::clock;
+use crate::batcher::{self, MAX_RUN_AHEAD_S, Policy};
+use crate::clock::{self, Clock};
 use crate::config::{self, Config, ConfigError};
 use crate::signer::{End, Signer, SignerPlace};
 use crate::store::{BatchRow, PreparedRow, Store, StoreError};
@@ -24,7 +24,7 @@ mod error;
 mod task;
 
 pub use error::PublishZoneError;
-pub use task::{Command, PublisherHandle, Renewed, run};
+pub use task::{Command, Fences, PublisherHandle, Renewed, run};
 
 /// What came of closing the batches of a zone, or of all.
 #[derive(Debug, Default)]
@@ -91,12 +91,18 @@ pub fn ends(store: &Store, feeds: Vec<FeedId>) -> Result<BTreeMap<Zone, End>, St
 }
 
 impl Publisher {
-    /// Opens the signer and finishes what was prepared when the node stopped.
+    /// Opens the signer and finishes what was prepared when the node stopped. `now` is what the clock
+    /// says, in seconds of UTC.
     ///
     /// # Errors
     ///
     /// [`PublishZoneError`], in particular when the signer refuses this directory.
-    pub fn open(dir: &Path, config: &Config, store: Store) -> Result<Self, PublishZoneError> {
+    pub fn open(
+        dir: &Path,
+        config: &Config,
+        store: Store,
+        now: u64,
+    ) -> Result<Self, PublishZoneError> {
         let provider = config
             .provider
             .as_ref()
@@ -120,7 +126,7 @@ impl Publisher {
             unfinished: BTreeMap::new(),
         };
         for zone in publisher.zone_names() {
-            publisher.resume(&zone)?;
+            publisher.resume(&zone, now)?;
         }
         Ok(publisher)
     }
@@ -178,6 +184,18 @@ impl Publisher {
         Ok(descriptor)
     }
 
+    /// Whether the clock is believed: what is signed in the future cannot be taken back.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishZoneError::Clock`] if it is in doubt.
+    pub fn check_clock(&self, clock: &Clock) -> Result<(), PublishZoneError> {
+        match clock.read(&self.store)?.doubt {
+            Some(doubt) => Err(PublishZoneError::Clock(doubt)),
+            None => Ok(()),
+        }
+    }
+
     /// Forgets the notifications whose window closed before `before`; gives how many.
     ///
     /// # Errors
@@ -189,7 +207,7 @@ impl Publisher {
 
     /// Signs and publishes what is prepared in a zone, if anything; or drops it, if it can no
     /// longer be published and was never signed. Its notifications are then still pending.
-    fn resume(&mut self, zone: &Zone) -> Result<(), PublishZoneError> {
+    fn resume(&mut self, zone: &Zone, now: u64) -> Result<(), PublishZoneError> {
         let given_back = self.store.settle(&self.provider)?;
         if given_back > 0 {
             tracing::warn!(%zone, given_back, "batches of this provider came back from relays");
@@ -207,7 +225,7 @@ impl Publisher {
             return Ok(());
         }
         let may_be_signed = self.signer.may_have_signed(zone, seq, &prepared.id());
-        if !may_be_signed && self.is_void(zone, &prepared)? {
+        if !may_be_signed && self.is_void(zone, &prepared, now)? {
             self.store.discard(zone, seq)?;
             tracing::warn!(%zone, seq, "prepared batch dropped: it no longer fits, nobody signed it");
             return Ok(());
@@ -218,14 +236,21 @@ impl Publisher {
     }
 
     /// Whether a prepared batch no longer fits what came after it: a renewed descriptor, another
-    /// head (a relay gave back what this store had lost), keys that were taken away.
-    fn is_void(&self, zone: &Zone, prepared: &PreparedRow) -> Result<bool, PublishZoneError> {
+    /// head (a relay gave back what this store had lost), keys that were taken away, a clock that
+    /// was ahead when it was prepared.
+    fn is_void(
+        &self,
+        zone: &Zone,
+        prepared: &PreparedRow,
+        now: u64,
+    ) -> Result<bool, PublishZoneError> {
         let batch = prepared.batch()?;
         let head = self.store.head(&self.feed(zone))?;
         let moved = head.map(|head| head.head.id) != batch.prev;
         let renewed = batch.epoch != self.descriptor()?.epoch;
         let no_key = !self.signer.keys().any(|key| key == batch.key);
-        Ok(no_key || moved || renewed)
+        let ahead = batch.published_at > now.saturating_add(MAX_RUN_AHEAD_S);
+        Ok(no_key || moved || renewed || ahead)
     }
 
     fn sign_and_publish(

@@ -22,6 +22,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use self::driver::Driver;
+use crate::clock::Clock;
 use crate::config::Retain;
 use crate::network::{NetworkEvent, NetworkHandle, Verdict};
 use crate::replicator::{FeedStatus, Replicator, Stats};
@@ -38,6 +39,8 @@ pub struct RelayConfig {
     pub anti_entropy: Duration,
     /// What is deleted, and when.
     pub retain: Retain,
+    /// What time it is for deleting, and who says otherwise.
+    pub clock: Clock,
 }
 
 /// How the relay is doing; for `status`, `/health` and metrics.

@@ -12,6 +12,8 @@
 //! * Believed batches wait in the feed's *queue*; the first one's blocks are fetched (`fetch`), the
 //!   chunks of its sealed parts too, then it is committed with them (`queue`). So a feed in the
 //!   store grows by whole batches, in order.
+//! * Below the oldest batch that is kept, peers are asked for what is missing within the retention
+//!   (`older`).
 //! * Peers are asked for the heads of all feeds when they come, and again every minute (`wire`).
 //!   That alone delivers everything; what is given up is found again by it.
 
@@ -21,6 +23,7 @@ mod feed;
 mod fetch;
 mod io;
 mod judge;
+mod older;
 mod queue;
 mod wire;
 
@@ -37,7 +40,9 @@ use self::feed::Feed;
 use self::wire::{What, Wire};
 use crate::network::PeerId;
 
-pub use io::{Answer, FeedStatus, Input, Job, KnownFeed, List, Moment, Note, Output, Stats};
+pub use io::{
+    Answer, FeedStatus, Input, Job, KnownFeed, List, Moment, Note, Oldest, Output, Stats,
+};
 
 /// Feeds in one question for heads: the largest heads of so many fit the answer, which is cut at
 /// 512 KiB; what is cut would be taken for not known. Source: spec §9.3.
@@ -85,6 +90,9 @@ pub const GAP_ROUNDS: u8 = 3;
 
 /// A peer that does not answer for this long never will; the network gives up earlier.
 const ASKED_FOR: Duration = Duration::from_secs(40);
+
+/// How long a batch of the future that no peer shows any more is remembered: several rounds.
+const FUTURE_SERVES: Duration = Duration::from_mins(10);
 
 /// Shortest time between two timeouts, so that no error can make the driver spin.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -138,7 +146,10 @@ impl Replicator {
     pub fn handle(&mut self, input: Input, now: Moment) {
         self.wire.now = now;
         match input {
-            Input::Connected { peer, jitter } => self.wire.connected(peer, jitter),
+            Input::Connected { peer, jitter } => {
+                self.wire.connected(peer, jitter);
+                self.ask_newcomer();
+            }
             Input::Disconnected { peer } => {
                 for (_, what) in self.wire.disconnected(peer) {
                     self.failed(peer, what);
@@ -156,7 +167,7 @@ impl Replicator {
             Input::Stored { feed, head } => self.stored(&feed, head),
             Input::Lacks { feed, batch, cids } => {
                 if let Some(feed) = self.feeds.get_mut(&feed) {
-                    feed.lacks(batch, cids, now);
+                    feed.lacks(batch, &cids, now);
                 }
             }
             Input::Chunks {
@@ -166,9 +177,11 @@ impl Replicator {
                 cids,
             } => {
                 if let Some(feed) = self.feeds.get_mut(&feed) {
-                    feed.lacks_chunks(batch, part, cids, now);
+                    feed.lacks_chunks(batch, part, cids.as_deref(), now);
                 }
             }
+            Input::Oldest { feed, oldest, used } => self.begins(&feed, oldest, used),
+            Input::StoredOlder { feed, kept, used } => self.stored_older(&feed, kept, used),
             Input::Forked { feed } => self.forked(&feed),
             Input::Tick => {
                 for (peer, what) in self.wire.overdue() {
@@ -189,14 +202,17 @@ impl Replicator {
         let chases = self.feeds.values().filter(|feed| feed.is_chasing());
         let room = chases.count() < MAX_CHASES;
         let feeds = self.feeds.iter();
-        let feeds = feeds.filter_map(|(id, feed)| feed.timeout(id, room, &self.wire));
+        let fill = self.filling() < older::MAX_FILLING;
+        let feeds = feeds.filter_map(|(id, feed)| feed.timeout(id, room, fill, &self.wire));
         let next = feeds.chain(self.wire.timeout()).min()?;
         Some(next.max(self.wire.now.at + PAUSE))
     }
 
-    /// No batch is fetched that takes more bytes than these, its blocks included.
-    pub const fn limit(&mut self, max_batch_bytes: u64) {
-        self.wire.max_batch_bytes = max_batch_bytes;
+    /// No batch is fetched that takes more bytes than these, its blocks included; and none below the
+    /// oldest kept that is older than `max_age`, or for which there is no room.
+    pub const fn limit(&mut self, max_bytes: u64, max_age: Duration) {
+        self.wire.max_batch_bytes = max_bytes;
+        self.wire.max_age_s = max_age.as_secs();
     }
 
     /// The blocks that were asked for under `tag`.
@@ -206,7 +222,9 @@ impl Replicator {
 
     /// When the oldest fetch of a batch's blocks began that is under way, in seconds of UTC.
     pub fn fetching_since(&self) -> Option<u64> {
-        self.feeds.values().filter_map(|feed| feed.since).min()
+        let feeds = self.feeds.values();
+        let lines = feeds.flat_map(|feed| [&feed.line, &feed.older.line]);
+        lines.filter_map(|line| line.since).min()
     }
 
     /// Epoch of the descriptor held of a provider.
@@ -220,6 +238,12 @@ impl Replicator {
         self.wire.stats
     }
 
+    /// Feeds that are filled downwards.
+    fn filling(&self) -> usize {
+        let feeds = self.feeds.values();
+        feeds.filter(|feed| feed.older.is_filling()).count()
+    }
+
     /// How each feed is doing.
     pub fn status(&self) -> BTreeMap<FeedId, FeedStatus> {
         let feeds = self.feeds.iter();
@@ -228,11 +252,26 @@ impl Replicator {
             .collect()
     }
 
+    /// When batches say that they were published that are vouched for and ignored because they are of
+    /// the future, the newest of each feed.
+    pub fn future(&self) -> BTreeMap<FeedId, u64> {
+        let feeds = self.feeds.iter();
+        let future = feeds.filter_map(|(id, feed)| Some((id.clone(), feed.future?)));
+        let now = self.wire.now.at;
+        let shown = future.filter(|(_, future)| now < future.shown_at + FUTURE_SERVES);
+        shown
+            .map(|(id, future)| (id, future.published_at))
+            .collect()
+    }
+
     fn answered(&mut self, peer: PeerId, what: What, answer: Answer) {
         match (what, answer) {
             (What::Heads { page }, Answer::Heads(heads)) => self.heads(peer, page, heads),
             (What::After { feed, from }, Answer::Batches(batches)) => {
                 self.batches(peer, &feed, from, batches);
+            }
+            (What::Older { feed, from }, Answer::Batches(batches)) => {
+                self.older(peer, &feed, from, batches);
             }
             (What::Proof { feed, .. }, Answer::Batches(batches)) => {
                 self.proof(peer, &feed, batches)
@@ -267,6 +306,7 @@ impl Replicator {
                     feed.chase_failed(&self.wire);
                 }
             }
+            What::Older { feed, .. } => self.older_failed(peer, &feed),
             What::Proof { .. } => {}
             What::Block { feed, cid } => {
                 if let Some(feed) = self.feeds.get_mut(&feed) {
@@ -288,7 +328,8 @@ impl Replicator {
         self.wire.ask_heads();
         self.ask_descriptors();
         let waiting: VecDeque<FeedId> = {
-            let busy = self.feeds.iter().filter(|(_, feed)| feed.is_busy());
+            let busy = |feed: &Feed| feed.is_busy() || feed.fills(&self.wire);
+            let busy = self.feeds.iter().filter(|(_, feed)| busy(feed));
             busy.map(|(id, _)| id.clone()).collect()
         };
         let at = match &self.turn {
@@ -296,6 +337,7 @@ impl Replicator {
             None => 0,
         };
         let mut chases = self.feeds.values().filter(|feed| feed.is_chasing()).count();
+        let mut filling = self.filling();
         for id in waiting.iter().cycle().skip(at).take(waiting.len()) {
             let Some(feed) = self.feeds.get_mut(id) else {
                 continue;
@@ -303,6 +345,7 @@ impl Replicator {
             let before = self.wire.fetches();
             feed.advance_queue(id, &mut self.wire);
             feed.advance_chase(id, &mut chases, &mut self.wire);
+            feed.advance_older(id, &mut filling, &mut self.wire);
             if self.wire.fetches() > before {
                 self.turn = Some(id.clone());
             }

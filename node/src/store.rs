@@ -15,6 +15,7 @@ use redb::{
 use serde::{Serialize, de::DeserializeOwned};
 
 mod accept;
+mod below;
 mod blocks;
 mod check;
 mod codes;

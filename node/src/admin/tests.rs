@@ -339,7 +339,8 @@ fn publish(admin: &Admin, codes: std::ops::Range<u8>, mode: Mode, at: u64) {
         };
         admin.store.accept(&hash, &[unit], at).unwrap();
     }
-    let mut publisher = Publisher::open(&admin.dir, &admin.config, admin.store.clone()).unwrap();
+    let mut publisher =
+        Publisher::open(&admin.dir, &admin.config, admin.store.clone(), NOW).unwrap();
     let closed = publisher.close(&"gb/sct".parse().unwrap(), at);
     assert!(closed.failed.is_none(), "{:?}", closed.failed);
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bellwether_node::admin::socket::{self, Reply};
 use bellwether_node::admin::{self, Admin, AdminError, Request};
-use bellwether_node::clock;
+use bellwether_node::clock::{self, Asked, Clock};
 use bellwether_node::config::Config;
 use bellwether_node::node::{Mode, Node, StartError};
 use bellwether_node::publisher::{Places, Publisher};
@@ -57,21 +57,42 @@ fn directly(dir: &Path, request: &Request) -> Result<Value, CliError> {
         return as_node(&dir, request.clone());
     }
     let store = Store::open(&Places::of(&dir).store).map_err(AdminError::from)?;
-    let open = |store| Publisher::open(&dir, &config, store).map_err(AdminError::from);
+    let open =
+        |store| Publisher::open(&dir, &config, store, clock::now()).map_err(AdminError::from);
     Ok(match request {
-        Request::Publish => admin::published(&open(store)?.close_all(|_, _| Ok(()))),
+        Request::Publish => {
+            let clock = asked_clock(&config, &store)?;
+            admin::published(&open(store)?.close_all(|hand, _| hand.check_clock(&clock)))
+        }
         Request::Renew { envelope } => {
+            let clock = asked_clock(&config, &store)?;
             let mut publisher = open(store)?;
             let envelope = admin::from_hex(envelope)?;
             let descriptor = publisher.renew(&envelope).map_err(AdminError::from)?;
             // A new descriptor is followed by a batch at once. Source: spec §1.4.
-            admin::renewed(&descriptor, &publisher.close_all(|_, _| Ok(())))
+            let closed = publisher.close_all(|hand, _| hand.check_clock(&clock));
+            admin::renewed(&descriptor, &closed)
         }
         request => {
             let admin = Admin::new(dir.clone(), config, store);
             admin.answer(request, None, clock::now())?
         }
     })
+}
+
+/// The clock, after others were asked about it.
+fn asked_clock(config: &Config, store: &Store) -> Result<Clock, CliError> {
+    let asked = Asked::of(config).map_err(AdminError::from)?;
+    let own = asked.as_ref().map(|asked| asked.provider);
+    let clock = Clock::open(store, own, true).map_err(AdminError::from)?;
+    if let Some(asked) = asked {
+        let runtime = tokio::runtime::Runtime::new()?;
+        let done = runtime.block_on(clock::ask_dates(&clock, store, &asked));
+        done.map_err(AdminError::from)?;
+        // A look-up of names that takes long is not waited for.
+        runtime.shutdown_background();
+    }
+    Ok(clock)
 }
 
 /// Starts the node for one request, without listeners.

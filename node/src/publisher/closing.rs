@@ -109,7 +109,7 @@ impl Publisher {
         new: bool,
         batches: &mut Vec<Signed<Batch>>,
     ) -> Result<bool, PublishZoneError> {
-        self.resume(zone)?;
+        self.resume(zone, now)?;
         let jobs = jobs(&Known {
             now,
             new,

@@ -6,6 +6,7 @@ use bellwether_formats::sealed::Again;
 use bellwether_formats::signed::OpenError;
 
 use crate::batcher::DraftError;
+use crate::clock::Doubt;
 use crate::config::ConfigError;
 use crate::signer::SignerError;
 use crate::store::{PublishError, StoreError};
@@ -14,6 +15,8 @@ use crate::store::{PublishError, StoreError};
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages are the documentation")]
 pub enum PublishZoneError {
+    #[error("{0}: not signing")]
+    Clock(Doubt),
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error("the descriptor cannot be used: {what}")]
@@ -62,6 +65,15 @@ impl PublishZoneError {
             Self::NoKey { .. } | Self::Refused(_) => {
                 Some("renew the descriptor: `bellwether-node descriptor renew --root FILE`")
             }
+            Self::Clock(_) => Some(
+                "set the clock right; if it is right, it is believed again once a second source \
+                 agrees with it, or nobody has contradicted it for ten minutes",
+            ),
+            Self::Draft(DraftError::ClockBack { .. }) => Some(
+                "set the clock right; if it is right, the newest batch was published by a clock \
+                 that was ahead: `bellwether-node descriptor disown --zone ZONE --from SEQ --root \
+                 FILE`, see `check`",
+            ),
             Self::Fenced { .. } => Some(
                 "this data directory is older than what was published; the node signs again once \
                  it has caught up from its relays",

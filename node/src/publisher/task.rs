@@ -9,11 +9,12 @@ use bellwether_formats::descriptor::Descriptor;
 use bellwether_formats::id::Zone;
 use bellwether_formats::signed::Signed;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Closed, PublishZoneError, Publisher};
 use crate::batcher::turn::{Stand, What};
-use crate::clock;
+use crate::clock::{self, Clock};
 
 /// What others ask of the publisher.
 #[derive(Debug)]
@@ -45,11 +46,20 @@ const RETRY: Duration = Duration::from_secs(10);
 /// How long notifications are kept after their window closed, in seconds. Source: spec §10.5.
 const KEEP_S: u64 = 14 * 86_400;
 
-/// How often it is looked for notifications to forget, in seconds.
-const EXPIRE_S: u64 = 3600;
+/// How often it is looked for notifications to forget.
+const EXPIRE: Duration = Duration::from_hours(1);
 
-/// Runs the publisher until `stop`. `fence` says, by zone, how far relays were seen to be; while
-/// one is ahead of the store nothing is signed there. Published batches go to `out`.
+/// What may keep a zone from being signed for.
+#[derive(Clone, Debug)]
+pub struct Fences {
+    /// By zone, how far relays were seen to be: while one is ahead of the store nothing is signed.
+    pub seen: watch::Receiver<BTreeMap<Zone, u64>>,
+    /// While it is in doubt nothing is signed at all.
+    pub clock: Clock,
+}
+
+/// Runs the publisher until `stop`. `fences` may keep it from signing. Published batches go to
+/// `out`.
 ///
 /// # Errors
 ///
@@ -59,22 +69,24 @@ pub async fn run(
     mut publisher: Publisher,
     mut commands: mpsc::Receiver<Command>,
     accepted: Arc<Notify>,
-    fence: watch::Receiver<BTreeMap<Zone, u64>>,
+    fences: Fences,
     out: mpsc::Sender<Signed<Batch>>,
     stop: CancellationToken,
 ) -> Result<(), PublishZoneError> {
-    let mut expire_at = 0;
+    let mut expire_at = Instant::now();
     loop {
-        let seen = fence.borrow().clone();
+        let expires = expire_at <= Instant::now();
+        if expires {
+            expire_at = Instant::now() + EXPIRE;
+        }
+        let now = fences.now();
         let done = on_pool(publisher, move |publisher| {
-            let now = clock::now();
-            if expire_at <= now {
-                expire(publisher, now);
-                expire_at = now.saturating_add(EXPIRE_S);
+            if expires {
+                expire(publisher, &now.clock);
             }
             let mut published = Vec::new();
-            let next = publish_due(publisher, &seen, &mut published);
-            (published, next.map(|next| (next, expire_at)))
+            let next = publish_due(publisher, &now, &mut published);
+            (published, next)
         })
         .await;
         let Some((back, published, outcome)) = done else {
@@ -82,16 +94,15 @@ pub async fn run(
         };
         publisher = back;
         announce(&out, published).await;
-        let next;
-        (next, expire_at) = outcome?;
+        let next = outcome?;
         tokio::select! {
             biased;
             () = stop.cancelled() => return Ok(()),
             command = commands.recv() => {
                 let Some(command) = command else { return Ok(()) };
-                let seen = fence.borrow().clone();
+                let now = fences.now();
                 let done = on_pool(publisher, move |publisher| {
-                    (obey(publisher, command, &seen), ())
+                    (obey(publisher, command, &now), ())
                 })
                 .await;
                 let Some((back, published, ())) = done else { return Ok(()) };
@@ -129,9 +140,28 @@ async fn announce(out: &mpsc::Sender<Signed<Batch>>, published: Vec<Signed<Batch
     }
 }
 
+/// What keeps zones from being signed for, now.
+struct Fence {
+    seen: BTreeMap<Zone, u64>,
+    clock: Clock,
+}
+
+impl Fences {
+    fn now(&self) -> Fence {
+        Fence {
+            seen: self.seen.borrow().clone(),
+            clock: self.clock.clone(),
+        }
+    }
+}
+
 /// Forgets what is past its time. A failure is not worth more than a line: it will be tried again.
-fn expire(publisher: &Publisher, now: u64) {
-    match publisher.expire(now.saturating_sub(KEEP_S)) {
+fn expire(publisher: &Publisher, clock: &Clock) {
+    let read = clock.read(&publisher.store);
+    let gone = read
+        .map_err(PublishZoneError::from)
+        .and_then(|read| publisher.expire(read.horizon.saturating_sub(KEEP_S)));
+    match gone {
         Ok(0) => {}
         Ok(gone) => tracing::info!(gone, "notifications past their time deleted"),
         Err(error) => tracing::error!(%error, "notifications past their time not deleted"),
@@ -141,7 +171,7 @@ fn expire(publisher: &Publisher, now: u64) {
 /// Publishes what is due; gives how long to wait for the next.
 fn publish_due(
     publisher: &mut Publisher,
-    fence: &BTreeMap<Zone, u64>,
+    fence: &Fence,
     published: &mut Vec<Signed<Batch>>,
 ) -> Result<Duration, PublishZoneError> {
     let mut wait = LOOK;
@@ -174,12 +204,8 @@ fn publish_due(
     Ok(wait)
 }
 
-fn obey(
-    publisher: &mut Publisher,
-    command: Command,
-    fence: &BTreeMap<Zone, u64>,
-) -> Vec<Signed<Batch>> {
-    let allowed = |publisher: &Publisher, zone: &Zone| check_fence(publisher, zone, fence);
+fn obey(publisher: &mut Publisher, command: Command, fence: &Fence) -> Vec<Signed<Batch>> {
+    let allowed = |publisher: &Publisher, zone: &Zone| fence.check(publisher, zone);
     match command {
         Command::Close(reply) => {
             let closed = publisher.close_all(allowed);
@@ -216,13 +242,8 @@ pub(super) fn next(
     Ok(stand.next())
 }
 
-fn run_zone(
-    publisher: &mut Publisher,
-    zone: &Zone,
-    what: What,
-    fence: &BTreeMap<Zone, u64>,
-) -> Closed {
-    if let Err(error) = check_fence(publisher, zone, fence) {
+fn run_zone(publisher: &mut Publisher, zone: &Zone, what: What, fence: &Fence) -> Closed {
+    if let Err(error) = fence.check(publisher, zone) {
         return Closed {
             failed: Some(error),
             ..Closed::default()
@@ -234,20 +255,18 @@ fn run_zone(
     }
 }
 
-/// Whether no relay is ahead of the store.
-fn check_fence(
-    publisher: &Publisher,
-    zone: &Zone,
-    fence: &BTreeMap<Zone, u64>,
-) -> Result<(), PublishZoneError> {
-    let ours = publisher
-        .store
-        .head(&publisher.feed(zone))?
-        .map_or(0, |head| head.head.seq);
-    let theirs = fence.get(zone).copied().unwrap_or_default();
-    if theirs > ours {
-        let zone = zone.clone();
-        return Err(PublishZoneError::Fenced { zone, theirs, ours });
+impl Fence {
+    /// Whether no relay is ahead of the store, and the clock is believed.
+    fn check(&self, publisher: &Publisher, zone: &Zone) -> Result<(), PublishZoneError> {
+        let ours = publisher
+            .store
+            .head(&publisher.feed(zone))?
+            .map_or(0, |head| head.head.seq);
+        let theirs = self.seen.get(zone).copied().unwrap_or_default();
+        if theirs > ours {
+            let zone = zone.clone();
+            return Err(PublishZoneError::Fenced { zone, theirs, ours });
+        }
+        publisher.check_clock(&self.clock)
     }
-    Ok(())
 }

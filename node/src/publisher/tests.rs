@@ -57,7 +57,7 @@ impl Home {
     }
 
     fn open(&self) -> Result<Publisher, PublishZoneError> {
-        Publisher::open(self.dir.path(), &self.config, self.store.clone())
+        Publisher::open(self.dir.path(), &self.config, self.store.clone(), NOW)
     }
 
     fn publisher(&self) -> Publisher {
@@ -518,7 +518,9 @@ async fn the_task_forgets_publishes_and_obeys() {
     let (fence, seen) = tokio::sync::watch::channel(fence);
     let accepted = std::sync::Arc::new(tokio::sync::Notify::new());
     let stop = tokio_util::sync::CancellationToken::new();
-    let task = run(home.publisher(), inbox, accepted, seen, out, stop.clone());
+    let clock = Clock::open(&home.store, Some(public(1)), false).unwrap();
+    let fences = Fences { seen, clock };
+    let task = run(home.publisher(), inbox, accepted, fences, out, stop.clone());
     let task = tokio::spawn(task);
 
     let first = published.recv().await.unwrap();
@@ -553,4 +555,26 @@ async fn the_task_forgets_publishes_and_obeys() {
     assert_eq!(names[0], ("gb", 3), "the fenced command closed this one");
     stop.cancel();
     task.await.unwrap().unwrap();
+}
+
+#[test]
+fn prepared_batch_of_a_clock_that_was_ahead_is_drawn_up_again_unless_it_may_be_signed() {
+    for signed in [false, true] {
+        let home = Home::new();
+        home.store.accept(&[1; 32], &[unit(1)], NOW).unwrap();
+        let ahead = draft(&home.store, &gb(), NOW + 7200);
+        let prepared = home.store.prepare(&ahead).unwrap();
+        if signed {
+            home.sign(&prepared.inner);
+        }
+        let mut publisher = home.publisher();
+        let head = home.head().map(|head| head.id);
+        assert_eq!(head, signed.then_some(prepared.id()));
+        if !signed {
+            let batch = close(&mut publisher, &gb(), NOW).unwrap();
+            assert_eq!((batch.seq, batch.published_at), (1, NOW));
+            assert_eq!(said(&home.store, &batch, 1), Some((5, NOW)));
+        }
+        assert_eq!(home.store.faults().unwrap(), Vec::<String>::new());
+    }
 }

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::check::{Check, Checked};
 use super::verify::{open, verify};
 use super::{RefuseError, RelayConfig, RelayStatus, Replicator, perform, server};
-use crate::clock;
+use crate::clock::{self, Clock};
 use crate::config::Retain;
 use crate::network::{
     GossipToken, NetworkEvent, NetworkHandle, NoneReason, PeerId, ReplyToken, SyncRequest,
@@ -41,6 +41,7 @@ pub(super) struct Driver {
     network: NetworkHandle,
     feeds: Arc<BTreeSet<FeedId>>,
     pub(super) retain: Retain,
+    pub(super) clock: Clock,
     fence: watch::Sender<BTreeMap<Zone, u64>>,
     status: watch::Sender<RelayStatus>,
     /// Gossip messages that wait for their verdict. The replicator bounds them.
@@ -77,6 +78,7 @@ impl Driver {
             own,
             anti_entropy,
             retain,
+            clock,
         } = config;
         let all = carried.iter().chain(&own).cloned().collect();
         let known = on_pool(&store, move |store| perform::known(store, &carried, &own));
@@ -84,13 +86,14 @@ impl Driver {
         let faulty = on_pool(&store, Store::faulty).await?;
         let start = Instant::now();
         let mut replicator = Replicator::new(feeds, descriptors, anti_entropy, moment(start));
-        replicator.limit(retain.max_bytes);
+        replicator.limit(retain.max_bytes, retain.max_age);
         Ok(Self {
             replicator,
             store,
             network,
             feeds: Arc::new(all),
             retain,
+            clock,
             fence,
             status,
             tokens: BTreeMap::new(),
@@ -185,7 +188,7 @@ impl Driver {
     }
 
     async fn store(&mut self, job: Job, stop: &CancellationToken) -> Result<(), StoreError> {
-        let commits = matches!(job, Job::Commit { .. });
+        let commits = matches!(job, Job::Commit { .. } | Job::CommitOlder { .. });
         let grows = commits || matches!(job, Job::Keep(_));
         let done = on_pool(&self.store, move |store| {
             let done = perform::perform(store, job)?;
@@ -322,6 +325,7 @@ impl Driver {
             return;
         }
         self.report_at = None;
+        self.clock.future(self.replicator.future());
         self.status.send_replace(RelayStatus {
             feeds: self.replicator.status(),
             peers: self.peers,

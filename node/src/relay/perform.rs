@@ -85,6 +85,28 @@ pub(crate) fn perform(store: &Store, job: Job) -> Result<Option<Input>, StoreErr
             }
             return stored(store, batch.feed());
         }
+        Job::Oldest(feed) => {
+            let oldest = store.oldest(&feed)?;
+            let used = store.used_bytes()?;
+            return Ok(Some(Input::Oldest { feed, oldest, used }));
+        }
+        Job::CommitOlder {
+            batch,
+            blocks,
+            broken,
+        } => {
+            let feed = batch.feed();
+            let kept = match store.replicate_below(&batch, &blocks, &broken) {
+                Ok(_) => true,
+                Err(ReplicateError::Store(error)) => return Err(error),
+                Err(error) => {
+                    tracing::debug!(%feed, %error, "older batch not kept");
+                    false
+                }
+            };
+            let used = store.used_bytes()?;
+            return Ok(Some(Input::StoredOlder { feed, kept, used }));
+        }
         Job::Forget(feed) => store.truncate(&feed, 0)?,
         Job::Anchor { feed, seq, id } => {
             let ahead = store.head(&feed)?.is_some_and(|head| head.head.seq >= seq);

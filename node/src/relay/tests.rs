@@ -94,6 +94,7 @@ impl Relay {
                 max_age: Duration::from_hours(360),
                 max_bytes: 1 << 30,
             },
+            clock: Clock::open(&store, None, false).unwrap(),
         };
         let (kept, network, ending) = (store.clone(), handle.clone(), stop.clone());
         tokio::spawn(async move {

@@ -44,16 +44,17 @@ impl Driver {
             return;
         }
         let now = clock::now();
-        let policy = RetainPolicy {
-            before: now.saturating_sub(self.retain.max_age.as_secs()),
-            max_bytes: self.retain.max_bytes,
-            loose_before: now.saturating_sub(LOOSE.as_secs()),
-            fetching_since: self.replicator.fetching_since().unwrap_or(now).min(now),
-        };
+        let fetching_since = self.replicator.fetching_since().unwrap_or(now).min(now);
         self.prune_at = Instant::now() + PRUNE_AGAIN;
-        let store = self.store.clone();
+        let (store, clock, retain) = (self.store.clone(), self.clock.clone(), self.retain.clone());
         self.pruning.spawn_blocking(move || {
-            let pruned = store.prune(policy)?;
+            let horizon = clock.read(&store)?.horizon;
+            let pruned = store.prune(RetainPolicy {
+                before: horizon.saturating_sub(retain.max_age.as_secs()),
+                max_bytes: retain.max_bytes,
+                loose_before: horizon.saturating_sub(LOOSE.as_secs()),
+                fetching_since,
+            })?;
             if pruned != Pruned::default() {
                 let (batches, blocks) = (pruned.batches, pruned.blocks);
                 tracing::info!(batches, blocks, "pruned");

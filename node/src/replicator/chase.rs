@@ -104,7 +104,7 @@ impl Feed {
     pub(super) fn is_chasing(&self) -> bool {
         let chase = self.chase.as_ref();
         let runs = chase.is_some_and(|chase| chase.asked || !chase.run.is_empty());
-        runs || self.queue.len() > FEW
+        runs || self.line.queue.len() > FEW
     }
 
     /// Asks for what comes next, if that may be asked now.
@@ -115,7 +115,7 @@ impl Feed {
             return;
         };
         let idle = !chase.asked && chase.retry_at <= wire.now.at && !self.on_hold;
-        if !idle || self.queue.len() >= MAX_QUEUE || !wire.may_fetch() {
+        if !idle || self.line.queue.len() >= MAX_QUEUE || !wire.may_fetch() {
             return;
         }
         if !chasing && *chases >= MAX_CHASES {
@@ -130,7 +130,7 @@ impl Feed {
         }
         let peer = last.or_else(|| wire.choose(self.offers.iter(), &chase.skip, chase.tries));
         let Some(peer) = peer else {
-            if chase.gap && self.queue.is_empty() {
+            if chase.gap && self.line.queue.is_empty() {
                 self.gap_rounds = self.gap_rounds.saturating_add(1);
             }
             // What is queued is believed and goes on.
@@ -200,7 +200,7 @@ impl Feed {
         };
         match link(last, tip, first) {
             Link::Next => {}
-            Link::Gap if self.gap_rounds >= GAP_ROUNDS && self.queue.is_empty() => {
+            Link::Gap if self.gap_rounds >= GAP_ROUNDS && self.line.queue.is_empty() => {
                 chase.anew = true;
             }
             Link::Gap => {
@@ -255,9 +255,10 @@ impl Feed {
             wire.note(Note::Restarted { feed, seq });
             self.head = None;
             self.gap_rounds = 0;
+            self.forget_older(wire.now.at);
         }
         self.seen_at = Some(wire.now.utc);
-        self.queue.extend(believed);
+        self.line.queue.extend(believed);
         self.end_chase_if_done();
         Taken::Good
     }
@@ -366,7 +367,7 @@ impl Replicator {
 }
 
 /// Whether batches are of one feed, after `from`, and each follows the one before.
-fn is_run(feed: &FeedId, from: u64, batches: &[Signed<Batch>]) -> bool {
+pub(super) fn is_run(feed: &FeedId, from: u64, batches: &[Signed<Batch>]) -> bool {
     let of_feed =
         |batch: &Signed<Batch>| batch.provider == feed.provider && batch.zone == feed.zone;
     let after = batches.first().is_none_or(|first| first.seq > from);

@@ -120,11 +120,15 @@ impl Replicator {
         descriptor: Signed<Descriptor>,
     ) {
         let now = self.wire.now.utc;
+        let ahead = descriptor.issued_at > now.saturating_add(MAX_FUTURE_S);
         if descriptor.provider != id {
             self.wire.blame(peer, "the descriptor of somebody else");
-        } else if descriptor.issued_at <= now.saturating_add(MAX_FUTURE_S)
-            && self.is_newer(&descriptor)
-        {
+        } else if ahead && self.is_newer(&descriptor) {
+            let feeds = self.feeds.iter_mut();
+            for (_, feed) in feeds.filter(|(feed, _)| feed.provider == id) {
+                feed.of_the_future(descriptor.issued_at, self.wire.now.at);
+            }
+        } else if self.is_newer(&descriptor) {
             let new = Box::new(descriptor.clone());
             self.wire.job(Job::Descriptor(new));
             return self.renewed(descriptor);
@@ -251,6 +255,7 @@ impl Feed {
         wire: &mut Wire,
     ) {
         self.forget();
+        self.forget_older(wire.now.at);
         self.forked = false;
         self.on_hold = true;
         let feed = id.clone();

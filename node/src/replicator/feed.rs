@@ -9,7 +9,8 @@ use bellwether_formats::id::FeedId;
 use bellwether_formats::signed::Signed;
 
 use super::chase::Chase;
-use super::queue::Front;
+use super::older::Older;
+use super::queue::Line;
 use super::wire::Wire;
 use super::{FeedStatus, Job, KnownFeed, MAX_FETCHES_OF_FEED, MAX_OFFERS, MAX_QUEUE, Moment, Note};
 use crate::network::PeerId;
@@ -24,9 +25,9 @@ pub(super) struct Feed {
     pub(super) forked: bool,
     pub(super) seen_at: Option<u64>,
     /// Believed batches after the head, to be committed in order.
-    pub(super) queue: VecDeque<Signed<Batch>>,
-    /// What is being done with the first of them.
-    pub(super) front: Front,
+    pub(super) line: Line,
+    /// Batches before the oldest kept.
+    pub(super) older: Older,
     /// Commits in a row that did not move the head.
     pub(super) commits_failed: u8,
     /// Peers that showed a batch newer than the head, latest first.
@@ -36,10 +37,19 @@ pub(super) struct Feed {
     pub(super) gap_rounds: u8,
     /// The store is asked to move the head back: nothing is certain before it has answered.
     pub(super) on_hold: bool,
-    /// When the fetch of the first batch's blocks began, in seconds of UTC, if it has.
-    pub(super) since: Option<u64>,
     /// The batch after the head, if it is larger than the disk cap.
     pub(super) too_large: Option<u64>,
+    /// The newest batch that is vouched for and ignored because it is of the future.
+    pub(super) future: Option<Future>,
+}
+
+/// A batch of the future.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Future {
+    /// When it says that it was published, in seconds of UTC.
+    pub(super) published_at: u64,
+    /// When a peer showed it last.
+    pub(super) shown_at: Duration,
 }
 
 /// Where a batch stands that is vouched for.
@@ -60,26 +70,26 @@ impl Feed {
             head: known.head,
             forked: known.forked,
             seen_at: None,
-            queue: VecDeque::new(),
-            front: Front::Idle,
+            line: Line::default(),
+            older: Older::new(),
             commits_failed: 0,
             offers: VecDeque::new(),
             chase: None,
             gap_rounds: 0,
             on_hold: false,
-            since: None,
             too_large: None,
+            future: None,
         }
     }
 
     /// The newest batch that is believed.
     pub(super) fn tip(&self) -> Option<Head> {
-        self.queue.back().map(Head::from).or(self.head)
+        self.line.queue.back().map(Head::from).or(self.head)
     }
 
     /// Whether there is something to do.
     pub(super) fn is_busy(&self) -> bool {
-        !self.queue.is_empty() || self.chase.is_some()
+        !self.line.queue.is_empty() || self.chase.is_some()
     }
 
     /// Finds the place of a batch that is vouched for, and puts it there or goes after what lies
@@ -119,10 +129,10 @@ impl Feed {
             };
         }
         match tip.check_next(batch) {
-            Ok(()) if self.queue.len() >= MAX_QUEUE => Place::Refused(RefuseError::Full),
+            Ok(()) if self.line.queue.len() >= MAX_QUEUE => Place::Refused(RefuseError::Full),
             Ok(()) => {
                 self.offer(peer);
-                self.queue.push_back(batch.clone());
+                self.line.queue.push_back(batch.clone());
                 if let Some(chase) = &mut self.chase {
                     chase.forget_run();
                 }
@@ -136,7 +146,7 @@ impl Feed {
 
     /// A batch that is not newer: known, or a proof that its provider contradicts itself.
     fn older(&self, batch: &Signed<Batch>, tip: u64, wire: &mut Wire) -> RefuseError {
-        let known = self.queue.iter().find(|known| known.seq == batch.seq);
+        let known = self.line.queue.iter().find(|known| known.seq == batch.seq);
         match known {
             Some(known) if known.id() == batch.id() => RefuseError::Known,
             Some(known) => {
@@ -160,6 +170,20 @@ impl Feed {
         }
     }
 
+    /// A batch that is vouched for is ignored because it is of the future.
+    pub(super) fn of_the_future(&mut self, published_at: u64, now: Duration) {
+        let known = self.future.map_or(0, |future| future.published_at);
+        self.future = Some(Future {
+            published_at: published_at.max(known),
+            shown_at: now,
+        });
+    }
+
+    /// A batch that is vouched for is not of the future, nor are those before it.
+    pub(super) fn is_past(&mut self, published_at: u64) {
+        self.future = { self.future }.filter(|future| future.published_at > published_at);
+    }
+
     /// Remembers that a peer has something newer.
     pub(super) fn offer(&mut self, peer: PeerId) {
         self.offers.retain(|known| *known != peer);
@@ -176,9 +200,7 @@ impl Feed {
 
     /// Drops everything that is not in the store.
     pub(super) fn forget(&mut self) {
-        self.queue.clear();
-        self.front = Front::Idle;
-        self.since = None;
+        self.line = Line::default();
         self.chase = None;
         self.commits_failed = 0;
     }
@@ -197,21 +219,22 @@ impl Feed {
         &self,
         id: &FeedId,
         room_to_chase: bool,
+        room_to_fill: bool,
         wire: &Wire,
     ) -> Option<Duration> {
         if !self.is_busy() || self.on_hold || !wire.may_fetch() {
-            return None;
+            return self.older_timeout(room_to_fill, wire);
         }
         let chase = self.chase.as_ref();
-        let may_ask = self.queue.len() < MAX_QUEUE && (room_to_chase || self.is_chasing());
+        let may_ask = self.line.queue.len() < MAX_QUEUE && (room_to_chase || self.is_chasing());
         let chase = chase.filter(|_| may_ask).and_then(Chase::timeout);
         let room_to_fetch = wire.fetches_of(id) < MAX_FETCHES_OF_FEED;
-        let fetch = self.front.timeout().filter(|_| room_to_fetch);
+        let fetch = self.line.front.timeout().filter(|_| room_to_fetch);
         fetch.into_iter().chain(chase).min()
     }
 
     pub(super) fn status(&self) -> FeedStatus {
-        let queued = self.queue.back().map(|batch| batch.seq);
+        let queued = self.line.queue.back().map(|batch| batch.seq);
         let target = self.chase.as_ref().map(|chase| chase.target);
         FeedStatus {
             head: self.head,

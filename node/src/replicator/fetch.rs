@@ -4,7 +4,7 @@
 //! What is held in memory is bounded by [`MAX_HELD_BYTES`](super::MAX_HELD_BYTES) of blocks and the
 //! names of one part's chunks. A peer that failed is not asked again before all others have.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bellwether_formats::batch::{Batch, Part};
@@ -14,7 +14,7 @@ use bellwether_formats::sealed::Shape;
 use bellwether_formats::signed::Signed;
 
 use super::feed::Feed;
-use super::queue::Front;
+use super::queue::{Front, Line};
 use super::wire::{What, Wire, pause};
 use super::{Job, List, MAX_FETCHES_OF_FEED, MAX_HELD_BYTES, MAX_TRIES, Moment};
 use crate::network::{MAX_BLOCKS, MAX_LIST_BYTES, PeerId};
@@ -140,9 +140,10 @@ impl Fetching {
 
     /// Takes a block. One that is no chunk, though it is listed as one, breaks its part, whose other
     /// chunks are not worth their place; it is kept itself, so that other relays see it too.
-    fn take_in(&mut self, block: Block, batch: &Batch, wire: &mut Wire) -> bool {
+    /// Given back if it is not wanted.
+    fn take_in(&mut self, block: Block, batch: &Batch, wire: &mut Wire) -> Option<Block> {
         if self.wanted.remove(&block.cid()).is_none() {
-            return false;
+            return Some(block);
         }
         if let Stage::Chunks { part, chunk_bytes } = self.stage
             && block.bytes().len() != chunk_bytes
@@ -158,24 +159,29 @@ impl Fetching {
         if self.held() > MAX_HELD_BYTES {
             wire.job(Job::Keep(std::mem::take(&mut self.got)));
         }
-        true
+        None
     }
 }
 
-impl Feed {
-    /// Asks for blocks, as many as may be asked for now.
-    pub(super) fn fetch(&mut self, id: &FeedId, wire: &mut Wire) {
+impl Line {
+    /// Asks for blocks, as many as may be asked for now. Gives whether they may still come.
+    pub(super) fn fetch(
+        &mut self,
+        id: &FeedId,
+        offers: &VecDeque<PeerId>,
+        wire: &mut Wire,
+    ) -> bool {
         let Front::Fetching(fetching) = &mut self.front else {
-            return;
+            return true;
         };
         let lost = |want: &Want| !want.asked && want.tries >= MAX_TRIES;
         if fetching.wanted.values().any(lost) {
-            return self.give_up(id, "blocks", wire);
+            return false;
         }
-        let offers: Vec<PeerId> = self.offers.iter().copied().collect();
+        let offers: Vec<PeerId> = offers.iter().copied().collect();
         while wire.may_fetch() && wire.fetches_of(id) < MAX_FETCHES_OF_FEED {
             let Some((cids, tries)) = fetching.due(wire.now.at) else {
-                return;
+                break;
             };
             let peer = fetching.choose(&offers, tries, wire);
             for cid in &cids {
@@ -193,10 +199,11 @@ impl Feed {
             };
             wire.ask(peer, what);
         }
+        true
     }
 
     /// The store has said which linked blocks are missing.
-    pub(super) fn lacks(&mut self, batch: ObjectId, cids: Vec<Cid>, now: Moment) {
+    fn lacks(&mut self, batch: ObjectId, cids: Vec<Cid>, now: Moment) {
         let first = self.queue.front().map(Signed::id);
         if first != Some(batch) || !matches!(self.front, Front::Looking) {
             return;
@@ -207,13 +214,7 @@ impl Feed {
     }
 
     /// The store has said which chunks of a part are missing, or that its index is none.
-    pub(super) fn lacks_chunks(
-        &mut self,
-        batch: ObjectId,
-        part: usize,
-        cids: Option<Vec<Cid>>,
-        now: Moment,
-    ) {
+    fn lacks_chunks(&mut self, batch: ObjectId, part: usize, cids: Option<Vec<Cid>>, now: Moment) {
         let first = self.queue.front().map(Signed::id);
         if let Front::Fetching(fetching) = &mut self.front
             && let Stage::Listing {
@@ -227,18 +228,83 @@ impl Feed {
         }
     }
 
-    /// A block has come, whose bytes hash to its name.
-    pub(super) fn got(&mut self, block: Block, peer: PeerId, wire: &mut Wire) {
-        let (Front::Fetching(fetching), Some(batch)) = (&mut self.front, self.queue.front()) else {
+    /// A block has come; given back if it is not wanted here.
+    fn got(&mut self, block: Block, wire: &mut Wire) -> Option<Block> {
+        match (&mut self.front, self.queue.front()) {
+            (Front::Fetching(fetching), Some(batch)) => fetching.take_in(block, batch, wire),
+            _ => Some(block),
+        }
+    }
+
+    /// Of those that were asked for, the ones that did not come with the others are asked for again
+    /// at once; and as something came, not for ever.
+    fn ask_again(&mut self, asked: &[Cid], now: Moment) {
+        let Front::Fetching(fetching) = &mut self.front else {
             return;
         };
-        if fetching.take_in(block, batch, wire) {
+        for cid in asked {
+            if let Some(want) = fetching.wanted.get_mut(cid) {
+                want.asked = false;
+                want.tries = want.tries.saturating_sub(1);
+                want.retry_at = now.at;
+            }
+        }
+    }
+
+    /// Blocks did not come: asked for again later, elsewhere.
+    fn failed(&mut self, cids: &[Cid], peer: PeerId, now: Duration) {
+        let Front::Fetching(fetching) = &mut self.front else {
+            return;
+        };
+        for cid in cids {
+            if let Some(want) = fetching.wanted.get_mut(cid) {
+                fetching.failed.insert(peer);
+                want.asked = false;
+                want.retry_at = now + pause(want.tries.saturating_sub(1));
+            }
+        }
+    }
+}
+
+impl Feed {
+    /// Both ends of the chain.
+    fn lines(&mut self) -> [&mut Line; 2] {
+        [&mut self.line, &mut self.older.line]
+    }
+
+    /// The store has said which linked blocks are missing.
+    pub(super) fn lacks(&mut self, batch: ObjectId, cids: &[Cid], now: Moment) {
+        for line in self.lines() {
+            line.lacks(batch, cids.to_vec(), now);
+        }
+    }
+
+    /// The store has said which chunks of a part are missing, or that its index is none.
+    pub(super) fn lacks_chunks(
+        &mut self,
+        batch: ObjectId,
+        part: usize,
+        cids: Option<&[Cid]>,
+        now: Moment,
+    ) {
+        for line in self.lines() {
+            line.lacks_chunks(batch, part, cids.map(<[Cid]>::to_vec), now);
+        }
+    }
+
+    /// A block has come, whose bytes hash to its name.
+    pub(super) fn got(&mut self, block: Block, peer: PeerId, wire: &mut Wire) {
+        let mut rest = Some(block);
+        for line in self.lines() {
+            rest = rest.and_then(|block| line.got(block, wire));
+        }
+        if rest.is_none() {
             self.offer(peer);
         }
     }
 
     /// Blocks have come, whose bytes hash to names that were asked for. The others did not fit, or
-    /// the peer lacks them: they are asked for again at once, and as something came, not for ever.
+    /// the peer lacks them.
     pub(super) fn got_some(
         &mut self,
         asked: &[Cid],
@@ -249,29 +315,15 @@ impl Feed {
         for block in blocks {
             self.got(block, peer, wire);
         }
-        let Front::Fetching(fetching) = &mut self.front else {
-            return;
-        };
-        for cid in asked {
-            if let Some(want) = fetching.wanted.get_mut(cid) {
-                want.asked = false;
-                want.tries = want.tries.saturating_sub(1);
-                want.retry_at = wire.now.at;
-            }
+        for line in self.lines() {
+            line.ask_again(asked, wire.now);
         }
     }
 
-    /// Blocks did not come: asked for again later, elsewhere.
+    /// Blocks did not come.
     pub(super) fn blocks_failed(&mut self, cids: &[Cid], peer: PeerId, now: Duration) {
-        let Front::Fetching(fetching) = &mut self.front else {
-            return;
-        };
-        for cid in cids {
-            if let Some(want) = fetching.wanted.get_mut(cid) {
-                fetching.failed.insert(peer);
-                want.asked = false;
-                want.retry_at = now + pause(want.tries.saturating_sub(1));
-            }
+        for line in self.lines() {
+            line.failed(cids, peer, now);
         }
     }
 }

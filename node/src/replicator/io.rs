@@ -72,10 +72,29 @@ pub enum Input {
         part: usize,
         cids: Option<Vec<Cid>>,
     },
+    /// Where a feed begins ([`Job::Oldest`]), and how many bytes all blocks take.
+    Oldest {
+        feed: FeedId,
+        oldest: Option<Oldest>,
+        used: u64,
+    },
+    /// Whether a batch was kept ([`Job::CommitOlder`]), and how many bytes all blocks take.
+    StoredOlder { feed: FeedId, kept: bool, used: u64 },
     /// A proof of equivocation is kept.
     Forked { feed: FeedId },
     /// Time has passed.
     Tick,
+}
+
+/// The oldest batch of a feed that is kept.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Oldest {
+    /// Its number.
+    pub seq: u64,
+    /// The batch before it.
+    pub prev: ObjectId,
+    /// When it was published, in seconds of UTC.
+    pub published_at: u64,
 }
 
 /// An answer, verified as far as it can be without knowing the question's reason.
@@ -145,6 +164,15 @@ pub enum Job {
         blocks: Vec<Block>,
         broken: BTreeMap<usize, Cid>,
     },
+    /// Say where a feed begins: [`Input::Oldest`].
+    Oldest(FeedId),
+    /// Keep a batch with the blocks that were missing as the oldest of its feed:
+    /// [`Input::StoredOlder`].
+    CommitOlder {
+        batch: Box<Signed<Batch>>,
+        blocks: Vec<Block>,
+        broken: BTreeMap<usize, Cid>,
+    },
     /// Drop all batches of a feed.
     Forget(FeedId),
     /// Drop the batches that an anchor disowns: those after it where the store has it, else all.
@@ -207,6 +235,8 @@ pub struct Stats {
     pub ignored: u64,
     /// Batches committed.
     pub committed: u64,
+    /// Batches committed below the oldest that was kept.
+    pub filled: u64,
     /// Batches or blocks given up until the next round.
     pub fetch_failures: u64,
     /// Answers that no honest peer sends.

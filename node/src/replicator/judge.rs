@@ -47,14 +47,22 @@ impl Replicator {
             return Some(Err(RefuseError::NotCarried));
         };
         if let Err(error) = chain::check_time(batch, now) {
-            return Some(Err(error.into()));
+            return match provider.believes(batch) {
+                // Whether somebody's clock is wrong is known once it is known whose batch it is.
+                Belief::NewEpoch => None,
+                Belief::No(_) => Some(Err(error.into())),
+                Belief::Yes => {
+                    feed.of_the_future(batch.published_at, self.wire.now.at);
+                    Some(Err(error.into()))
+                }
+            };
         }
         if feed.head.is_some_and(|head| head.id == batch.id()) {
             feed.seen_at = Some(now);
             return Some(Err(RefuseError::Known));
         }
         match provider.believes(batch) {
-            Belief::Yes => {}
+            Belief::Yes => feed.is_past(batch.published_at),
             Belief::NewEpoch => return None,
             Belief::No(error) => return Some(Err(error)),
         }

@@ -1,10 +1,10 @@
 //! Believed batches on their way into the store: the first one's blocks, then the batch.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bellwether_formats::batch::{Batch, Part};
 use bellwether_formats::chain::Head;
-use bellwether_formats::cid::Cid;
+use bellwether_formats::cid::{Block, Cid};
 use bellwether_formats::id::FeedId;
 use bellwether_formats::limit::MAX_BLOCK_BYTES;
 use bellwether_formats::sealed::Shape;
@@ -14,13 +14,25 @@ use super::feed::Feed;
 use super::fetch::Fetching;
 use super::wire::Wire;
 use super::{Job, Note, Replicator};
+use crate::network::PeerId;
 
 /// Commits of one batch that may fail: blocks can be pruned between look-up and commit.
 const MAX_COMMITS: u8 = 3;
 
+/// Believed batches on their way into the store, each with its blocks, in this order.
+#[derive(Debug, Default)]
+pub(super) struct Line {
+    pub(super) queue: VecDeque<Signed<Batch>>,
+    /// What is being done with the first of them.
+    pub(super) front: Front,
+    /// When the fetch of its blocks began, in seconds of UTC, if it has.
+    pub(super) since: Option<u64>,
+}
+
 /// What is being done with the first batch of a queue.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) enum Front {
+    #[default]
     Idle,
     /// The store is asked which linked blocks it lacks.
     Looking,
@@ -30,49 +42,62 @@ pub(super) enum Front {
     Committing,
 }
 
-impl Feed {
-    /// Moves the first batch of the queue a step on.
-    pub(super) fn advance_queue(&mut self, id: &FeedId, wire: &mut Wire) {
-        if self.on_hold {
-            return;
-        }
+/// What came of a step.
+pub(super) enum Step {
+    /// It is done, or there is something to wait for.
+    Done,
+    /// The first batch is to be kept, with its blocks and the parts whose chunks are no good.
+    Commit {
+        batch: Box<Signed<Batch>>,
+        blocks: Vec<Block>,
+        broken: BTreeMap<usize, Cid>,
+    },
+    /// Blocks of it are not to be had.
+    Lost,
+}
+
+impl Line {
+    /// Moves the first batch a step on.
+    pub(super) fn advance(
+        &mut self,
+        id: &FeedId,
+        offers: &VecDeque<PeerId>,
+        wire: &mut Wire,
+    ) -> Step {
         let Some(batch) = self.queue.front() else {
-            return;
+            return Step::Done;
         };
         match &mut self.front {
             Front::Idle => self.look_up(id, wire),
             Front::Fetching(fetching) if fetching.is_idle() => {
                 if let Some(job) = fetching.next_part(id, batch) {
-                    return wire.job(job);
+                    wire.job(job);
+                    return Step::Done;
                 }
                 let (blocks, broken) = fetching.take();
-                wire.job(Job::Commit {
-                    batch: Box::new(batch.clone()),
+                let batch = Box::new(batch.clone());
+                self.front = Front::Committing;
+                return Step::Commit {
+                    batch,
                     blocks,
                     broken,
-                });
-                self.front = Front::Committing;
+                };
             }
-            Front::Fetching(_) => self.fetch(id, wire),
+            Front::Fetching(_) => {
+                if !self.fetch(id, offers, wire) {
+                    return Step::Lost;
+                }
+            }
             Front::Looking | Front::Committing => {}
         }
+        Step::Done
     }
 
-    /// Asks the store which linked blocks of the first batch it lacks, unless there can be no place
-    /// for the batch.
+    /// Asks the store which linked blocks of the first batch it lacks.
     fn look_up(&mut self, id: &FeedId, wire: &mut Wire) {
         let Some(batch) = self.queue.front() else {
             return;
         };
-        let (seq, bytes) = (batch.seq, said_bytes(batch));
-        if bytes > wire.max_batch_bytes {
-            if self.too_large.replace(seq) != Some(seq) {
-                let feed = id.clone();
-                wire.note(Note::TooLarge { feed, seq, bytes });
-            }
-            self.forget();
-            return self.offers.clear();
-        }
         let links = batch.links().into_iter().chain([batch.desc]);
         let cids: BTreeSet<Cid> = links.collect();
         wire.job(Job::Lookup {
@@ -84,18 +109,57 @@ impl Feed {
         self.since = Some(wire.now.utc);
     }
 
+    /// Drops the first batch: it is in the store.
+    pub(super) fn next(&mut self) {
+        self.queue.pop_front();
+        self.front = Front::Idle;
+        self.since = None;
+    }
+}
+
+impl Feed {
+    /// Moves the first batch of the queue a step on, unless there can be no place for it.
+    pub(super) fn advance_queue(&mut self, id: &FeedId, wire: &mut Wire) {
+        if self.on_hold {
+            return;
+        }
+        let Some(batch) = self.line.queue.front() else {
+            return;
+        };
+        let (seq, bytes) = (batch.seq, said_bytes(batch));
+        if bytes > wire.max_batch_bytes {
+            if self.too_large.replace(seq) != Some(seq) {
+                let feed = id.clone();
+                wire.note(Note::TooLarge { feed, seq, bytes });
+            }
+            self.forget();
+            return self.offers.clear();
+        }
+        match self.line.advance(id, &self.offers, wire) {
+            Step::Done => {}
+            Step::Commit {
+                batch,
+                blocks,
+                broken,
+            } => wire.job(Job::Commit {
+                batch,
+                blocks,
+                broken,
+            }),
+            Step::Lost => self.give_up(id, "blocks", wire),
+        }
+    }
+
     /// The store's head is now `head`.
     fn stored(&mut self, id: &FeedId, head: Option<Head>, wire: &mut Wire) {
         self.on_hold = false;
         self.head = head;
         let seq = head.map_or(0, |head| head.seq);
         self.too_large = self.too_large.filter(|too_large| *too_large > seq);
-        let committing = matches!(self.front, Front::Committing);
-        let first = self.queue.front().map(Signed::id);
+        let committing = matches!(self.line.front, Front::Committing);
+        let first = self.line.queue.front().map(Signed::id);
         if committing && first.is_some() && first == head.map(|head| head.id) {
-            self.queue.pop_front();
-            self.front = Front::Idle;
-            self.since = None;
+            self.line.next();
             self.commits_failed = 0;
             self.gap_rounds = 0;
             wire.stats.committed += 1;
@@ -112,8 +176,8 @@ impl Feed {
 
     /// Drops of the queue what no longer follows the head, after somebody else moved that.
     pub(super) fn relink(&mut self) {
-        self.front = Front::Idle;
-        self.since = None;
+        self.line.front = Front::Idle;
+        self.line.since = None;
         if let Some(chase) = &mut self.chase {
             chase.forget_run();
         }
@@ -121,12 +185,12 @@ impl Feed {
             return;
         };
         let newer = |batch: &Signed<Batch>| batch.seq > head.seq;
-        let queue: VecDeque<_> = self.queue.drain(..).filter(newer).collect();
+        let queue: VecDeque<_> = self.line.queue.drain(..).filter(newer).collect();
         if queue
             .front()
             .is_some_and(|first| head.check_next(first).is_ok())
         {
-            self.queue = queue;
+            self.line.queue = queue;
         }
         self.end_chase_if_done();
     }
@@ -165,7 +229,7 @@ impl Replicator {
 
 /// Bytes that a batch takes with all its blocks, by what it says of them. Those of which it does not
 /// say the size count as the largest.
-fn said_bytes(batch: &Signed<Batch>) -> u64 {
+pub(super) fn said_bytes(batch: &Signed<Batch>) -> u64 {
     let wide = |bytes: usize| u64::try_from(bytes).unwrap_or(u64::MAX);
     let of_part = |part: &Part| match part {
         Part::Open(part) => part.body.size,

@@ -11,6 +11,7 @@ use crate::network::{NoneReason, SyncRequest, SyncResponse, Verdict};
 use crate::relay::RefuseError;
 use crate::store::{RetainPolicy, Store};
 
+mod older;
 mod sealed;
 mod sim;
 
@@ -92,6 +93,64 @@ fn a_batch_of_the_future_is_ignored_until_then() {
     assert_eq!(verdict(&result), Verdict::Ignore);
     world.node.pass(Duration::from_secs(1));
     assert_eq!(world.node.judge(world.p, &batch), Ok(()));
+}
+
+#[test]
+fn batches_of_the_future_are_remembered_if_they_are_vouched_for() {
+    let mut world = World::connected(1, 1);
+    let of = |author: &Author, prev: Option<&Signed<Batch>>, at: u64| {
+        author.batch_of(prev, &[], |batch| {
+            batch.published_at = at;
+            batch.next_after = at;
+            batch.next_by = at + 1;
+        })
+    };
+    let feed = world.author.feed();
+    let at = world.node.now.utc + 7200;
+    // Anybody can sign what he likes with a key of his own.
+    let mut stranger = Author::new(1);
+    stranger.key = ed25519_dalek::SigningKey::from_bytes(&[66; 32]);
+    let forged = of(&stranger, world.chain.last(), at);
+    world.node.judge(world.p, &forged).unwrap_err();
+    assert!(world.node.replicator.future().is_empty());
+    let batch = of(&world.author, world.chain.last(), at);
+    world.node.judge(world.p, &batch).unwrap_err();
+    assert_eq!(world.node.replicator.future(), [(feed.clone(), at)].into());
+    // It is gone once the clock is right, and once no peer shows it any more.
+    let utc = world.node.now.utc;
+    world.node.now.utc = at;
+    assert_eq!(world.node.judge(world.p, &batch), Ok(()));
+    assert!(world.node.replicator.future().is_empty());
+    world.node.now.utc = utc;
+    let next = of(&world.author, Some(&batch), at + 5);
+    world.node.judge(world.p, &next).unwrap_err();
+    assert_eq!(world.node.replicator.future().len(), 1);
+    world.node.move_to(world.node.now.at + FUTURE_SERVES);
+    world.node.handle(Input::Tick);
+    assert!(world.node.replicator.future().is_empty());
+}
+
+#[test]
+fn batch_of_the_future_of_an_unknown_epoch_is_judged_by_its_descriptor() {
+    let mut world = World::connected(1, 1);
+    world.author.replace_key(77);
+    let at = world.node.now.utc + 7200;
+    let batch = world.author.batch_of(world.chain.last(), &[], |batch| {
+        batch.published_at = at;
+        batch.next_after = at;
+        batch.next_by = at + 1;
+    });
+    let token = world.node.hear(world.p, &batch);
+    let (_, tag, request) = world.node.asked();
+    assert_eq!(request, SyncRequest::Descriptor(batch.provider));
+    let descriptor = Box::new(world.author.descriptor.clone());
+    world.node.answer(tag, Answer::Descriptor(descriptor));
+    let result = world.node.judged.remove(&token).unwrap();
+    assert_eq!(
+        result,
+        Err(RefuseError::Chain(ChainError::Future { ahead: 7200 }))
+    );
+    assert_eq!(world.node.replicator.future().len(), 1);
 }
 
 #[test]
@@ -256,6 +315,7 @@ fn a_newer_epoch_without_a_good_descriptor_is_ignored() {
     let mut leap = Author::new(1);
     leap.renew(|descriptor| descriptor.epoch = 1002);
     let foreign = Author::new(2).descriptor;
+    let in_the_future = future.descriptor.clone();
     let answers = [
         (Answer::None(NoneReason::NotFound), 0),
         (Answer::Failed, 0),
@@ -280,6 +340,17 @@ fn a_newer_epoch_without_a_good_descriptor_is_ignored() {
         assert_eq!(world.node.replicator.stats().bad_answers, faults, "{name}");
         assert!(world.node.asks.is_empty(), "{name}");
     }
+    // Whose descriptor it is, is certain: some clock is wrong.
+    let mut world = World::connected(1, 1);
+    world.author.replace_key(77);
+    let batch = world.author.beat(world.chain.last());
+    world.node.hear(world.p, &batch);
+    let (_, tag, _) = world.node.asked();
+    let issued_at = in_the_future.issued_at;
+    let answer = Answer::Descriptor(Box::new(in_the_future));
+    world.node.answer(tag, answer);
+    let future = world.node.replicator.future();
+    assert_eq!(future, [(world.author.feed(), issued_at)].into());
 }
 
 #[test]

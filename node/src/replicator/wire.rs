@@ -33,6 +33,8 @@ pub(super) enum What {
     Heads { page: usize },
     /// The batches after `from`.
     After { feed: FeedId, from: u64 },
+    /// The batches after `from` that lie below the oldest kept.
+    Older { feed: FeedId, from: u64 },
     /// The batch that has the number of our head, and is another.
     Proof { feed: FeedId, from: u64 },
     /// A block of the first batch in the feed's queue.
@@ -82,8 +84,10 @@ pub(super) struct Wire {
     next_tag: u64,
     feeds: Vec<FeedId>,
     anti_entropy: Duration,
-    /// Most bytes that a batch and all its blocks may have.
+    /// Most bytes that all blocks, and so a batch with its own, may have.
     pub(super) max_batch_bytes: u64,
+    /// How long batches are kept, in seconds.
+    pub(super) max_age_s: u64,
 }
 
 impl Wire {
@@ -99,6 +103,7 @@ impl Wire {
             feeds,
             anti_entropy,
             max_batch_bytes: u64::MAX,
+            max_age_s: u64::MAX,
         }
     }
 
@@ -133,7 +138,9 @@ impl Wire {
     pub(super) fn ask(&mut self, peer: PeerId, what: What) {
         let request = match &what {
             What::Heads { page } => SyncRequest::Heads(self.page(*page).to_vec()),
-            What::After { feed, from } | What::Proof { feed, from } => SyncRequest::After {
+            What::After { feed, from }
+            | What::Older { feed, from }
+            | What::Proof { feed, from } => SyncRequest::After {
                 feed: feed.clone(),
                 seq: *from,
             },
@@ -182,7 +189,11 @@ impl Wire {
         let fetch = |what: &What| {
             matches!(
                 what,
-                What::After { .. } | What::Proof { .. } | What::Block { .. } | What::Blocks { .. }
+                What::After { .. }
+                    | What::Older { .. }
+                    | What::Proof { .. }
+                    | What::Block { .. }
+                    | What::Blocks { .. }
             )
         };
         self.asked
@@ -194,6 +205,15 @@ impl Wire {
     /// Whether one more question for batches or blocks may be asked.
     pub(super) fn may_fetch(&self) -> bool {
         self.fetches() < MAX_FETCHES
+    }
+
+    /// Batches published before this time would be deleted again, in seconds of UTC.
+    pub(super) const fn keep_from(&self) -> u64 {
+        self.now.utc.saturating_sub(self.max_age_s)
+    }
+
+    pub(super) fn has_peers(&self) -> bool {
+        !self.peers.is_empty()
     }
 
     fn heads_asked(&self) -> usize {

@@ -157,34 +157,8 @@ impl Store {
         if let Some(head) = head_in(&tx, &batch.feed())? {
             feed::head_of(&head).check_next(batch)?;
         }
-        let mut new = Vec::new();
-        {
-            let mut shelf = Shelf::open(&tx)?;
-            for block in blocks {
-                let cid = block.cid().to_bytes();
-                if shelf.put(&cid, block.bytes())? {
-                    new.push(cid);
-                }
-            }
-            for cid in batch.links().into_iter().chain([batch.desc]) {
-                if !shelf.has(&cid.to_bytes())? {
-                    return Err(ReplicateError::Missing { cid });
-                }
-            }
-        }
-        let row = insert_batch_without(&tx, batch, broken)?;
-        {
-            let mut shelf = Shelf::open(&tx)?;
-            if let Some(cid) = sealed::missing_block(&shelf, &row)? {
-                return Err(ReplicateError::Missing { cid });
-            }
-            // What the batch does not lead to came by mistake.
-            for cid in new {
-                if !shelf.is_named(&cid)? {
-                    shelf.remove(&cid)?;
-                }
-            }
-        }
+        let row = keep(&tx, batch, blocks, broken)?;
+        move_head(&tx, &batch.feed(), batch.seq)?;
         tx.commit()?;
         Ok(row)
     }
@@ -275,15 +249,61 @@ fn last_in(
     last.map(|(_, value)| row(value.value())).transpose()
 }
 
+/// Keeps a batch with all its blocks, of which `blocks` came with it.
+pub(super) fn keep(
+    tx: &WriteTransaction,
+    batch: &Signed<Batch>,
+    blocks: &[Block],
+    broken: &BTreeMap<usize, Cid>,
+) -> Result<BatchRow, ReplicateError> {
+    let mut new = Vec::new();
+    {
+        let mut shelf = Shelf::open(tx)?;
+        for block in blocks {
+            let cid = block.cid().to_bytes();
+            if shelf.put(&cid, block.bytes())? {
+                new.push(cid);
+            }
+        }
+        for cid in batch.links().into_iter().chain([batch.desc]) {
+            if !shelf.has(&cid.to_bytes())? {
+                return Err(ReplicateError::Missing { cid });
+            }
+        }
+    }
+    let row = insert_batch_without(tx, batch, broken)?;
+    let mut shelf = Shelf::open(tx)?;
+    if let Some(cid) = sealed::missing_block(&shelf, &row)? {
+        return Err(ReplicateError::Missing { cid });
+    }
+    // What the batch does not lead to came by mistake.
+    for cid in new {
+        if !shelf.is_named(&cid)? {
+            shelf.remove(&cid)?;
+        }
+    }
+    Ok(row)
+}
+
 /// Writes a batch whose blocks are kept, names them, and moves the head.
 pub(super) fn insert_batch(
     tx: &WriteTransaction,
     batch: &Signed<Batch>,
 ) -> Result<BatchRow, StoreError> {
-    insert_batch_without(tx, batch, &BTreeMap::new())
+    let row = insert_batch_without(tx, batch, &BTreeMap::new())?;
+    move_head(tx, &batch.feed(), batch.seq)?;
+    Ok(row)
 }
 
-/// The same without the chunks of some sealed parts, by position in the batch.
+fn move_head(tx: &WriteTransaction, feed: &FeedId, seq: u64) -> Result<(), StoreError> {
+    let seq = seq.to_be_bytes();
+    let mut heads = tx.open_table(HEADS)?;
+    heads.insert(feed_key(feed).as_slice(), seq.as_slice())?;
+    Ok(())
+}
+
+/// Writes a batch whose blocks are kept, and names them but for the chunks of some sealed parts, by
+/// position in the batch.
 fn insert_batch_without(
     tx: &WriteTransaction,
     batch: &Signed<Batch>,
@@ -308,9 +328,6 @@ fn insert_batch_without(
     }
     tx.open_table(BATCHES)?
         .insert(key.as_slice(), to_row(&row).as_slice())?;
-    let seq = batch.seq.to_be_bytes();
-    tx.open_table(HEADS)?
-        .insert(feed_key(&feed).as_slice(), seq.as_slice())?;
     Ok(row)
 }
 

@@ -39,7 +39,7 @@ impl Hand {
     fn of(provider: &Provider) -> Self {
         let store = Store::open(&provider.dir.join("store.redb")).unwrap();
         let config = Config::load(&provider.dir).unwrap();
-        let publisher = Publisher::open(&provider.dir, &config, store.clone()).unwrap();
+        let publisher = Publisher::open(&provider.dir, &config, store.clone(), u64::MAX).unwrap();
         let zone = provider.zone.parse().unwrap();
         Self {
             store,

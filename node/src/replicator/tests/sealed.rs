@@ -287,7 +287,7 @@ fn a_restart_in_the_midst_of_a_fetch_loses_nothing_and_leaks_nothing() {
 fn a_batch_larger_than_the_cap_is_not_fetched_over_and_over() {
     let part = Sealed::small(13);
     let (mut world, batch) = world(&[&part]);
-    world.node.replicator.limit(200_000);
+    world.node.replicator.limit(200_000, Duration::MAX);
     assert_eq!(world.node.judge(world.p, &batch), Ok(()));
     let feed = world.author.feed();
     let mut questions = 0;
@@ -304,7 +304,7 @@ fn a_batch_larger_than_the_cap_is_not_fetched_over_and_over() {
     assert_eq!(large.count(), 1, "said once");
     assert_eq!(world.node.replicator.status()[&feed].too_large, Some(2));
     // The operator gives it more.
-    world.node.replicator.limit(1 << 30);
+    world.node.replicator.limit(1 << 30, Duration::MAX);
     world.node.pass(Duration::from_secs(90));
     world.serve();
     assert_eq!(world.seq(), 2);
