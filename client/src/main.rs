@@ -6,6 +6,15 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+/// Tells a person something, on standard error. That nobody can read it is no failure of the verb,
+/// where `eprintln!` would panic.
+macro_rules! tell {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($text)*);
+    }};
+}
+
 mod cli {
     pub(crate) mod alerts;
     pub(crate) mod bench;

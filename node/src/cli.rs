@@ -156,19 +156,19 @@ impl CliError {
 
     /// Writes the error, its causes and its hint to stderr; gives the exit status.
     fn report(&self) -> ExitCode {
-        eprintln!("error: {self}");
+        tell!("error: {self}");
         let mut cause = std::error::Error::source(self);
         while let Some(error) = cause {
-            eprintln!("  cause: {error}");
+            tell!("  cause: {error}");
             cause = error.source();
         }
         if let Self::Node { causes, .. } = self {
             for cause in causes {
-                eprintln!("  cause: {cause}");
+                tell!("  cause: {cause}");
             }
         }
         if let Some(hint) = self.hint() {
-            eprintln!("\nhint: {hint}");
+            tell!("\nhint: {hint}");
         }
         ExitCode::from(2)
     }
@@ -202,10 +202,12 @@ fn say(line: impl std::fmt::Display) -> Result<(), CliError> {
 
 /// Logs on stderr: what an operator wants unasked, more with `RUST_LOG`.
 fn start_logging(default: &str) {
+    use bellwether_node::logging::LossyStderr;
     use tracing_subscriber::EnvFilter;
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr);
-    logs.with_ansi(false).init();
+        .with_writer(|| LossyStderr);
+    // Of what it cannot write the subscriber would tell on stderr, and panic.
+    logs.log_internal_errors(false).with_ansi(false).init();
 }

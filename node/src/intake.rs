@@ -237,7 +237,7 @@ impl IntakeState {
         done.await.map_err(|_| Refusal::Panic)?
     }
 
-    /// What is known of a code; an unknown one counts. Waits for the disk.
+    /// What is known of a code whose zone is open; an unknown one counts. Waits for the disk.
     fn look_up(&self, hash: &CodeHash, address: IpAddr) -> Result<CodeRow, Refusal> {
         // Under one lock, or a hundred guesses at once would count as one.
         let mut guesses = self.guesses();
@@ -246,6 +246,10 @@ impl IntakeState {
             guesses.failed(address, now());
             return Err(Refusal::Accept(AcceptError::UnknownCode));
         };
+        if !self.0.modes.contains_key(&code.zone) {
+            // Accepted, it would be published nowhere, and nobody would tell its sender.
+            return Err(Refusal::ZoneClosed { zone: code.zone });
+        }
         Ok(code)
     }
 

@@ -17,6 +17,7 @@ pub mod http;
 pub mod init;
 pub mod intake;
 pub mod keys;
+pub mod logging;
 pub mod network;
 pub mod node;
 mod pem;

@@ -18,7 +18,8 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::path::Path;
+use std::iter;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,11 +37,13 @@ use crate::relay::{self, RelayConfig, RelayStatus};
 use crate::store::{Store, StoreError};
 
 mod control;
+mod disk;
 mod error;
 mod info;
 mod listeners;
 
 use control::Control;
+pub use disk::DiskError;
 pub use error::StartError;
 pub use info::Info;
 use listeners::{bind_intake, start_gateway, start_intake};
@@ -103,7 +106,15 @@ impl Node {
         if mode == Mode::Once {
             config.network.listen.clear();
         }
-        let store = open_store(&dir).await?;
+        let dirs = written(&dir, &config);
+        let full = disk::prove(&dirs).err();
+        let store = open_store(&dir, full.is_none()).await?;
+        if let Some(error) = full {
+            if mode == Mode::Once {
+                return Err(error.into());
+            }
+            tracing::error!(%error, "read-only until there is room");
+        }
         let stop = CancellationToken::new();
         // Whatever fails below, the tasks that run already are told to end.
         let stop_on_error = stop.clone().drop_guard();
@@ -135,6 +146,8 @@ impl Node {
         if let (Some(intake), Some(publisher)) = (intake, &publisher) {
             start_intake(&dir, &config, &store, intake, publisher, &tasks)?;
         }
+        let told = |_: Option<&DiskError>| {};
+        tasks.spawn("disk", disk::guard(store.clone(), dirs, told, stop.clone()));
         let info = Info::of(&config, &store, &network, gateway, url)?;
         let control = Arc::new(Control {
             admin: Admin::new(dir.clone(), config, store),
@@ -186,16 +199,26 @@ impl Node {
     }
 }
 
+/// The directories that the node writes to.
+fn written(dir: &Path, config: &Config) -> Vec<PathBuf> {
+    let signer = config.provider.as_ref().map(|own| own.signer_dir.clone());
+    iter::once(dir.to_owned()).chain(signer).collect()
+}
+
 /// Opens the store; waits a little for a verb of the command line that has it open just now.
-async fn open_store(dir: &Path) -> Result<Store, StoreError> {
+async fn open_store(dir: &Path, writable: bool) -> Result<Store, StoreError> {
     let path = Places::of(dir).store;
+    let open = match writable {
+        true => Store::open,
+        false => Store::open_read_only,
+    };
     for _ in 0..STORE_TRIES {
-        match Store::open(&path) {
+        match open(&path) {
             Err(StoreError::Locked) => tokio::time::sleep(STORE_PAUSE).await,
             done => return done,
         }
     }
-    Store::open(&path)
+    open(&path)
 }
 
 impl Drop for Node {
@@ -287,9 +310,14 @@ async fn start_network(
     let (published, publications) = mpsc::channel(MAX_PUBLISHED);
     let (fence_out, fence) = watch::channel(BTreeMap::new());
     let (status_out, status) = watch::channel(RelayStatus::default());
+    let mut own = config.own_feeds()?;
+    if let Some(provider) = &config.provider {
+        // What was published in a closed zone is still served.
+        own.extend(publisher::closed(store, provider.id()?, &own)?);
+    }
     let relay = RelayConfig {
         feeds,
-        own: config.own_feeds()?,
+        own,
         anti_entropy: config.network.anti_entropy,
         retain: config.retain.clone(),
         clock: clock.clone(),

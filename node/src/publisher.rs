@@ -4,7 +4,7 @@
 //! not published when the node starts is signed and published as it stands, so no number is ever
 //! used twice and none is blocked. Source: spec §4.7.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use bellwether_formats::batch::Batch;
@@ -66,15 +66,20 @@ impl Places {
     }
 }
 
-/// Where the store ends in the zones of some feeds: at the head, or at what is prepared after it,
-/// which may be signed already.
+/// Where the store ends in the zones of a provider: at the head, or at what is prepared after it,
+/// which may be signed already. Those of `feeds`, and those in which it publishes no more.
 ///
 /// # Errors
 ///
 /// [`StoreError`]
-pub fn ends(store: &Store, feeds: Vec<FeedId>) -> Result<BTreeMap<Zone, End>, StoreError> {
+pub fn ends(
+    store: &Store,
+    provider: ProviderId,
+    feeds: Vec<FeedId>,
+) -> Result<BTreeMap<Zone, End>, StoreError> {
     let mut ends = BTreeMap::new();
-    for feed in feeds {
+    let closed = closed(store, provider, &feeds)?;
+    for feed in feeds.into_iter().chain(closed) {
         // In this order: what becomes the head in between is then seen twice, and not never.
         let prepared = store
             .prepared(&feed.zone)?
@@ -88,6 +93,27 @@ pub fn ends(store: &Store, feeds: Vec<FeedId>) -> Result<BTreeMap<Zone, End>, St
         ends.insert(feed.zone, end.unwrap_or_default());
     }
     Ok(ends)
+}
+
+/// The feeds of a provider that are closed: it published in them, or something waits there, and
+/// `node.toml`, which names `feeds`, does not name their zones any more.
+///
+/// # Errors
+///
+/// [`StoreError`]
+pub fn closed(
+    store: &Store,
+    provider: ProviderId,
+    feeds: &[FeedId],
+) -> Result<Vec<FeedId>, StoreError> {
+    let heads = store.heads()?.into_iter().map(|head| head.feed);
+    let waiting = store.waiting_zones()?.into_iter();
+    let waiting = waiting.map(|zone| FeedId { provider, zone });
+    let own = heads
+        .chain(waiting)
+        .filter(|feed| feed.provider == provider && !feeds.contains(feed));
+    let own: BTreeSet<FeedId> = own.collect();
+    Ok(own.into_iter().collect())
 }
 
 impl Publisher {
@@ -117,7 +143,7 @@ impl Publisher {
             keys: &places.keys,
         };
         let signer = Signer::open(place, published)?;
-        signer.check(&ends(&store, config.own_feeds()?)?)?;
+        signer.check(&ends(&store, id, config.own_feeds()?)?)?;
         let mut publisher = Self {
             signer,
             store,
@@ -125,8 +151,11 @@ impl Publisher {
             zones: zones(provider, config)?,
             unfinished: BTreeMap::new(),
         };
-        for zone in publisher.zone_names() {
-            publisher.resume(&zone, now)?;
+        // On a full disk it is finished by the next start, which comes when there is room.
+        if publisher.store.is_writable() {
+            for zone in publisher.zone_names() {
+                publisher.resume(&zone, now)?;
+            }
         }
         Ok(publisher)
     }

@@ -8,6 +8,7 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use redb::{
     Database, ReadTransaction, ReadableDatabase, StorageBackend, TableDefinition, WriteTransaction,
@@ -20,6 +21,7 @@ mod blocks;
 mod check;
 mod codes;
 mod count;
+mod disk;
 mod expire;
 mod feed;
 mod migrate;
@@ -38,6 +40,7 @@ mod submit;
 
 pub use accept::{AcceptError, Accepted, Fate, NewCode, SubmittedUnit};
 pub use codes::{CodeStatus, CodesOf};
+pub use disk::DiskFailure;
 pub use feed::FeedHead;
 pub use prune::{Pruned, RetainPolicy};
 pub use publish::{Draft, PublishError};
@@ -131,6 +134,8 @@ const CACHE_BYTES: usize = 32 * 1024 * 1024;
 #[derive(Clone)]
 pub struct Store {
     db: Arc<Database>,
+    failure: DiskFailure,
+    writable: Arc<AtomicBool>,
 }
 
 impl Store {
@@ -153,7 +158,7 @@ impl Store {
         let db = Database::builder()
             .set_cache_size(CACHE_BYTES)
             .create(&draft)?;
-        let store = Self::set_up(db)?;
+        let store = Self::of(db).set_up()?;
         std::fs::rename(&draft, path)?;
         crate::files::sync_parent(path)?;
         Ok(store)
@@ -167,16 +172,71 @@ impl Store {
     /// [`StoreError::Locked`] if another process has it open; [`StoreError::Format`] if another
     /// version or another program wrote it.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let db = Database::builder().set_cache_size(CACHE_BYTES).open(path)?;
-        let store = Self { db: Arc::new(db) };
-        match store.format()? {
-            Some(FORMAT) => Ok(store),
-            Some(1) => store.migrate(),
+        let failure = DiskFailure::default();
+        let file = disk::Watched::open(path, failure.clone())?;
+        let store = Self {
+            failure,
+            ..Self::on(file)?
+        };
+        store.of_this_format()
+    }
+
+    /// Opens a store on a disk that takes no writes: nothing is written to its file, not even what a
+    /// crash left to be repaired, and whoever wants to write is refused. Reads as [`open`](Self::open).
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn open_read_only(path: &Path) -> Result<Self, StoreError> {
+        let store = Self::on(disk::Overlaid::open(path)?)?;
+        store.set_writable(false);
+        store.of_this_format()
+    }
+
+    fn on(backend: impl StorageBackend) -> Result<Self, StoreError> {
+        let empty = backend.len().map_err(StoreError::Io)? == 0;
+        if empty {
+            // redb would make a store of it.
+            return Err(StoreError::Format { found: 0 });
+        }
+        let mut builder = Database::builder();
+        builder.set_cache_size(CACHE_BYTES);
+        Ok(Self::of(builder.create_with_backend(backend)?))
+    }
+
+    fn of(db: Database) -> Self {
+        Self {
+            db: Arc::new(db),
+            failure: DiskFailure::default(),
+            writable: Arc::new(AtomicBool::new(true)),
+        }
+    }
+
+    fn of_this_format(self) -> Result<Self, StoreError> {
+        match self.format()? {
+            Some(FORMAT) => Ok(self),
+            Some(1) => self.migrate(),
             // `create` leaves no store without a format: this is somebody else's file.
             found => Err(StoreError::Format {
                 found: found.unwrap_or_default(),
             }),
         }
+    }
+
+    /// What tells that the disk failed under this store, whoever met it.
+    pub const fn failure(&self) -> &DiskFailure {
+        &self.failure
+    }
+
+    /// Whether the store takes writes.
+    pub fn is_writable(&self) -> bool {
+        self.writable.load(Ordering::Relaxed)
+    }
+
+    /// Lets nobody write from now on, or everybody again. Before the disk is full: a write that
+    /// fails half way ends the node.
+    pub fn set_writable(&self, writable: bool) {
+        self.writable.store(writable, Ordering::Relaxed);
     }
 
     /// A store on any backend: for tests that make the disk fail.
@@ -185,29 +245,27 @@ impl Store {
     ///
     /// [`StoreError`] if the backend fails or holds something else.
     pub fn with_backend(backend: impl StorageBackend) -> Result<Self, StoreError> {
-        Self::set_up(
-            Database::builder()
-                .set_cache_size(CACHE_BYTES)
-                .create_with_backend(backend)?,
-        )
+        let db = Database::builder()
+            .set_cache_size(CACHE_BYTES)
+            .create_with_backend(backend)?;
+        Self::of(db).set_up()
     }
 
-    fn set_up(db: Database) -> Result<Self, StoreError> {
-        let store = Self { db: Arc::new(db) };
-        match store.format()? {
-            Some(FORMAT) => return Ok(store),
-            Some(1) => return store.migrate(),
+    fn set_up(self) -> Result<Self, StoreError> {
+        match self.format()? {
+            Some(FORMAT) => return Ok(self),
+            Some(1) => return self.migrate(),
             Some(found) => return Err(StoreError::Format { found }),
             None => {}
         }
-        let tx = store.write()?;
+        let tx = self.write()?;
         for table in ALL {
             tx.open_table(table)?;
         }
         tx.open_table(META)?
             .insert(b"format".as_slice(), [FORMAT].as_slice())?;
         tx.commit()?;
-        Ok(store)
+        Ok(self)
     }
 
     /// A value kept under a name, such as the key that codes are hashed with.
@@ -252,6 +310,9 @@ impl Store {
     /// Starts a transaction that is durable when its commit returns, and whose file needs no walk
     /// through all pages after a crash.
     fn write(&self) -> Result<WriteTransaction, StoreError> {
+        if !self.is_writable() {
+            return Err(StoreError::ReadOnly);
+        }
         let mut tx = self.db.begin_write()?;
         tx.set_quick_repair(true);
         Ok(tx)
@@ -313,6 +374,8 @@ pub enum StoreError {
     Io(#[from] std::io::Error),
     #[error("the store is open in another process")]
     Locked,
+    #[error("the disk takes no writes, so the store is read-only")]
+    ReadOnly,
     #[error("a row of the store is damaged: {error}")]
     Row { error: String },
     #[error("an object of the store is damaged: {0}")]
@@ -320,6 +383,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether the store refused the write because the disk is full: it can be tried again.
+    pub const fn is_read_only(&self) -> bool {
+        matches!(self, Self::ReadOnly)
+    }
+
     /// Whether the disk failed under the store. It then answers nothing any more until it is
     /// opened anew, so the node has to end: trying again is of no use.
     pub fn is_fatal(&self) -> bool {

@@ -22,6 +22,9 @@ const UP: Duration = Duration::from_secs(30);
 /// Longest wait for a node that was asked to stop.
 const DOWN: Duration = Duration::from_secs(30);
 
+/// Longest wait for a node that ends by itself.
+const ENDS: Duration = Duration::from_secs(60);
+
 /// A node that starts. Dropped, it is killed; it must not have panicked.
 #[derive(Debug)]
 pub struct Starting {
@@ -82,6 +85,14 @@ impl Running {
             "it was asked to stop; its log: {}",
             self.log()
         );
+    }
+
+    /// Waits until it ends by itself; gives its exit status.
+    #[track_caller]
+    pub fn ends(mut self) -> i32 {
+        let status = command::wait(&mut self.child, ENDS);
+        let code = status.and_then(|status| status.code());
+        code.unwrap_or_else(|| panic!("it did not end; its log: {}", self.log()))
     }
 
     /// Kills it, as a power cut would.

@@ -49,14 +49,22 @@ impl Shim {
         Self { control }
     }
 
+    #[expect(
+        clippy::host_endian_bytes,
+        reason = "read by a process on this machine"
+    )]
+    fn number(&self, at: u64, seconds: i64) {
+        self.write(at, &seconds.to_ne_bytes());
+    }
+
     /// Moves the wall clock: it shows this many seconds more than the machine's.
     pub fn set_wall(&self, seconds: i64) {
-        self.write(WALL, &seconds.to_ne_bytes());
+        self.number(WALL, seconds);
     }
 
     /// Moves the monotonic clocks by this many seconds in all. They cannot go back.
     pub fn set_monotonic(&self, seconds: u32) {
-        self.write(MONOTONIC, &i64::from(seconds).to_ne_bytes());
+        self.number(MONOTONIC, i64::from(seconds));
     }
 
     /// Lets time pass: both clocks go on by this many seconds from the machine's.

@@ -1,7 +1,16 @@
 //! The end-to-end tests: real processes on loopback.
 //! One binary, so that it links once: a new file is named here.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a test may panic, reads the clock, and prints what it measured"
+)]
 
 mod demo;
+mod disk;
 mod documents;
 mod hostile;
 mod kill;

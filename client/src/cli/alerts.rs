@@ -64,10 +64,10 @@ pub(crate) fn run(alerts: &Alerts, out: &mut impl Write) -> Result<ExitCode, Cli
     let answers = Client::open(&alerts.state.dir)?.alerts()?;
     print(&answers, alerts.json, out).map_err(CliError::Print)?;
     for doubt in &answers.doubts {
-        eprintln!("{}: {}", doubt.feed, doubt.answer);
+        tell!("{}: {}", doubt.feed, doubt.answer);
     }
     if let Some(since) = since(&answers).filter(|_| alerts.json) {
-        eprintln!("what is said holds for what was observed since {since}");
+        tell!("what is said holds for what was observed since {since}");
     }
     Ok(
         match (answers.matches.is_empty(), answers.doubts.is_empty()) {

@@ -31,16 +31,18 @@ pub(crate) struct Import {
 /// Writes a bundle.
 pub(crate) fn export(export: &Export) -> Result<ExitCode, CliError> {
     let batches = Client::open(&export.state.dir)?.export(&export.file)?;
-    eprintln!("{batches} batches exported to {}", export.file.display());
+    tell!("{batches} batches exported to {}", export.file.display());
     Ok(ExitCode::SUCCESS)
 }
 
 /// Takes in a bundle.
 pub(crate) fn import(import: &Import) -> Result<ExitCode, CliError> {
     let imported = Client::open(&import.state.dir)?.import(&import.file)?;
-    eprintln!(
+    tell!(
         "{} new batches, {} new bodies and {} new filters imported",
-        imported.batches, imported.bodies, imported.filters
+        imported.batches,
+        imported.bodies,
+        imported.filters
     );
     Ok(ExitCode::SUCCESS)
 }

@@ -86,14 +86,14 @@ impl CliError {
 
     /// Writes the error, its causes and its hint to standard error; gives the exit status.
     pub(crate) fn report(&self) -> ExitCode {
-        eprintln!("error: {self}");
+        tell!("error: {self}");
         let mut cause = std::error::Error::source(self);
         while let Some(error) = cause {
-            eprintln!("  cause: {error}");
+            tell!("  cause: {error}");
             cause = error.source();
         }
         if let Some(hint) = self.hint() {
-            eprintln!("hint: {hint}");
+            tell!("hint: {hint}");
         }
         ExitCode::from(2)
     }

@@ -33,13 +33,13 @@ pub(crate) fn run(follow: &Follow) -> Result<ExitCode, CliError> {
     let mut client = Client::open(&follow.state.dir)?;
     client.follow(&share)?;
     let zones: Vec<&str> = share.zones.iter().map(|zone| zone.as_str()).collect();
-    eprintln!("following {} in {}", share.provider, zones.join(", "));
+    tell!("following {} in {}", share.provider, zones.join(", "));
     if client
         .status()
         .iter()
         .any(|feed| feed.gateways.is_empty() && feed.head.is_none())
     {
-        eprintln!("hint: no gateway is known; add one with --gateway, or `import` bundles");
+        tell!("hint: no gateway is known; add one with --gateway, or `import` bundles");
     }
     Ok(ExitCode::SUCCESS)
 }

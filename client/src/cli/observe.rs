@@ -52,9 +52,11 @@ pub(crate) fn run(observe: &Observe, stdin: impl BufRead) -> Result<ExitCode, Cl
             .collect::<Result<_, _>>()?,
     };
     let recorded = Client::open(&observe.state.dir)?.observe(&observations)?;
-    eprintln!(
+    tell!(
         "{} observations recorded, {} were known, {} are too old to matter",
-        recorded.new, recorded.known, recorded.old
+        recorded.new,
+        recorded.known,
+        recorded.old
     );
     Ok(ExitCode::SUCCESS)
 }
@@ -83,7 +85,7 @@ pub(crate) fn forget(forget: &Forget) -> Result<ExitCode, CliError> {
     let id = |text: &String| ContactId::parse(family, text).map_err(|source| wrong(text, source));
     let ids: Vec<ContactId> = forget.ids.iter().map(id).collect::<Result<_, _>>()?;
     let count = Client::open(&forget.state.dir)?.forget(family, &ids)?;
-    eprintln!("{count} observations forgotten");
+    tell!("{count} observations forgotten");
     Ok(ExitCode::SUCCESS)
 }
 

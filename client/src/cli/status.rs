@@ -34,7 +34,7 @@ pub(crate) fn run(status: &Status, out: &mut impl Write) -> Result<ExitCode, Cli
         };
         printed.map_err(CliError::Print)?;
     }
-    eprintln!(
+    tell!(
         "{} feeds followed, {} observations kept",
         feeds.len(),
         client.observation_count()

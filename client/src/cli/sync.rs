@@ -56,9 +56,11 @@ pub(crate) fn run(sync: &Sync, out: &mut impl Write) -> Result<ExitCode, CliErro
     for problem in &synced.report.errors {
         let gateway = problem.gateway.as_deref().unwrap_or("-");
         let zone = problem.zone.as_deref().unwrap_or("-");
-        eprintln!(
+        tell!(
             "warning: {gateway}: {}/{zone}: {} ({})",
-            problem.provider, problem.message, problem.rule
+            problem.provider,
+            problem.message,
+            problem.rule
         );
     }
     let unreached = synced.report.feeds.iter().filter(|feed| !feed.reached);

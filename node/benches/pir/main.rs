@@ -6,6 +6,7 @@
 //! error: heads alone, beside a flood of plain GETs of one chunk, beside one of queries as a proxy on
 //! this machine sends them, without a share, and beside one of queries of one peer, by turns; the
 //! ratios of their medians, and the memory.
+#![expect(clippy::print_stderr, reason = "a bench tells what it measured")]
 
 use std::hint::black_box;
 use std::io::{BufRead, BufReader, Read, Write};

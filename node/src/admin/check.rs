@@ -206,7 +206,8 @@ fn ledger_findings(admin: &Admin, provider: &Provider) -> Result<Vec<Finding>, A
         keys: &places.keys,
     };
     let own = admin.config.own_feeds()?;
-    let faults = signer::faults(place, || publisher::ends(&admin.store, own))?;
+    let id = provider.id()?;
+    let faults = signer::faults(place, || publisher::ends(&admin.store, id, own))?;
     Ok(faults.into_iter().map(error).collect())
 }
 

@@ -135,7 +135,7 @@ fn import(args: ImportArgs) -> Result<ExitCode, CliError> {
             .and_then(serde_json::Value::as_u64)
             .unwrap_or_default()
     };
-    eprintln!(
+    tell!(
         "{} codes imported, {} were known",
         number("new"),
         number("known")
@@ -182,11 +182,11 @@ pub(super) fn level(args: LevelArgs) -> Result<ExitCode, CliError> {
     )?;
     let changed = answer.get("changed").and_then(serde_json::Value::as_u64);
     match changed.unwrap_or_default() {
-        0 => eprintln!(
+        0 => tell!(
             "0 notifications changed: nothing was reported under this code, it has this level \
              already, or a code issued later decides"
         ),
-        changed => eprintln!("{changed} notifications changed; the next batch says so"),
+        changed => tell!("{changed} notifications changed; the next batch says so"),
     }
     Ok(ExitCode::SUCCESS)
 }

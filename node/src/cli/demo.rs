@@ -85,7 +85,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, CliError> {
         Err(error) => {
             story.end(Some(&error.to_string()))?;
             if !args.json {
-                eprintln!("error: {error}");
+                tell!("error: {error}");
             }
             false
         }

@@ -111,10 +111,11 @@ pub(super) fn signer(verb: SignerVerb) -> Result<ExitCode, CliError> {
     let places = Places::of(&dir);
     let store = Store::open(&places.store).map_err(AdminError::from)?;
     let own = config.own_feeds().map_err(AdminError::from)?;
-    let ends = publisher::ends(&store, own).map_err(AdminError::from)?;
+    let id = provider.id().map_err(AdminError::from)?;
+    let ends = publisher::ends(&store, id, own).map_err(AdminError::from)?;
     let place = SignerPlace {
         dir: &provider.signer_dir,
-        provider: provider.id().map_err(AdminError::from)?,
+        provider: id,
         store: &places.store,
         keys: &places.keys,
     };
@@ -126,7 +127,7 @@ pub(super) fn signer(verb: SignerVerb) -> Result<ExitCode, CliError> {
             error: error.to_string(),
         }
     })?;
-    eprintln!(
+    tell!(
         "the signer now signs for `{}` and for no other copy",
         dir.display()
     );

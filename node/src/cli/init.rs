@@ -93,7 +93,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode, CliError> {
         let mut follow = args.follow;
         follow.extend(named(&args.provider, &args.zone)?);
         init::relay(&args.data_dir, args.operator, &follow, listen)?;
-        eprintln!("relay made; start it with `bellwether-node run --data-dir DIR`");
+        tell!("relay made; start it with `bellwether-node run --data-dir DIR`");
         return Ok(ExitCode::SUCCESS);
     }
     let new = NewProvider {
@@ -116,14 +116,12 @@ pub(super) fn run(args: Args) -> Result<ExitCode, CliError> {
     say(share)?;
     let root = args.data_dir.join(keys::ROOT);
     let next = args.data_dir.join(keys::NEXT_ROOT);
-    eprintln!(
-        "Take these two files offline now, each to a safe of its own; running needs neither:"
-    );
-    eprintln!(
+    tell!("Take these two files offline now, each to a safe of its own; running needs neither:");
+    tell!(
         "  {}  names the provider and signs its descriptors",
         root.display()
     );
-    eprintln!(
+    tell!(
         "  {}  takes over if the first is lost or stolen",
         next.display()
     );

@@ -35,7 +35,11 @@ async fn serve(args: &Args) -> Result<ExitCode, CliError> {
         Mode::Serve
     };
     let node = Node::start(&args.dir.data_dir, mode).await?;
-    say(serde_json::to_string(node.info()).map_err(|_| CliError::Answer)?)?;
+    let line = serde_json::to_string(node.info()).map_err(|_| CliError::Answer)?;
+    if let Err(error) = say(line) {
+        // The node serves all the same; `status` tells its addresses.
+        tracing::warn!(%error, "nobody reads standard output");
+    }
     let stopped = tokio::select! {
         _ = terminate.recv() => true,
         _ = interrupt.recv() => true,

@@ -1,7 +1,7 @@
 //! `user`: who may log in to the professional's page. Source: spec §12.2.
 
 use std::fs::File;
-use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -56,9 +56,9 @@ fn add(one: &One) -> Result<(), CliError> {
     let new = users.set(&one.name, hash).map_err(UserError::from)?;
     users.write(&path).map_err(UserError::from)?;
     if new {
-        eprintln!("user added");
+        tell!("user added");
     } else {
-        eprintln!("password changed; the user's sessions end");
+        tell!("password changed; the user's sessions end");
     }
     Ok(())
 }
@@ -71,7 +71,7 @@ fn remove(one: &One) -> Result<(), CliError> {
         return Err(UserError::Unknown.into());
     }
     users.write(&path).map_err(UserError::from)?;
-    eprintln!("user removed; their sessions end, their codes stay");
+    tell!("user removed; their sessions end, their codes stay");
     Ok(())
 }
 
@@ -97,21 +97,28 @@ fn lock(dir: &Dir) -> Result<File, CliError> {
     Ok(folder)
 }
 
+/// Asks for a line on the terminal.
+fn ask(question: &str) -> io::Result<()> {
+    let mut terminal = io::stderr().lock();
+    terminal.write_all(question.as_bytes())?;
+    terminal.flush()
+}
+
 /// The password: a line of stdin. On a terminal it is asked for twice, and not shown.
 fn password() -> Result<Zeroizing<String>, CliError> {
     let stdin = io::stdin();
     if !stdin.is_terminal() {
         return line();
     }
-    eprint!("Password: ");
+    ask("Password: ")?;
     let shown = tcgetattr(&stdin).map_err(io::Error::from)?;
     let mut hidden = shown.clone();
     hidden.local_modes.remove(LocalModes::ECHO);
     tcsetattr(&stdin, OptionalActions::Flush, &hidden).map_err(io::Error::from)?;
     let first = line();
-    eprint!("\nThe same again: ");
+    ask("\nThe same again: ")?;
     let second = line();
-    eprintln!();
+    tell!("");
     tcsetattr(&stdin, OptionalActions::Flush, &shown).map_err(io::Error::from)?;
     let (first, second) = (first?, second?);
     if first != second {

@@ -74,7 +74,8 @@ pub async fn run(
         let (reading, kept) = (clock.clone(), store.clone());
         let read = tokio::task::spawn_blocking(move || {
             let read = reading.read(&kept)?;
-            if keep {
+            // On a disk that takes no writes, what was lived is not kept: deletion waits longer for it.
+            if keep && kept.is_writable() {
                 reading.keep(&kept)?;
             }
             Ok::<_, StoreError>(read)

@@ -41,6 +41,8 @@ pub(super) enum Refusal {
     Revision,
     #[error("it cannot be looked up who may submit")]
     Submitters,
+    #[error("this provider does not publish in `{zone}` now; the code stays as it is")]
+    ZoneClosed { zone: String },
     #[error("too many reports without a code; try again in {} s", retry_after.as_secs())]
     TooManyReports { retry_after: Duration },
     #[error(transparent)]
@@ -84,6 +86,7 @@ impl Refusal {
             Self::Token => "token-unknown",
             Self::Revision => "revision",
             Self::Submitters => "submitters",
+            Self::ZoneClosed { .. } => "zone-closed",
             Self::TooManyReports { .. } => "too-many-reports",
             Self::Unit(error) => error.rule(),
             Self::Generator => "generator-type",
@@ -111,9 +114,11 @@ impl Refusal {
                 StatusCode::PAYLOAD_TOO_LARGE
             }
             Self::Guesses(_) | Self::TooManyReports { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::Busy | Self::Panic | Self::Submitters | Self::Accept(AcceptError::Store(_)) => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::Busy
+            | Self::Panic
+            | Self::Submitters
+            | Self::ZoneClosed { .. }
+            | Self::Accept(AcceptError::Store(_)) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Accept(_)
             | Self::CodeMissing
             | Self::NoCode
@@ -138,6 +143,7 @@ impl Refusal {
                 Some(retry_after.as_secs())
             }
             Self::Busy => Some(2),
+            Self::ZoneClosed { .. } => Some(3600),
             Self::Panic | Self::Submitters | Self::Accept(AcceptError::Store(_)) => Some(30),
             _ => None,
         }

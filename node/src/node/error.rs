@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::DiskError;
 use crate::admin::AdminError;
 use crate::config::ConfigError;
 use crate::http::TlsError;
@@ -17,6 +18,8 @@ pub enum StartError {
     Admin(#[from] AdminError),
     #[error(transparent)]
     Config(#[from] ConfigError),
+    #[error(transparent)]
+    Disk(#[from] DiskError),
     #[error("the data directory cannot be used")]
     Io(#[from] io::Error),
     #[error("cannot listen on {address} (`{key}`)")]

@@ -175,6 +175,9 @@ fn publish_due(
     published: &mut Vec<Signed<Batch>>,
 ) -> Result<Duration, PublishZoneError> {
     let mut wait = LOOK;
+    if !publisher.store.is_writable() {
+        return Ok(RETRY);
+    }
     for zone in publisher.zone_names() {
         let now = clock::now();
         let outcome = match next(publisher, &zone, now) {

@@ -138,10 +138,12 @@ impl Driver {
                     None => return Ok(()),
                 },
                 Some(_) = self.served.join_next() => {}
-                Some(pruned) = self.pruning.join_next() => pruned.unwrap_or(Ok(()))?,
+                Some(pruned) = self.pruning.join_next() => {
+                    unless_read_only(pruned.unwrap_or(Ok(())))?;
+                }
                 Some(checked) = self.checking.join_next() => {
                     // Should it panic, which it must not, it is left until the next batch comes.
-                    if let Some(checked) = checked.unwrap_or(Ok(None))? {
+                    if let Some(checked) = unless_read_only(checked.unwrap_or(Ok(None)))? {
                         self.was_checked(&checked).await?;
                         self.check(&stop);
                     }
@@ -166,6 +168,11 @@ impl Driver {
     }
 
     fn ask(&mut self, peer: PeerId, tag: u64, request: SyncRequest) {
+        if !self.store.is_writable() {
+            // The answer could not be kept. The next round asks again.
+            let answer = Answer::Failed;
+            return self.hand_in(Input::Answer { tag, answer });
+        }
         if let Err(error) = self.network.send_request(peer, request, tag) {
             tracing::debug!(%peer, %error, "not asked");
             let answer = Answer::Failed;
@@ -190,11 +197,28 @@ impl Driver {
     async fn store(&mut self, job: Job, stop: &CancellationToken) -> Result<(), StoreError> {
         let commits = matches!(job, Job::Commit { .. } | Job::CommitOlder { .. });
         let grows = commits || matches!(job, Job::Keep(_));
+        let feed = match &job {
+            Job::Commit { batch, .. } => Some(batch.feed()),
+            Job::Anchor { feed, .. } => Some(feed.clone()),
+            _ => None,
+        };
         let done = on_pool(&self.store, move |store| {
             let done = perform::perform(store, job)?;
             Ok((done, if grows { store.used_bytes()? } else { 0 }))
         });
-        let (done, used) = done.await?;
+        let (done, used) = match done.await {
+            // The disk is full: the head tells that nothing was kept, and it is asked for again.
+            Err(error) if error.is_read_only() => {
+                let head = feed
+                    .map(|feed| on_pool(&self.store, move |store| perform::stored(store, feed)));
+                let head = match head {
+                    Some(head) => head.await?,
+                    None => None,
+                };
+                (head, 0)
+            }
+            done => done?,
+        };
         if let Some(input) = done {
             self.hand_in(input);
         }
@@ -242,6 +266,10 @@ impl Driver {
             NetworkEvent::Disconnected { peer } => {
                 self.peers = self.peers.saturating_sub(1);
                 self.hand_in(Input::Disconnected { peer });
+            }
+            // What cannot be kept is not passed on either.
+            NetworkEvent::Gossip { token, .. } if !self.store.is_writable() => {
+                self.network.verdict(token, Verdict::Ignore);
             }
             NetworkEvent::Gossip {
                 peer,
@@ -364,6 +392,14 @@ fn moment(start: Instant) -> Moment {
     Moment {
         utc: clock::now(),
         at: start.elapsed(),
+    }
+}
+
+/// What waits for a disk with room is no failure: it will be tried again.
+fn unless_read_only<T: Default>(done: Result<T, StoreError>) -> Result<T, StoreError> {
+    match done {
+        Err(error) if error.is_read_only() => Ok(T::default()),
+        done => done,
     }
 }
 

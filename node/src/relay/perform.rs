@@ -135,7 +135,8 @@ pub(crate) fn perform(store: &Store, job: Job) -> Result<Option<Input>, StoreErr
     Ok(None)
 }
 
-fn stored(store: &Store, feed: FeedId) -> Result<Option<Input>, StoreError> {
+/// How far a feed is now.
+pub(super) fn stored(store: &Store, feed: FeedId) -> Result<Option<Input>, StoreError> {
     let head = store.head(&feed)?.map(|head| head.head);
     Ok(Some(Input::Stored { feed, head }))
 }

@@ -21,7 +21,7 @@ impl Driver {
     /// Has the next batch's sealed parts checked, if none is being checked: away from here, for it
     /// takes a while, and nothing depends on it.
     pub(super) fn check(&mut self, stop: &CancellationToken) {
-        if self.checking.is_empty() && !stop.is_cancelled() {
+        if self.checking.is_empty() && self.store.is_writable() && !stop.is_cancelled() {
             let (check, store, stop) = (self.check, self.store.clone(), stop.clone());
             self.checking.spawn_blocking(move || check(&store, &stop));
         }
@@ -40,7 +40,7 @@ impl Driver {
 
     /// Prunes away from here, unless that is under way.
     pub(super) fn prune(&mut self) {
-        if !self.pruning.is_empty() {
+        if !self.pruning.is_empty() || !self.store.is_writable() {
             return;
         }
         let now = clock::now();

@@ -1,6 +1,6 @@
 //! The provider's two commits: a batch is prepared, then it is the head. Source: spec §4.7.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::iter::repeat;
 
 use bellwether_formats::batch::Batch;
@@ -146,6 +146,37 @@ impl Store {
     pub fn prepared(&self, zone: &Zone) -> Result<Option<PreparedRow>, StoreError> {
         let bytes = super::get(&self.read()?, PREPARED, zone.as_str().as_bytes())?;
         bytes.map(|bytes| row(&bytes)).transpose()
+    }
+
+    /// The zones in which a batch is prepared or something waits for one.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]
+    pub fn waiting_zones(&self) -> Result<BTreeSet<Zone>, StoreError> {
+        let tx = self.read()?;
+        let mut names = Vec::new();
+        for entry in tx.open_table(PREPARED)?.iter()? {
+            names.push(entry?.0.value().to_vec());
+        }
+        let pending = tx.open_table(PENDING)?;
+        let mut from = Vec::new();
+        while let Some(entry) = pending.range(from.as_slice()..)?.next() {
+            let key = entry?.0.value().to_vec();
+            let end = key.iter().position(|byte| *byte == 0);
+            let name = end.map_or(key.as_slice(), |end| key.get(..end).unwrap_or(&key));
+            names.push(name.to_vec());
+            // Past every row of this zone: a zone's rows lie side by side.
+            from = name.to_vec();
+            from.push(1);
+        }
+        let zone = |name: Vec<u8>| {
+            let text = String::from_utf8_lossy(&name).into_owned();
+            text.parse().map_err(|_| StoreError::Row {
+                error: format!("`{text}` is no zone"),
+            })
+        };
+        names.into_iter().map(zone).collect()
     }
 
     /// Keeps a batch that is drawn up, with its salt and blocks; nobody sees it yet.

@@ -80,8 +80,8 @@ impl Said {
     pub(super) fn tell(&self) -> ExitCode {
         for Refused { item, why } in &self.refused {
             match item {
-                Some(item) => eprintln!("refused: item {item}: {why}"),
-                None => eprintln!("refused: {why}"),
+                Some(item) => tell!("refused: item {item}: {why}"),
+                None => tell!("refused: {why}"),
             }
         }
         if self.refused.is_empty() {
