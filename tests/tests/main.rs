@@ -9,6 +9,7 @@
     reason = "a test may panic, reads the clock, and prints what it measured"
 )]
 
+mod coverage;
 mod demo;
 mod disk;
 mod documents;
