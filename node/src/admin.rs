@@ -11,15 +11,17 @@ use bellwether_formats::descriptor::Descriptor;
 use bellwether_formats::id::{FeedId, Level, ParseIdError, Zone};
 use bellwether_formats::signed::Signed;
 use data_encoding::HEXLOWER;
-use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::clock::text as time;
+use crate::condition::{Condition, Conditions};
 use crate::config::{Config, ConfigError, Provider, ZonePolicy};
 use crate::init::CODE_KEY;
 use crate::intake::code::{self, CodeKey};
 use crate::keys::{self, KeyError};
+use crate::network::NetworkStatus;
 use crate::publisher::{Closed, Places, PublishZoneError};
+use crate::relay::RelayStatus;
 use crate::store::{NewCode, Store, StoreError};
 
 mod check;
@@ -42,21 +44,47 @@ pub struct Admin {
     dir: PathBuf,
     config: Config,
     store: Store,
+    conditions: Conditions,
 }
 
 /// What only a running node knows.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default)]
 pub struct Live {
     /// Its addresses, as `run` printed them.
     pub info: Value,
-    /// Peers, counters.
-    pub network: Value,
+    /// Its peers, and counters.
+    pub network: NetworkStatus,
+    /// Its feeds, and counters.
+    pub relay: RelayStatus,
 }
 
 impl Admin {
-    /// For the node of a data directory.
-    pub const fn new(dir: PathBuf, config: Config, store: Store) -> Self {
-        Self { dir, config, store }
+    /// For the node of a data directory. Its tasks raise conditions on the board.
+    pub const fn new(dir: PathBuf, config: Config, store: Store, conditions: Conditions) -> Self {
+        Self {
+            dir,
+            config,
+            store,
+            conditions,
+        }
+    }
+
+    /// Everything that is wrong, found now.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError`] if the store cannot be read.
+    pub fn look(&self, live: Option<&Live>, now: u64) -> Result<Vec<Condition>, AdminError> {
+        let found = check::compute(self, live, now)?;
+        if live.is_some() {
+            self.conditions.replace(found, now);
+            return Ok(self.conditions.list());
+        }
+        // Nobody knows for how long it was so.
+        let mut list = self.conditions.list();
+        list.extend(found);
+        list.sort_by_key(|condition| (condition.kind.severity(), condition.kind));
+        Ok(list)
     }
 
     /// Answers what needs the store only. `live` is what a running node adds.

@@ -15,13 +15,14 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use bellwether_formats::cid::Cid;
-use bellwether_formats::id::FeedId;
 use bellwether_formats::limit::{MAX_BLOCK_BYTES, MAX_CAR_BYTES, MAX_DESCRIPTOR_BYTES};
 use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 use tokio::time;
 
+use crate::admin::AdminError;
+use crate::condition::Condition;
 use crate::http::Clock;
 use crate::http::answer::{answer, later, refuse};
 use crate::store::{Snapshot, Store, StoreError};
@@ -63,8 +64,8 @@ const RAW: &str = "application/vnd.ipld.raw";
 const CAR: &str = "application/vnd.ipld.car; version=1";
 const DAG_CBOR: &str = "application/vnd.ipld.dag-cbor";
 
-/// Tells the feeds that stand still, and the number of the batch that there is no place for.
-pub type TooLarge = Arc<dyn Fn() -> Vec<(FeedId, u64)> + Send + Sync>;
+/// Tells what is wrong with the node at a time; it may read the store.
+pub type Look = Arc<dyn Fn(u64) -> Result<Vec<Condition>, AdminError> + Send + Sync>;
 
 /// What the gateway serves from.
 #[derive(Clone)]
@@ -73,10 +74,10 @@ pub struct GatewayState {
     pub store: Store,
     /// Tells the time.
     pub clock: Clock,
-    /// Most bytes of blocks that the store shall keep: `/health` says when it is nearly full.
+    /// Most bytes of blocks that the store shall keep, for `/health`.
     pub max_bytes: u64,
-    /// Tells which batches cannot be taken because they are larger than that.
-    pub too_large: TooLarge,
+    /// Tells what is wrong, for `/health`.
+    pub conditions: Look,
 }
 
 impl fmt::Debug for GatewayState {
@@ -93,7 +94,7 @@ struct Inner {
     store: Store,
     clock: Clock,
     disk: health::Disk,
-    too_large: TooLarge,
+    conditions: Look,
     reads: Arc<Semaphore>,
     budget: Budget,
     pir: Pir,
@@ -105,7 +106,7 @@ impl Gateway {
             store: state.store,
             clock: state.clock,
             disk: health::Disk::new(state.max_bytes),
-            too_large: state.too_large,
+            conditions: state.conditions,
             reads: Arc::new(Semaphore::new(READS)),
             budget: Budget::new(ANSWER_BYTES),
             pir: Pir::new(pir),
@@ -121,23 +122,32 @@ impl Gateway {
         &self,
         job: impl FnOnce(&Snapshot) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Trouble> {
+        let store = self.0.store.clone();
+        self.block(move || Ok(job(&store.snapshot()?)?)).await
+    }
+
+    /// Does what may read the disk on the blocking pool.
+    async fn block<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> Result<T, Trouble> + Send + 'static,
+    ) -> Result<T, Trouble> {
         let place = Arc::clone(&self.0.reads).acquire_owned();
         let place = time::timeout(PATIENCE, place).await;
         let place = place.map_err(|_| Trouble::Busy)?;
-        let store = self.0.store.clone();
         let read = tokio::task::spawn_blocking(move || {
             // Held until the read is done, also if the peer has long gone.
             let _place = place;
-            job(&store.snapshot()?)
+            job()
         });
-        let read = read.await;
-        Ok(read.map_err(|_| Trouble::Panic)??)
+        read.await.map_err(|_| Trouble::Panic)?
     }
 }
 
 /// Why the gateway cannot answer now.
 #[derive(Debug, thiserror::Error)]
 enum Trouble {
+    #[error(transparent)]
+    Admin(#[from] AdminError),
     #[error("too many requests at once")]
     Busy,
     #[error("a read did not end")]

@@ -7,6 +7,7 @@
 pub mod admin;
 pub mod batcher;
 pub mod clock;
+pub mod condition;
 pub mod config;
 pub mod cost;
 pub mod dp3t_list;

@@ -30,6 +30,7 @@ use tokio_util::task::TaskTracker;
 use crate::admin::socket::{self, Reply};
 use crate::admin::{Admin, Request};
 use crate::clock::{self, Clock};
+use crate::condition::Conditions;
 use crate::config::{Config, ConfigError};
 use crate::network::{self, NetworkConfig, NetworkHandle};
 use crate::publisher::{self, Fences, Places, Publisher};
@@ -41,12 +42,14 @@ mod disk;
 mod error;
 mod info;
 mod listeners;
+mod view;
 
 use control::Control;
 pub use disk::DiskError;
 pub use error::StartError;
 pub use info::Info;
 use listeners::{bind_intake, start_gateway, start_intake};
+use view::View;
 
 /// Messages of peers that wait for the relay; above it they are dropped and asked for again.
 const MAX_EVENTS: usize = 256;
@@ -126,9 +129,21 @@ impl Node {
         let clock = start_clock(&config, &store, mode, &tasks)?;
         let (network, status, fence, published) =
             start_network(&dir, &config, &store, &clock, &tasks).await?;
+        let conditions = Conditions::default();
+        let view = View {
+            admin: Admin::new(
+                dir.clone(),
+                config.clone(),
+                store.clone(),
+                conditions.clone(),
+            ),
+            conditions,
+            network: network.clone(),
+            status: status.clone(),
+        };
         let (mut gateway, mut intake) = (None, None);
         if mode != Mode::Once {
-            gateway = start_gateway(&config, &store, status.clone(), &tasks).await?;
+            gateway = start_gateway(&config, &store, view.clone(), &tasks).await?;
         }
         if mode == Mode::Serve {
             intake = bind_intake(&config).await?;
@@ -136,7 +151,7 @@ impl Node {
         let mut publisher = None;
         if mode != Mode::CatchUp && config.provider.is_some() {
             let open = Publisher::open(&dir, &config, store.clone(), clock::now())?;
-            let asked = status.clone();
+            let asked = status;
             let fences = Fences { seen: fence, clock };
             publisher = Some(start_publisher(
                 open, &config, &store, asked, fences, published, &tasks,
@@ -150,10 +165,8 @@ impl Node {
         tasks.spawn("disk", disk::guard(store.clone(), dirs, told, stop.clone()));
         let info = Info::of(&config, &store, &network, gateway, url)?;
         let control = Arc::new(Control {
-            admin: Admin::new(dir.clone(), config, store),
+            view,
             publisher,
-            network,
-            status,
             info,
         });
         if mode != Mode::Once {

@@ -28,7 +28,7 @@ pub mod vectors;
 pub mod web;
 mod world;
 
-pub use node::{Init, Provider, Relay};
+pub use node::{Init, Provider, Relay, conditions};
 pub use phone::{Device, Phone};
 pub use running::{Running, Starting};
 pub use world::{World, eventually, repository, utc};

@@ -263,6 +263,12 @@ impl Provider {
         self.verb(&[verb, "--json"]).ok().json().remove(0)
     }
 
+    /// What `check` finds, the names of errors and of warnings.
+    #[track_caller]
+    pub fn conditions(&self) -> (Vec<String>, Vec<String>) {
+        conditions(&self.verb(&["check", "--json"]))
+    }
+
     /// The certificate that its intake shows.
     pub fn certificate(&self) -> PathBuf {
         self.dir.join("tls/cert.pem")
@@ -337,4 +343,16 @@ fn configure(dir: &Path, change: impl FnOnce(&mut Config)) {
     let mut config = Config::load(dir).unwrap();
     change(&mut config);
     config.save(dir).unwrap();
+}
+
+/// The names of the errors and warnings in what `check --json` or `status --json` prints.
+#[track_caller]
+pub fn conditions(said: &Output) -> (Vec<String>, Vec<String>) {
+    let said = said.json().remove(0);
+    let names = |list: &str| {
+        let list = said[list].as_array().unwrap().iter();
+        list.map(|entry| entry["name"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    (names("errors"), names("warnings"))
 }

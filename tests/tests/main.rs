@@ -9,6 +9,7 @@
     reason = "a test may panic, reads the clock, and prints what it measured"
 )]
 
+mod conditions;
 mod coverage;
 mod demo;
 mod disk;

@@ -1,11 +1,12 @@
-//! What is wrong with a node, found before its users find it.
+//! The conditions of a node that are found by looking, and the verb that prints them all.
 
 use std::fs;
 
 use bellwether_formats::id::FeedId;
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 
 use super::{Admin, AdminError, Live, time, unreadable};
+use crate::condition::{Condition, ConditionKind, Severity, Subject, no_error};
 use crate::config::Provider;
 use crate::cost::zone::{Lately, Newest};
 use crate::publisher::{self, Places};
@@ -14,99 +15,112 @@ use crate::signer::{self, SignerPlace};
 /// How long before its end a descriptor is to be renewed, in seconds (60 days).
 const RENEW_S: u64 = 60 * 86_400;
 
-/// How much of the store is read.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Depth {
-    /// Heads only: quick enough for a monitor.
-    Glance,
-    /// Every batch and block.
-    Whole,
-}
-
-/// Something that a person should know.
-#[derive(Clone, Debug)]
-pub(super) struct Finding {
-    /// Whether it can wait.
-    pub(super) warning: bool,
-    /// What it is.
-    pub(super) what: String,
-}
+/// Most faults of the store that are told.
+const MAX_FAULTS: usize = 100;
 
 /// Answers `check`: reads everything.
 pub(super) fn check(admin: &Admin, live: Option<&Live>, now: u64) -> Result<Value, AdminError> {
-    let findings = findings(admin, live, now, Depth::Whole)?;
-    let texts = |warning: bool| -> Vec<&str> {
-        let some = findings.iter().filter(|finding| finding.warning == warning);
-        some.map(|finding| finding.what.as_str()).collect()
-    };
-    Ok(json!({ "ok": texts(false).is_empty(), "errors": texts(false), "warnings": texts(true) }))
+    read_store(admin, now)?;
+    let conditions = admin.look(live, now)?;
+    Ok(Value::Object(members(&conditions)))
 }
 
-/// Everything found, at a depth. What peers have and this node cannot take is known while it runs.
-pub(super) fn findings(
+/// The members of an answer that print the list of conditions.
+pub(super) fn members(conditions: &[Condition]) -> Map<String, Value> {
+    let of = |severity: Severity| -> Vec<Value> {
+        let some = conditions.iter();
+        let some = some.filter(|condition| condition.kind.severity() == severity);
+        some.map(|condition| condition.json(time)).collect()
+    };
+    let members = [
+        ("ok", no_error(conditions).into()),
+        ("errors", of(Severity::Error).into()),
+        ("warnings", of(Severity::Warning).into()),
+    ];
+    members
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+}
+
+/// Reads every batch and block. The outcome stays on the board until somebody reads them again.
+fn read_store(admin: &Admin, now: u64) -> Result<(), AdminError> {
+    let faults = admin.store.faults()?;
+    if faults.is_empty() {
+        let kind = ConditionKind::StoreBroken;
+        admin.conditions.clear(kind, &Subject::Node);
+        return Ok(());
+    }
+    let more = faults.len().saturating_sub(MAX_FAULTS);
+    let mut text = faults
+        .into_iter()
+        .take(MAX_FAULTS)
+        .collect::<Vec<String>>()
+        .join("; ");
+    if more > 0 {
+        text.push_str(&format!("; {more} more"));
+    }
+    let kind = ConditionKind::StoreBroken;
+    admin.conditions.raise(kind, Subject::Node, text, now);
+    Ok(())
+}
+
+/// Every condition that heads, files, configuration and the state of the network show: quick enough
+/// for a monitor.
+pub(super) fn compute(
     admin: &Admin,
     live: Option<&Live>,
     now: u64,
-    depth: Depth,
-) -> Result<Vec<Finding>, AdminError> {
+) -> Result<Vec<Condition>, AdminError> {
     let mut found = Vec::new();
-    if depth == Depth::Whole {
-        found.extend(admin.store.faults()?.into_iter().map(error));
+    if live.is_none() {
+        let text = "peers, relays and what they have are unknown";
+        found.push(node(ConditionKind::NotRunning, text));
     }
     for feed in admin.config.carried()? {
+        let of = |kind, text: String| Condition::new(kind, Subject::Feed(feed.clone()), text);
         let head = admin.store.head(&feed)?;
         match head.map(|head| head.head.next_by) {
             Some(next_by) if now > next_by => {
-                found.push(warning(format!("{feed}: stale since {}", time(next_by))));
+                let text = format!("the next batch was due at {}", time(next_by));
+                found.push(of(ConditionKind::FeedStale, text).since(next_by));
             }
             Some(_) => {}
-            None => found.push(warning(format!("{feed}: no batch yet"))),
+            None => found.push(of(ConditionKind::FeedEmpty, "no batch yet".to_owned())),
         }
         if admin.store.is_forked(&feed)? {
-            found.push(error(format!(
-                "{feed}: the provider signed two batches of one number"
-            )));
+            let text = "the provider signed two batches of one number".to_owned();
+            found.push(of(ConditionKind::FeedForked, text));
         }
-        found.extend(live.and_then(|live| too_large(live, &feed)));
-        found.extend(part_findings(admin, &feed)?);
-        found.extend(zone_findings(admin, &feed, now)?);
+        let status = live.and_then(|live| live.relay.feeds.get(&feed));
+        if let Some(seq) = status.and_then(|status| status.too_large) {
+            let text = format!(
+                "batch {seq} is not taken, nor any after it: it is larger than the disk cap \
+                 (`retain.max_bytes`)"
+            );
+            found.push(of(ConditionKind::BatchTooLarge, text));
+        }
+        found.extend(part_condition(admin, &feed)?);
+        found.extend(zone_conditions(admin, &feed, now)?);
     }
     let (used, max) = (admin.store.used_bytes()?, admin.config.retain.max_bytes);
     if used > max / 20 * 19 {
         let file = admin.file_bytes();
-        found.push(warning(format!(
-            "{used} bytes of blocks, the cap is {max}; the file has {file} bytes"
-        )));
+        let text = format!("{used} bytes of blocks, the cap is {max}; the file has {file} bytes");
+        found.push(node(ConditionKind::DiskCapNear, text));
     }
-    found.extend(unreadable::unreadable(admin)?.iter().map(|path| {
-        error(format!(
-            "the node's user cannot read `{}`: give it to the owner of the data directory (`chown`)",
-            path.display()
-        ))
+    found.extend(unreadable::unreadable(admin)?.into_iter().map(|path| {
+        let text = format!("the node's user cannot read `{}`", path.display());
+        Condition::new(ConditionKind::FileUnreadable, Subject::File(path), text)
     }));
     if let Some(provider) = &admin.config.provider {
-        provider_findings(admin, provider, now, &mut found)?;
+        provider_conditions(admin, provider, now, &mut found)?;
     }
     Ok(found)
 }
 
-/// A batch that there can be no place for: the feed stands still here, and its clients with it.
-fn too_large(live: &Live, feed: &FeedId) -> Option<Finding> {
-    let listed = live.network.get("batches_too_large")?.as_array()?;
-    let (provider, zone) = (feed.provider.to_string(), feed.zone.as_str());
-    let is = |entry: &Value, key: &str, text: &str| entry.get(key).is_some_and(|is| is == text);
-    let mut own = listed
-        .iter()
-        .filter(|entry| is(entry, "provider", &provider) && is(entry, "zone", zone));
-    let seq = own.next()?.get("seq")?;
-    Some(error(format!(
-        "{feed}: batch {seq} is not taken, nor any after it: it is larger than the disk cap \
-         (`retain.max_bytes`)"
-    )))
-}
-
 /// Sealed parts that break rules: an error for whoever published them, and for others to know.
-fn part_findings(admin: &Admin, feed: &FeedId) -> Result<Option<Finding>, AdminError> {
+fn part_condition(admin: &Admin, feed: &FeedId) -> Result<Option<Condition>, AdminError> {
     let newest = admin.store.faulty_batches(feed, 1)?;
     let Some((seq, fault)) = newest
         .first()
@@ -114,63 +128,81 @@ fn part_findings(admin: &Admin, feed: &FeedId) -> Result<Option<Finding>, AdminE
     else {
         return Ok(None);
     };
-    let what = format!(
-        "{feed}: part {} of batch {seq} is broken (`{}`); the provider is to blame",
+    let text = format!(
+        "part {} of batch {seq} is broken (`{}`); the provider is to blame",
         fault.part, fault.rule
     );
-    let own = admin.config.own_feeds()?.contains(feed);
-    Ok(Some(if own { error(what) } else { warning(what) }))
+    let kind = match admin.config.own_feeds()?.contains(feed) {
+        true => ConditionKind::OwnPartBroken,
+        false => ConditionKind::PartBroken,
+    };
+    Ok(Some(Condition::new(
+        kind,
+        Subject::Feed(feed.clone()),
+        text,
+    )))
 }
 
 /// What a zone of one's own costs its clients, and whether its patients hide among each other.
-fn zone_findings(admin: &Admin, feed: &FeedId, now: u64) -> Result<Vec<Finding>, AdminError> {
+fn zone_conditions(admin: &Admin, feed: &FeedId, now: u64) -> Result<Vec<Condition>, AdminError> {
     let Some(policy) = admin.policy(feed)? else {
         return Ok(Vec::new());
     };
     let lately = Lately::of(&admin.store, feed, policy.interval.as_secs(), now)?;
     let newest = Newest::of(&admin.store, &feed.zone)?;
-    let told = [lately.advice(), newest.and_then(|newest| newest.advice())];
-    let told = told.into_iter().flatten();
-    Ok(told
-        .map(|what| warning(format!("{feed}: {what}")))
+    let advice = [
+        (ConditionKind::ZoneCost, lately.advice()),
+        (
+            ConditionKind::FewPatients,
+            newest.and_then(|newest| newest.advice()),
+        ),
+    ];
+    let given = advice
+        .into_iter()
+        .filter_map(|(kind, text)| Some((kind, text?)));
+    Ok(given
+        .map(|(kind, text)| Condition::new(kind, Subject::Feed(feed.clone()), text))
         .collect())
 }
 
-fn provider_findings(
+fn provider_conditions(
     admin: &Admin,
     provider: &Provider,
     now: u64,
-    found: &mut Vec<Finding>,
+    found: &mut Vec<Condition>,
 ) -> Result<(), AdminError> {
     let descriptor = admin.descriptor()?;
+    let end = time(descriptor.expires_at);
     let left = descriptor.expires_at.saturating_sub(now);
     if left == 0 {
-        found.push(error(format!(
-            "the descriptor expired at {}",
-            time(descriptor.expires_at)
-        )));
+        let text = format!("the descriptor expired at {end}");
+        let expired = node(ConditionKind::DescriptorExpired, text);
+        found.push(expired.since(descriptor.expires_at));
     } else if left < RENEW_S {
-        found.push(warning(format!(
-            "the descriptor expires at {}, in {} days: renew it with the root key",
-            time(descriptor.expires_at),
+        let text = format!(
+            "the descriptor expires at {end}, in {} days: renew it with the root key",
             left / 86_400
-        )));
+        );
+        found.push(node(ConditionKind::DescriptorExpiring, text));
     }
     let own = admin.config.own_feeds()?;
     let undescribed = own
-        .iter()
-        .map(|feed| &feed.zone)
-        .filter(|zone| !descriptor.zones.contains(zone));
-    for zone in undescribed {
-        found.push(error(format!(
-            "the descriptor does not name the zone `{zone}`: `descriptor renew` adds it"
-        )));
+        .into_iter()
+        .filter(|feed| !descriptor.zones.contains(&feed.zone));
+    for feed in undescribed {
+        let text = format!(
+            "the descriptor does not name the zone `{}`: `descriptor renew` adds it",
+            feed.zone
+        );
+        let kind = ConditionKind::ZoneUndescribed;
+        found.push(Condition::new(kind, Subject::Feed(feed), text));
     }
     if descriptor.name != provider.name {
-        found.push(error(format!(
+        let text = format!(
             "the descriptor names `{}`, node.toml `{}`: `descriptor renew` changes it",
             descriptor.name, provider.name
-        )));
+        );
+        found.push(node(ConditionKind::NameDiffers, text));
     }
     for (what, name) in [
         ("the root key", crate::keys::ROOT),
@@ -178,10 +210,12 @@ fn provider_findings(
     ] {
         let path = admin.dir.join(name);
         if path.exists() {
-            found.push(warning(format!(
+            let text = format!(
                 "{what} is on this machine: take `{}` offline",
                 path.display()
-            )));
+            );
+            let kind = ConditionKind::RootKeyOnline;
+            found.push(Condition::new(kind, Subject::File(path), text));
         }
     }
     for path in [&provider.intake.tls_cert, &provider.intake.tls_key]
@@ -189,15 +223,17 @@ fn provider_findings(
         .flatten()
     {
         if let Err(why) = fs::metadata(path) {
-            found.push(error(format!("`{}` cannot be read: {why}", path.display())));
+            let text = format!("`{}` cannot be read: {why}", path.display());
+            let kind = ConditionKind::CertificateBroken;
+            found.push(Condition::new(kind, Subject::File(path.clone()), text));
         }
     }
-    found.extend(ledger_findings(admin, provider)?);
+    found.extend(ledger_conditions(admin, provider)?);
     Ok(())
 }
 
 /// Whether the signer would sign for this directory, found without its lock.
-fn ledger_findings(admin: &Admin, provider: &Provider) -> Result<Vec<Finding>, AdminError> {
+fn ledger_conditions(admin: &Admin, provider: &Provider) -> Result<Vec<Condition>, AdminError> {
     let places = Places::of(&admin.dir);
     let place = SignerPlace {
         dir: &provider.signer_dir,
@@ -208,19 +244,10 @@ fn ledger_findings(admin: &Admin, provider: &Provider) -> Result<Vec<Finding>, A
     let own = admin.config.own_feeds()?;
     let id = provider.id()?;
     let faults = signer::faults(place, || publisher::ends(&admin.store, id, own))?;
-    Ok(faults.into_iter().map(error).collect())
+    let refuses = |fault| node(ConditionKind::LedgerRefuses, fault);
+    Ok(faults.into_iter().map(refuses).collect())
 }
 
-fn error(what: String) -> Finding {
-    Finding {
-        warning: false,
-        what,
-    }
-}
-
-fn warning(what: String) -> Finding {
-    Finding {
-        warning: true,
-        what,
-    }
+fn node(kind: ConditionKind, text: impl Into<String>) -> Condition {
+    Condition::new(kind, Subject::Node, text)
 }

@@ -44,11 +44,7 @@ pub(super) fn status(admin: &Admin, live: Option<&Live>, now: u64) -> Result<Val
     let provider = admin.config.provider.as_ref();
     let info = live.map(|live| &live.info);
     let share = info.and_then(|info| info.get("share")).cloned();
-    let problems: Vec<String> = check::findings(admin, live, now, check::Depth::Glance)?
-        .into_iter()
-        .map(|finding| finding.what)
-        .collect();
-    Ok(json!({
+    let mut answer = json!({
         "running": live.is_some(),
         "provider": provider.map(|provider| &provider.id),
         "name": provider.map(|provider| &provider.name),
@@ -58,13 +54,36 @@ pub(super) fn status(admin: &Admin, live: Option<&Live>, now: u64) -> Result<Val
             None => share_offline(admin)?.map_or(Value::Null, Value::String),
         },
         "addresses": info,
-        "network": live.map(|live| &live.network),
+        "network": live.map(network),
         "feeds": feeds,
         "used_bytes": admin.store.used_bytes()?,
         "max_bytes": admin.config.retain.max_bytes,
         "file_bytes": admin.file_bytes(),
-        "problems": problems,
-    }))
+    });
+    if let Some(answer) = answer.as_object_mut() {
+        answer.extend(check::members(&admin.look(live, now)?));
+    }
+    Ok(answer)
+}
+
+/// What an operator wants to know of the network, in numbers.
+fn network(live: &Live) -> Value {
+    let (network, relay) = (&live.network, &live.relay);
+    let too_large = relay.too_large().into_iter().map(|(feed, seq)| {
+        json!({ "provider": feed.provider.to_string(), "zone": feed.zone.as_str(), "seq": seq })
+    });
+    let too_large: Vec<Value> = too_large.collect();
+    json!({
+        "peers": network.peers,
+        "rejected": relay.rejected,
+        "batches_checked": relay.checked,
+        "batches_faulty": relay.faulty,
+        "batches_too_large": too_large,
+        "dropped": network.gossip_dropped,
+        "requests_refused": network.requests_refused,
+        "connections_hung": network.connections_hung,
+        "peers_silent": network.peers_silent,
+    })
 }
 
 /// How a zone of one's own is published, what that costs clients, and whom it hides.

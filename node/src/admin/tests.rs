@@ -30,7 +30,7 @@ fn admin(temp: &TempDir, change: impl FnOnce(&mut Config)) -> Admin {
     let store = Store::open(&Places::of(&dir).store).unwrap();
     let mut config = Config::load(&dir).unwrap();
     change(&mut config);
-    Admin::new(dir, config, store)
+    Admin::new(dir, config, store, Conditions::default())
 }
 
 fn import(zone: &str, codes: &[&str]) -> Request {
@@ -398,7 +398,8 @@ fn a_zone_says_what_it_costs_and_whom_it_hides() {
     assert_eq!(one["patients"], 3);
     assert_eq!(one["last_batch"]["seq"], 1);
     assert_eq!(one["last_batch"]["cid"], one["cid"]);
-    let checked = admin.answer(&Request::Check, None, NOW).unwrap();
+    let live = Live::default();
+    let checked = admin.answer(&Request::Check, Some(&live), NOW).unwrap();
     assert_eq!(checked["ok"], true, "{checked}");
     let warnings = checked["warnings"].to_string();
     assert!(warnings.contains("at least 1/3"), "{warnings}");
@@ -427,18 +428,18 @@ fn a_batch_that_cannot_be_taken_is_an_error() {
     let temp = TempDir::new().unwrap();
     let admin = admin(&temp, |_| {});
     let feed = admin.config.own_feeds().unwrap().remove(0);
-    let live = |zone: &str| Live {
-        info: Value::Null,
-        network: json!({ "batches_too_large": [
-            { "provider": feed.provider.to_string(), "zone": zone, "seq": 7 },
-        ] }),
+    let live = |too_large| {
+        let mut live = Live::default();
+        let status = live.relay.feeds.entry(feed.clone()).or_default();
+        status.too_large = too_large;
+        live
     };
-    let (this, other) = (live("gb/sct"), live("fr"));
-    for (live, told) in [(None, false), (Some(&other), false), (Some(&this), true)] {
-        let checked = admin.answer(&Request::Check, live, NOW).unwrap();
+    for told in [false, true] {
+        let live = live(told.then_some(7));
+        let checked = admin.answer(&Request::Check, Some(&live), NOW).unwrap();
         assert_eq!(checked["ok"], !told, "{checked}");
-        let status = admin.answer(&Request::Status, live, NOW).unwrap();
-        for list in [&checked["errors"], &status["problems"]] {
+        let status = admin.answer(&Request::Status, Some(&live), NOW).unwrap();
+        for list in [&checked["errors"], &status["errors"]] {
             let list = list.to_string();
             assert_eq!(list.contains("batch 7 is not taken"), told, "{list}");
         }
@@ -454,7 +455,10 @@ fn both_root_keys_and_the_file_are_seen() {
     assert_eq!(status["file_bytes"], file.len());
     let warned = || {
         let checked = admin.answer(&Request::Check, None, NOW).unwrap();
-        checked["warnings"].to_string().matches("offline").count()
+        checked["warnings"]
+            .to_string()
+            .matches("root-key-online")
+            .count()
     };
     assert_eq!(warned(), 2);
     std::fs::remove_file(admin.dir.join(keys::ROOT)).unwrap();

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bellwether_node::admin::socket::{self, Reply};
 use bellwether_node::admin::{self, Admin, AdminError, Request};
 use bellwether_node::clock::{self, Asked, Clock};
+use bellwether_node::condition::Conditions;
 use bellwether_node::config::Config;
 use bellwether_node::node::{Mode, Node, StartError};
 use bellwether_node::publisher::{Places, Publisher};
@@ -74,7 +75,7 @@ fn directly(dir: &Path, request: &Request) -> Result<Value, CliError> {
             admin::renewed(&descriptor, &closed)
         }
         request => {
-            let admin = Admin::new(dir.clone(), config, store);
+            let admin = Admin::new(dir.clone(), config, store, Conditions::default());
             admin.answer(request, None, clock::now())?
         }
     })

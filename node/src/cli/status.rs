@@ -39,13 +39,31 @@ pub(super) fn status(args: &Args) -> Result<ExitCode, CliError> {
         number("max_bytes"),
         number("file_bytes")
     ))?;
-    for problem in list(&answer, "problems")? {
-        say(format_args!(
-            "problem: {}",
-            problem.as_str().unwrap_or_default()
-        ))?;
-    }
+    conditions(&answer)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prints the list of conditions, errors first.
+fn conditions(answer: &Value) -> Result<(), CliError> {
+    let (errors, warnings) = (list(answer, "errors")?, list(answer, "warnings")?);
+    for condition in errors.iter().chain(warnings) {
+        let part = |key| text(condition, key).unwrap_or_default();
+        let mut line = format!("{}: {}", part("severity"), part("name"));
+        if let Ok(subject) = text(condition, "subject") {
+            line.push_str(&format!(" ({subject})"));
+        }
+        line.push_str(&format!(": {}", part("text")));
+        if let Ok(since) = text(condition, "since") {
+            line.push_str(&format!("; since {since}"));
+        }
+        say(line)?;
+        say(format_args!("  meaning: {}", part("meaning")))?;
+        say(format_args!("  to do: {}", part("remedy")))?;
+    }
+    if errors.is_empty() && warnings.is_empty() {
+        say("nothing is wrong")?;
+    }
+    Ok(())
 }
 
 fn feed_line(feed: &Value) -> String {
@@ -95,29 +113,13 @@ fn zone_words(feed: &Value) -> String {
 /// `check`: exit 2 if something was found that cannot wait.
 pub(super) fn check(args: &Args) -> Result<ExitCode, CliError> {
     let answer = ask(&args.dir.data_dir, &Request::Check)?;
-    let errors = list(&answer, "errors")?;
     if args.json {
         say(&answer)?;
     } else {
-        for error in errors {
-            say(format_args!(
-                "error: {}",
-                error.as_str().unwrap_or_default()
-            ))?;
-        }
-        for warning in list(&answer, "warnings")? {
-            say(format_args!(
-                "warning: {}",
-                warning.as_str().unwrap_or_default()
-            ))?;
-        }
-        if errors.is_empty() {
-            say("nothing is wrong")?;
-        }
+        conditions(&answer)?;
     }
-    Ok(if errors.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::from(2)
+    Ok(match list(&answer, "errors")?.is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::from(2),
     })
 }

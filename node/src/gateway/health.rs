@@ -1,21 +1,20 @@
 //! Whether all is well, for whoever watches a node. Source: spec §8.6.
 
+use std::sync::Arc;
+
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::json;
 use tokio::sync::Mutex;
 
 use super::{Gateway, Trouble};
+use crate::condition::{Condition, no_error};
 use crate::http::answer;
-use crate::store::FeedHead;
-
-/// The store is called nearly full above this share of its cap, in percent.
-const NEARLY_FULL_PERCENT: u64 = 95;
 
 /// How long a count of bytes serves, in seconds: counting walks the store, and anybody may ask.
 const COUNT_SERVES_S: u64 = 10;
 
-/// Most feeds that a list names: an answer has an end.
+/// Most conditions that the answer lists: an answer has an end.
 const MAX_LISTED: usize = 1000;
 
 /// How full the disk is, counted now and then.
@@ -32,50 +31,28 @@ impl Disk {
             counted: Mutex::new(None),
         }
     }
-
-    fn is_nearly_full(&self, used: u64) -> bool {
-        used.saturating_mul(100) > self.cap.saturating_mul(NEARLY_FULL_PERCENT)
-    }
 }
 
-/// 200 while all is well, else 503; the same JSON.
+/// 200 while nothing is an error, else 503; the same JSON.
 pub(super) async fn answer(gateway: &Gateway) -> Result<Option<Response>, Trouble> {
     let now = gateway.now();
-    let disk = &gateway.0.disk;
     let used = used_bytes(gateway, now).await?;
-    let heads = gateway.read(|snapshot| snapshot.heads()).await?;
-    let is_stale = |head: &&FeedHead| head.head.next_by < now;
-    let stale: Vec<_> = heads
-        .iter()
-        .filter(is_stale)
+    let feeds = gateway.read(|snapshot| snapshot.heads()).await?.len();
+    let look = Arc::clone(&gateway.0.conditions);
+    let conditions = gateway.block(move || Ok(look(now)?)).await?;
+    let ok = no_error(&conditions);
+    let public = || conditions.iter().filter(|is| is.kind.is_public());
+    let listed: Vec<_> = public()
         .take(MAX_LISTED)
-        .map(|head| {
-            json!({
-                "provider": head.feed.provider.to_string(),
-                "zone": head.feed.zone.as_str(),
-                "next_by": head.head.next_by,
-            })
-        })
+        .map(Condition::public_json)
         .collect();
-    let too_large: Vec<_> = (gateway.0.too_large)()
-        .into_iter()
-        .take(MAX_LISTED)
-        .map(|(feed, seq)| {
-            json!({
-                "provider": feed.provider.to_string(),
-                "zone": feed.zone.as_str(),
-                "seq": seq,
-            })
-        })
-        .collect();
-    let ok = stale.is_empty() && too_large.is_empty() && !disk.is_nearly_full(used);
     let value = json!({
         "ok": ok,
-        "feeds": heads.len(),
-        "stale": stale,
-        "too_large": too_large,
+        "feeds": feeds,
+        "conditions": listed,
+        "others": conditions.len() > public().count(),
         "disk_bytes": used,
-        "disk_cap_bytes": disk.cap,
+        "disk_cap_bytes": gateway.0.disk.cap,
     });
     let status = if ok {
         StatusCode::OK

@@ -2,9 +2,11 @@ use std::sync::atomic::Ordering;
 
 use bellwether_formats::car::Car;
 use bellwether_formats::cid::{Block, Codec};
+use bellwether_formats::id::FeedId;
 use ed25519_dalek::SigningKey;
 
 use super::*;
+use crate::condition::{ConditionKind, Subject};
 use crate::http::client::Reply;
 
 pub(super) mod sealed;
@@ -323,62 +325,65 @@ fn the_newest_descriptor_is_served() {
 }
 
 #[test]
-fn health_names_stale_feeds() {
+fn health_names_what_is_public_and_flags_the_rest() {
     let world = World::new();
     let mut provider = world.provider(1, "gb/sct");
-    let next_by = world.publish(&mut provider, &[]).next_by;
-    world.now.store(next_by, Ordering::Relaxed);
+    world.publish(&mut provider, &[]);
     let well = world.get("/health", &[]);
     assert_eq!((well.status, &well.json()["ok"]), (200, &true.into()));
     assert_eq!(well.json()["feeds"], 1);
     assert_eq!(well.json()["disk_cap_bytes"], CAP);
+    assert_eq!(well.json()["conditions"], serde_json::json!([]));
+    assert_eq!(well.json()["others"], false);
     assert_eq!(well.field("cache-control"), "no-store");
 
-    world.now.store(next_by + 1, Ordering::Relaxed);
-    let stale = world.get("/health", &[]);
-    assert_eq!((stale.status, &stale.json()["ok"]), (503, &false.into()));
-    let expect = serde_json::json!([{
-        "provider": provider.id().to_string(), "zone": "gb/sct", "next_by": next_by,
-    }]);
-    assert_eq!(stale.json()["stale"], expect);
-}
-
-#[test]
-fn health_names_feeds_whose_next_batch_is_too_large() {
-    let world = World::new();
-    let provider = world.provider(1, "gb/sct");
-    assert_eq!(world.get("/health", &[]).status, 200);
-    let feed = FeedId {
-        provider: provider.id(),
-        zone: "gb/sct".parse().unwrap(),
+    let say = |kinds: &[ConditionKind]| {
+        let feed = FeedId {
+            provider: provider.id(),
+            zone: "gb/sct".parse().unwrap(),
+        };
+        let of = |kind: &ConditionKind| {
+            Condition::new(*kind, Subject::Feed(feed.clone()), "a private word")
+        };
+        *world.conditions.lock().unwrap() = kinds.iter().map(of).collect();
+        let told = world.get("/health", &[]);
+        assert!(!told.json().to_string().contains("private"));
+        (told.status, told.json())
     };
-    world.too_large.lock().unwrap().push((feed, 7));
-    let stuck = world.get("/health", &[]);
-    assert_eq!((stuck.status, &stuck.json()["ok"]), (503, &false.into()));
-    let expect = serde_json::json!([{
-        "provider": provider.id().to_string(), "zone": "gb/sct", "seq": 7,
-    }]);
-    assert_eq!(stuck.json()["too_large"], expect);
-    world.too_large.lock().unwrap().clear();
-    assert_eq!(world.get("/health", &[]).status, 200);
+    let entry = |name: &str, severity: &str| {
+        serde_json::json!({
+            "name": name, "severity": severity,
+            "provider": provider.id().to_string(), "zone": "gb/sct",
+        })
+    };
+    let (status, told) = say(&[ConditionKind::FeedStale, ConditionKind::FeedEmpty]);
+    assert_eq!((status, &told["ok"]), (503, &false.into()));
+    let both = [entry("feed-stale", "error"), entry("feed-empty", "warning")];
+    assert_eq!(told["conditions"], serde_json::json!(both));
+    assert_eq!(told["others"], false);
+
+    let (status, told) = say(&[ConditionKind::StoreBroken]);
+    assert_eq!((status, &told["ok"]), (503, &false.into()));
+    assert_eq!(told["conditions"], serde_json::json!([]));
+    assert_eq!(told["others"], true);
+
+    // A warning does not turn the monitor red, and is told.
+    let (status, told) = say(&[ConditionKind::RootKeyOnline]);
+    assert_eq!((status, &told["ok"]), (200, &true.into()));
+    assert_eq!(told["others"], true);
 }
 
 #[test]
-fn health_tells_when_the_disk_is_nearly_full() {
+fn health_counts_bytes_now_and_then() {
     let world = World::with_cap(100_000);
     let mut provider = world.provider(1, "gb");
+    let bytes = || world.get("/health", &[]).json()["disk_bytes"].as_u64();
+    let before = bytes().unwrap();
     world.publish(&mut provider, &[body(1, 90_000)]);
-    assert_eq!(world.get("/health", &[]).status, 200);
-    world.publish(&mut provider, &[body(2, 5_000)]);
-    // Bytes are counted now and then only: anybody may ask.
-    assert_eq!(world.get("/health", &[]).status, 200);
+    // Anybody may ask.
+    assert_eq!(bytes(), Some(before));
     world.now.fetch_add(10, Ordering::Relaxed);
-    let full = world.get("/health", &[]);
-    assert_eq!(
-        (full.status, &full.json()["stale"]),
-        (503, &serde_json::json!([]))
-    );
-    assert!(full.json()["disk_bytes"].as_u64().unwrap() > 95_000);
+    assert!(bytes().unwrap() >= before + 90_000);
 }
 
 #[tokio::test]

@@ -2,28 +2,23 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
-use tokio::sync::{oneshot, watch};
+use serde_json::Value;
+use tokio::sync::oneshot;
 
 use super::Info;
+use super::view::View;
 use crate::admin::socket::Reply;
-use crate::admin::{self, Admin, AdminError, Live, Request};
+use crate::admin::{self, AdminError, Live, Request};
 use crate::clock;
-use crate::network::NetworkHandle;
 use crate::publisher::{self, Command};
-use crate::relay::RelayStatus;
 
 /// Answers the command line while the node runs.
 #[derive(Debug)]
 pub(super) struct Control {
-    /// What the store answers.
-    pub(super) admin: Admin,
     /// The publisher, if this node signs.
     pub(super) publisher: Option<publisher::PublisherHandle>,
-    /// The network.
-    pub(super) network: NetworkHandle,
-    /// How the relay is doing.
-    pub(super) status: watch::Receiver<RelayStatus>,
+    /// What only a running node knows.
+    pub(super) view: View,
     /// What `run` printed.
     pub(super) info: Info,
 }
@@ -54,33 +49,13 @@ impl Control {
         let work = move || {
             let live = Live {
                 info: serde_json::to_value(&this.info).unwrap_or_default(),
-                network: this.network(),
+                ..this.view.live()
             };
-            this.admin.answer(&request, Some(&live), clock::now())
+            this.view.admin.answer(&request, Some(&live), clock::now())
         };
         tokio::task::spawn_blocking(work)
             .await
             .expect("an answer does not panic")
-    }
-
-    /// What an operator wants to know of the network, in numbers.
-    fn network(&self) -> Value {
-        let (network, relay) = (self.network.status(), self.status.borrow());
-        let too_large = relay.too_large().into_iter().map(|(feed, seq)| {
-            json!({ "provider": feed.provider.to_string(), "zone": feed.zone.as_str(), "seq": seq })
-        });
-        let too_large: Vec<Value> = too_large.collect();
-        json!({
-            "peers": network.peers,
-            "rejected": relay.rejected,
-            "batches_checked": relay.checked,
-            "batches_faulty": relay.faulty,
-            "batches_too_large": too_large,
-            "dropped": network.gossip_dropped,
-            "requests_refused": network.requests_refused,
-            "connections_hung": network.connections_hung,
-            "peers_silent": network.peers_silent,
-        })
     }
 
     async fn publish(&self) -> Result<Value, AdminError> {

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 
+use super::view::View;
 use super::{StartError, Tasks};
 use crate::admin;
 use crate::clock;
@@ -17,13 +17,12 @@ use crate::http::{self, Limits, Tls};
 use crate::intake::professional::{self, Professional};
 use crate::intake::{self, IntakeState, Setup};
 use crate::publisher;
-use crate::relay::RelayStatus;
 use crate::store::Store;
 
 pub(super) async fn start_gateway(
     config: &Config,
     store: &Store,
-    status: watch::Receiver<RelayStatus>,
+    view: View,
     tasks: &Tasks,
 ) -> Result<Option<String>, StartError> {
     let Some(listen) = config.gateway.listen else {
@@ -35,7 +34,7 @@ pub(super) async fn start_gateway(
         store: store.clone(),
         clock: Arc::new(clock::now),
         max_bytes: config.retain.max_bytes,
-        too_large: Arc::new(move || status.borrow().too_large()),
+        conditions: Arc::new(move |now| view.conditions(now)),
     };
     let router = gateway::router(state);
     let serving = http::serve(

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use bellwether_node::store::Store;
 use bellwether_tests::feed::Feed;
-use bellwether_tests::{Running, World, eventually};
+use bellwether_tests::{Running, World, conditions, eventually};
 
 /// Copies a directory as `cp -a` does.
 fn copy(from: &Path, to: &Path) {
@@ -68,7 +68,10 @@ fn a_copied_or_restored_directory_does_not_sign() {
         .json()
         .remove(0);
     assert_eq!(status["feeds"][0]["seq"], 4, "{status}");
-    world.node(&newest, &["check"]).ok();
+    assert_eq!(
+        conditions(&world.node(&newest, &["check", "--json"])).0,
+        ["not-running"]
+    );
     refuses(&world, &provider.dir, &["publish"], "copy or was restored");
 }
 

@@ -82,7 +82,7 @@ impl Hand {
             store: self.store.clone(),
             clock: std::sync::Arc::new(clock::now),
             max_bytes: u64::MAX,
-            too_large: std::sync::Arc::new(Vec::new),
+            conditions: std::sync::Arc::new(|_| Ok(Vec::new())),
         });
         let stop = CancellationToken::new();
         runtime.spawn(http::serve(listener, None, router, Limits::default(), stop));

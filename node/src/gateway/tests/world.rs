@@ -7,12 +7,13 @@ use bellwether_formats::batch::{Batch, BlockRef, OpenPart, Part, Window};
 use bellwether_formats::car::Car;
 use bellwether_formats::cid::{Block, Cid};
 use bellwether_formats::descriptor::{Descriptor, KeyWindow};
-use bellwether_formats::id::{FeedId, PublicKey, Scheme, Zone};
+use bellwether_formats::id::{PublicKey, Scheme, Zone};
 use bellwether_formats::limit::{MAX_BLOCK_BYTES, MAX_CAR_BYTES};
 use bellwether_formats::signed::Signed;
 use ed25519_dalek::SigningKey;
 use tempfile::TempDir;
 
+use crate::condition::Condition;
 use crate::gateway::{CAR, Gateway, GatewayState, pir, routes};
 use crate::http::Clock;
 use crate::http::client::{Reply, Served};
@@ -26,8 +27,8 @@ pub(crate) const LIMIT: usize = MAX_CAR_BYTES + MAX_BLOCK_BYTES;
 pub(crate) struct World {
     pub(crate) store: Store,
     pub(crate) now: Arc<AtomicU64>,
-    /// What `/health` is told of batches that cannot be taken.
-    pub(crate) too_large: Arc<Mutex<Vec<(FeedId, u64)>>>,
+    /// What `/health` is told to be wrong.
+    pub(crate) conditions: Arc<Mutex<Vec<Condition>>>,
     pub(crate) gateway: Gateway,
     pub(crate) served: Served,
     _dir: TempDir,
@@ -60,13 +61,13 @@ impl World {
         let now = Arc::new(AtomicU64::new(START));
         let time = Arc::clone(&now);
         let clock: Clock = Arc::new(move || time.load(Ordering::Relaxed));
-        let too_large = Arc::new(Mutex::new(Vec::new()));
-        let told = Arc::clone(&too_large);
+        let conditions = Arc::new(Mutex::new(Vec::new()));
+        let told = Arc::clone(&conditions);
         let state = GatewayState {
             store: store.clone(),
             clock,
             max_bytes: cap,
-            too_large: Arc::new(move || told.lock().unwrap().clone()),
+            conditions: Arc::new(move |_| Ok(told.lock().unwrap().clone())),
         };
         let gateway = Gateway::new(state, limits);
         Self {
@@ -74,7 +75,7 @@ impl World {
             gateway,
             store,
             now,
-            too_large,
+            conditions,
             _dir: dir,
         }
     }

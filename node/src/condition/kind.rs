@@ -1,0 +1,105 @@
+//! The catalogue of conditions. The table of spec §12.4 is the same, word for word.
+
+use super::Severity;
+
+/// Makes the enum and its table from one list.
+macro_rules! catalogue {
+    ($($kind:ident $name:literal $severity:ident $public:literal
+       $meaning:literal $remedy:literal)*) => {
+        /// A kind of condition.
+        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+        pub enum ConditionKind {
+            $(#[doc = $meaning] $kind,)*
+        }
+
+        impl ConditionKind {
+            /// Every kind, in the order of the table.
+            pub const ALL: &[Self] = &[$(Self::$kind,)*];
+
+            /// Its name in JSON, logs and text.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$kind => $name,)* }
+            }
+
+            /// Its urgency.
+            pub const fn severity(self) -> Severity {
+                match self { $(Self::$kind => Severity::$severity,)* }
+            }
+
+            /// Whether `/health` names it: anybody can see it from outside anyhow.
+            pub const fn is_public(self) -> bool {
+                match self { $(Self::$kind => $public,)* }
+            }
+
+            /// What it means, a sentence.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$kind => $meaning,)* }
+            }
+
+            /// What to do about it, a sentence.
+            pub const fn remedy(self) -> &'static str {
+                match self { $(Self::$kind => $remedy,)* }
+            }
+        }
+    };
+}
+
+catalogue! {
+    NotRunning "not-running" Error false
+        "The node does not run: nobody is served, and what only a running node knows is unknown."
+        "Start it: `bellwether-node run`."
+    FeedStale "feed-stale" Error true
+        "The provider promised a batch that is not here."
+        "Provider: look at the log for why it does not publish. Relay: ask the provider, and look at `network` in `status --json`."
+    FeedForked "feed-forked" Error true
+        "The provider signed two batches of one number."
+        "Ask the provider; its key may be in wrong hands."
+    BatchTooLarge "batch-too-large" Error true
+        "A batch is larger than the disk cap; it is not taken, nor any after it."
+        "Raise `retain.max_bytes` in `node.toml` and start the node anew."
+    OwnPartBroken "own-part-broken" Error true
+        "A sealed part that this provider published breaks a rule; phones cannot use it."
+        "Keep the store and report it to the makers of the software."
+    DescriptorExpired "descriptor-expired" Error true
+        "The descriptor is over; phones and relays take no batch of this provider."
+        "Renew it with the root key: `descriptor renew`."
+    ZoneUndescribed "zone-undescribed" Error false
+        "A zone of `node.toml` is not in the descriptor; nothing is published in it."
+        "Renew the descriptor with the root key: `descriptor renew`."
+    NameDiffers "name-differs" Error false
+        "The descriptor and `node.toml` give different names of the provider."
+        "Renew the descriptor with the root key: `descriptor renew`."
+    LedgerRefuses "ledger-refuses" Error false
+        "The signer would not sign: its ledger and the store do not fit together."
+        "Read `signer adopt` in spec §12.2 before anything else; do not delete the ledger."
+    StoreBroken "store-broken" Error false
+        "The store holds what it should not, or lacks what it should hold."
+        "Relay: delete the store, it fills itself anew. Provider: restore a backup, run `run --no-publish`."
+    FileUnreadable "file-unreadable" Error false
+        "The node's user cannot read a file of the node."
+        "Give it to the owner of the data directory (`chown`)."
+    CertificateBroken "certificate-broken" Error false
+        "The certificate or key of the intake cannot be used; phones cannot report."
+        "Put a certificate and its key where `tls_cert` and `tls_key` say."
+    FeedEmpty "feed-empty" Warning true
+        "No batch of a feed is here yet."
+        "Provider: `publish`. Relay: wait some minutes, then look at its peers and at the provider's id."
+    PartBroken "part-broken" Warning true
+        "A sealed part of a carried feed breaks a rule; the provider is to blame."
+        "Tell the provider."
+    DiskCapNear "disk-cap-near" Warning true
+        "More than 95 % of the disk cap is used; the oldest batches are deleted next."
+        "Raise `retain.max_bytes` in `node.toml`, or carry fewer feeds."
+    DescriptorExpiring "descriptor-expiring" Warning true
+        "The descriptor ends within 60 days."
+        "Renew it with the root key: `descriptor renew`."
+    ZoneCost "zone-cost" Warning false
+        "A zone costs a phone more than 5,000,000 bytes a day."
+        "Smaller zones, a longer interval, or `privacy = \"linkable\"`."
+    FewPatients "few-patients" Warning false
+        "The newest sealed batch is of fewer than 10 patients, who can be told apart."
+        "A longer interval or a larger zone."
+    RootKeyOnline "root-key-online" Warning false
+        "A root key lies on the machine of the node."
+        "Take it offline, on two media."
+}
