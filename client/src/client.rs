@@ -309,7 +309,7 @@ impl Client {
     }
 
     /// How many observations are kept.
-    pub const fn observation_count(&self) -> usize {
+    pub fn observation_count(&self) -> usize {
         self.state.observations.len()
     }
 

@@ -1,6 +1,7 @@
 //! What the device observed. It never leaves the device. Source: spec §11.1.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use bellwether_formats::scheme::cx;
 use serde::{Deserialize, Serialize};
@@ -9,9 +10,12 @@ use crate::serial;
 use crate::time::{self, ParseTimeError};
 
 mod contact;
+mod kept;
 
 pub use bellwether_formats::scheme::Family;
 pub use contact::ContactId;
+use kept::Kept;
+pub(crate) use kept::{MAX_BYTES, Name};
 
 /// How long batches, bodies and observations are kept, in seconds (15 days): the 14 days of a usual
 /// window, and one for what comes late. Source: spec §11.1.
@@ -77,7 +81,8 @@ impl Observation {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Observations {
     next: u64,
-    kept: Vec<(u64, Observation)>,
+    #[serde(with = "kept_file")]
+    kept: Arc<Kept>,
     /// The time of the newest that there was no room for.
     dropped: Option<u64>,
 }
@@ -112,19 +117,23 @@ impl Observations {
         let mut recorded = Recorded::default();
         // As many as are handed in, however many are kept.
         let mut fresh: BTreeSet<Observation> = checked.iter().copied().collect();
-        for (_, kept) in &self.kept {
+        for (_, kept) in &self.kept.rows {
             fresh.remove(kept);
         }
+        let mut new = Vec::new();
         for observation in checked {
             if expired(observation.at, now) {
                 recorded.old += 1;
             } else if fresh.remove(&observation) {
                 recorded.new += 1;
-                self.kept.push((self.next, observation));
+                new.push((self.next, observation));
                 self.next = self.next.saturating_add(1);
             } else {
                 recorded.known += 1;
             }
+        }
+        if !new.is_empty() {
+            self.rows_mut().extend(new);
         }
         recorded.dropped = self.make_room(MAX_OBSERVATIONS);
         Ok(recorded)
@@ -132,16 +141,16 @@ impl Observations {
 
     /// Drops the oldest of more than `max`; gives how many.
     fn make_room(&mut self, max: usize) -> usize {
-        let over = self.kept.len().saturating_sub(max);
+        let over = self.len().saturating_sub(max);
         if over == 0 {
             return 0;
         }
-        let mut times: Vec<u64> = self.kept.iter().map(|(_, kept)| kept.at).collect();
+        let mut times: Vec<u64> = self.kept.rows.iter().map(|(_, kept)| kept.at).collect();
         times.sort_unstable();
         let gone = times.get(over - 1).copied().unwrap_or(0);
         let mut left = over;
         for older in [true, false] {
-            self.kept.retain(|(_, kept)| {
+            self.rows_mut().retain(|(_, kept)| {
                 let goes = left > 0 && (kept.at < gone) == older && kept.at <= gone;
                 left -= usize::from(goes);
                 !goes
@@ -158,14 +167,14 @@ impl Observations {
 
     /// Drops what is to be forgotten. Gives how many there were.
     pub(crate) fn forget(&mut self, gone: impl Fn(&Observation) -> bool) -> usize {
-        let before = self.kept.len();
-        self.kept.retain(|(_, kept)| !gone(kept));
-        before - self.kept.len()
+        let before = self.len();
+        self.drop_those(gone);
+        before - self.len()
     }
 
     /// Drops what is older than the retention.
     pub(crate) fn expire(&mut self, now: u64) {
-        self.kept.retain(|(_, kept)| !expired(kept.at, now));
+        self.drop_those(|kept| expired(kept.at, now));
         self.dropped = self.dropped.filter(|at| !expired(*at, now));
     }
 
@@ -176,17 +185,81 @@ impl Observations {
 
     /// The observations recorded under `from` and above.
     pub(crate) fn since(&self, from: u64) -> impl Iterator<Item = &Observation> {
-        let start = self.kept.partition_point(|(number, _)| *number < from);
-        self.kept.iter().skip(start).map(|(_, kept)| kept)
+        let rows = &self.kept.rows;
+        let start = rows.partition_point(|(number, _)| *number < from);
+        rows.iter().skip(start).map(|(_, kept)| kept)
     }
 
     /// The oldest time observed, if anything was.
     pub(crate) fn earliest(&self) -> Option<u64> {
-        self.kept.iter().map(|(_, kept)| kept.at).min()
+        self.kept.rows.iter().map(|(_, kept)| kept.at).min()
     }
 
-    pub(crate) const fn len(&self) -> usize {
-        self.kept.len()
+    pub(crate) fn len(&self) -> usize {
+        self.kept.rows.len()
+    }
+
+    /// The file that has them, if they were written.
+    pub(crate) fn file(&self) -> Option<Name> {
+        self.kept.file.get().copied()
+    }
+
+    /// The bytes of a file with them, and its name, if there are any that no file has.
+    pub(crate) fn unwritten(&self) -> Option<(Name, Vec<u8>)> {
+        if self.file().is_some() || self.len() == 0 {
+            return None;
+        }
+        let bytes = self.kept.encode();
+        Some((kept::name(&bytes), bytes))
+    }
+
+    /// Takes note that the file is durable.
+    pub(crate) fn set_written(&self, name: Name) {
+        self.kept.file.get_or_init(|| name);
+    }
+
+    /// Takes in the bytes of the file; false if they are not those that were written.
+    pub(crate) fn read(&mut self, name: Name, bytes: &[u8]) -> bool {
+        let kept = Kept::decode(name, bytes);
+        let read = kept.is_some();
+        self.kept = Arc::new(kept.unwrap_or_default());
+        read
+    }
+
+    fn drop_those(&mut self, gone: impl Fn(&Observation) -> bool) {
+        if self.kept.rows.iter().any(|(_, kept)| gone(kept)) {
+            self.rows_mut().retain(|(_, kept)| !gone(kept));
+        }
+    }
+
+    /// The rows, to be changed: no file has what they will be.
+    fn rows_mut(&mut self) -> &mut Vec<(u64, Observation)> {
+        let kept = Arc::make_mut(&mut self.kept);
+        kept.file.take();
+        &mut kept.rows
+    }
+}
+
+/// Observations in the state: the name of their file.
+mod kept_file {
+    use std::sync::{Arc, OnceLock};
+
+    use serde::{Deserializer, Serializer};
+
+    use super::{Kept, Name};
+
+    pub(super) fn serialize<S: Serializer>(kept: &Arc<Kept>, to: S) -> Result<S::Ok, S::Error> {
+        serde_bytes::serialize(&kept.file.get(), to)
+    }
+
+    pub(super) fn deserialize<'de, D>(from: D) -> Result<Arc<Kept>, D::Error>
+    where
+        D: Deserializer<'de>,
+    {
+        let name: Option<Name> = serde_bytes::deserialize(from)?;
+        let file = name.map_or_else(OnceLock::new, OnceLock::from);
+        let rows = Vec::new();
+        Ok(Arc::new(Kept { rows, file }))
     }
 }
 

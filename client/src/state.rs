@@ -2,12 +2,13 @@
 //! Source: spec §11.1.
 //!
 //! ```text
-//! state.cbor       everything but blocks
+//! state.cbor       everything but observations and blocks
+//! observations-<SHA-256>   what was observed, as long as state.cbor names it
 //! blocks/<CID>     envelopes and bodies that state.cbor names
 //! lock             held while a process works on it
 //! ```
 //!
-//! Blocks are durable before the state names them, and removed after it no longer does. A crash at
+//! Both are durable before the state names them, and removed after it no longer does. A crash at
 //! any point leaves the old state or the new one.
 
 use std::collections::BTreeSet;
@@ -39,7 +40,7 @@ const MAX_STATE_BYTES: u64 = 256 * 1024 * 1024;
 /// How long another process is waited for, in tenths of a second: longer than one request.
 const LOCK_TRIES: u32 = 450;
 
-/// Everything but blocks.
+/// Everything but blocks; of the observations, the file that has them.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct State {
@@ -199,16 +200,18 @@ impl Store {
             });
         }
         let mut rest = bytes.as_slice();
-        let state = ciborium::from_reader(&mut rest).map_err(malformed)?;
+        let mut state: State = ciborium::from_reader(&mut rest).map_err(malformed)?;
         if !rest.is_empty() {
             let reason = format!("{} bytes follow the end", rest.len());
             return Err(StateError::Malformed { path, reason });
         }
+        self.read_observations(&mut state)?;
         Ok(state)
     }
 
     /// Replaces the state. What it names must have been put before.
     pub(crate) fn save(&self, state: &State) -> Result<(), StateError> {
+        let news = self.put_observations(state)?;
         let mut bytes = Vec::new();
         let path = self.dir.join("state.cbor");
         ciborium::into_writer(state, &mut bytes).map_err(|error| StateError::Malformed {
@@ -217,7 +220,12 @@ impl Store {
         })?;
         self.replace(&self.dir, "state.cbor", &bytes)
             .and_then(|()| self.sync_dir(&self.dir))
-            .map_err(|error| StateError::io(&path, error))
+            .map_err(|error| StateError::io(&path, error))?;
+        if news {
+            // The state is durable: what is left over now costs room alone, and goes the next time.
+            let _: io::Result<()> = self.sweep_observations(state);
+        }
+        Ok(())
     }
 
     /// Makes blocks durable.
@@ -355,6 +363,8 @@ pub(crate) fn read_bounded(path: &Path, max: u64) -> io::Result<Vec<u8>> {
     io::Read::read_to_end(&mut io::Read::take(file, max), &mut bytes)?;
     Ok(bytes)
 }
+
+mod observed;
 
 #[cfg(test)]
 mod tests;

@@ -154,11 +154,36 @@ fn a_refused_observation_leaves_nothing_behind() {
     let mut observations = Observations::default();
     let refused = observations.record(&[at(1, NOW), at(2, NOW + MAX_AHEAD_S + 1)], NOW);
     assert_eq!(refused, Err(ObservationError::Future));
-    let many: Vec<Observation> = (0..=u64::try_from(MAX_OBSERVATIONS).unwrap())
-        .map(|before| at(1, NOW - before))
-        .collect();
-    assert_eq!(observations.record(&many, NOW), Err(ObservationError::Full));
     assert_eq!((observations.len(), observations.next()), (0, 0));
-    observations.record(&many[1..], NOW).unwrap();
+}
+
+#[test]
+fn where_there_is_no_room_the_oldest_are_dropped_and_their_time_is_remembered() {
+    let mut observations = Observations::default();
+    let max = u64::try_from(MAX_OBSERVATIONS).unwrap();
+    let many: Vec<Observation> = (0..=max).map(|before| at(1, NOW - before)).collect();
+    assert_eq!(observations.record(&many, NOW), Err(ObservationError::Full));
+    let recorded = observations.record(&many[1..], NOW).unwrap();
+    assert_eq!((recorded.new, recorded.dropped), (MAX_OBSERVATIONS, 0));
+    assert_eq!(observations.dropped(), None);
+    let recorded = observations.record(&[at(2, NOW), at(3, NOW)], NOW).unwrap();
+    assert_eq!((recorded.new, recorded.dropped), (2, 2));
     assert_eq!(observations.len(), MAX_OBSERVATIONS);
+    assert_eq!(observations.dropped(), Some(NOW - max + 1));
+    assert_eq!(observations.earliest(), Some(NOW - max + 2));
+    // What is older than all is not kept either.
+    let recorded = observations.record(&[at(4, NOW - max)], NOW).unwrap();
+    assert_eq!((recorded.new, recorded.dropped), (1, 1));
+    assert_eq!(observations.dropped(), Some(NOW - max + 1));
+    observations.expire(NOW - max + 1 + RETENTION_S);
+    assert_eq!(observations.dropped(), Some(NOW - max + 1));
+    observations.expire(NOW - max + 2 + RETENTION_S);
+    assert_eq!(observations.dropped(), None);
+
+    // One second is not kept by half, as far as is said of it.
+    let mut observations = Observations::default();
+    let same: Vec<Observation> = (0..5).map(|number| at(number, NOW)).collect();
+    observations.record(&same, NOW).unwrap();
+    assert_eq!(observations.make_room(3), 2);
+    assert_eq!((observations.len(), observations.dropped()), (3, Some(NOW)));
 }

@@ -1,7 +1,6 @@
 use std::cell::Cell;
 
 use bellwether_formats::id::Level;
-use ciborium::Value;
 
 use super::*;
 use crate::fixture::{Provider, part};
@@ -101,10 +100,16 @@ fn what_is_kept_is_read_again() {
 /// then is the old state or the new one, with all the blocks that it names.
 #[test]
 fn a_crash_at_any_step_leaves_the_old_state_or_the_new() {
-    let (old, old_blocks) = state(2);
-    let (new, new_blocks) = state(4);
     let mut seen = [0, 0];
     for die_at in 0.. {
+        let (old, old_blocks) = state(2);
+        let (mut new, new_blocks) = state(4);
+        let other = Observation {
+            id: ContactId::from([8; 16]),
+            at: NOW,
+            family: Family::Cx,
+        };
+        new.observations.record(&[other], NOW).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let (store, _) = Store::open(folder.path()).unwrap();
         store.put(&old_blocks).unwrap();
@@ -119,6 +124,8 @@ fn a_crash_at_any_step_leaves_the_old_state_or_the_new() {
 
         let (store, read) = Store::open(folder.path()).unwrap();
         let is_new = bytes(&read) == bytes(&new);
+        let count = read.observations.since(0).count();
+        assert_eq!(count, if is_new { 2 } else { 1 }, "step {die_at}");
         assert!(is_new || bytes(&read) == bytes(&old), "step {die_at}");
         for cid in read.blocks() {
             assert!(
@@ -182,32 +189,38 @@ fn only_the_owner_can_read_it() {
     assert_eq!((mode(&dir), mode(&dir.join("state.cbor"))), (0o700, 0o600));
 }
 
-/// The last release knew nothing of sealed parts and had one family: what it wrote is read.
 #[test]
-fn a_state_of_the_last_release_is_read() {
-    fn without_news(value: &mut Value) {
-        let news = ["choice", "policy", "whole", "kind", "day", "details"];
-        match value {
-            Value::Map(entries) => {
-                entries.retain(|(key, _)| !news.iter().any(|new| key.as_text() == Some(new)));
-                entries
-                    .iter_mut()
-                    .for_each(|(_, value)| without_news(value));
-            }
-            Value::Array(values) => values.iter_mut().for_each(without_news),
-            _ => {}
-        }
-    }
+fn a_sync_does_not_write_the_observations_again() {
     let folder = tempfile::tempdir().unwrap();
-    let (state, _) = state(3);
-    let mut value: Value = ciborium::from_reader(bytes(&state).as_slice()).unwrap();
-    without_news(&mut value);
-    let mut old = Vec::new();
-    ciborium::into_writer(&value, &mut old).unwrap();
-    assert!(old.len() < bytes(&state).len());
+    let (mut state, _) = state(3);
     let (store, _) = Store::open(folder.path()).unwrap();
+    let files = || -> Vec<String> {
+        let entries = fs::read_dir(folder.path()).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.contains("observations")).collect()
+    };
+    store.save(&state).unwrap();
+    let first = files();
+    assert_eq!(first.len(), 1);
+    fs::remove_file(folder.path().join(&first[0])).unwrap();
+    store.save(&state.clone()).unwrap();
+    assert_eq!(files(), [""; 0], "what is written is not written again");
+    let other = Observation {
+        id: ContactId::from([8; 64]),
+        at: NOW,
+        family: Family::Fanny,
+    };
+    state.observations.record(&[other], NOW).unwrap();
+    store.save(&state).unwrap();
+    let second = files();
+    assert_eq!(second.len(), 1);
+    assert_ne!(first, second);
     drop(store);
-    fs::write(folder.path().join("state.cbor"), old).unwrap();
-    let (_store, read) = Store::open(folder.path()).unwrap();
-    assert_eq!(bytes(&read), bytes(&state));
+    let (store, read) = Store::open(folder.path()).unwrap();
+    let kept: Vec<&Observation> = read.observations.since(0).collect();
+    assert_eq!(kept, state.observations.since(0).collect::<Vec<_>>());
+    drop(store);
+    fs::write(folder.path().join(&second[0]), b"\x01other").unwrap();
+    let refused = Store::open(folder.path()).map(|_| ()).unwrap_err();
+    assert!(matches!(refused, StateError::Malformed { .. }));
 }
