@@ -53,7 +53,7 @@ impl Served {
             store: store.clone(),
             clock: Arc::new(|| NOW),
             max_bytes: u64::MAX,
-            too_large: Arc::new(Vec::new),
+            conditions: Arc::new(|_| Ok(Vec::new())),
         };
         let runtime = Runtime::new().expect("a runtime");
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0"));
