@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bellwether_formats::batch::Batch;
 use bellwether_formats::chain;
-use bellwether_formats::descriptor::{Anchor, Descriptor};
+use bellwether_formats::descriptor::Descriptor;
 use bellwether_formats::id::{ObjectId, ProviderId};
 use bellwether_formats::limit;
 use bellwether_formats::signed::Signed;
@@ -97,12 +97,6 @@ pub(crate) fn believed(
         }
     }
     found.into_iter().map(|(_, id)| id).collect()
-}
-
-/// Whether `anchor` stands against `head`, as far as that can be told without what it descends
-/// from: it is of a lower epoch, and another batch.
-fn stands_against(anchor: &Anchor, epoch: u64, id: ObjectId) -> bool {
-    epoch < anchor.epoch && id != anchor.id
 }
 
 /// Why a descriptor is not taken.

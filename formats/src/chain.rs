@@ -36,6 +36,11 @@ impl From<&Signed<Batch>> for Head {
 }
 
 impl Head {
+    /// Where it stands among the batches of its feed. Source: spec §4.3.
+    pub const fn order(&self) -> (u64, u64) {
+        (self.epoch, self.seq)
+    }
+
     /// Whether `next` is the batch right after this one, of the same feed.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::cbor::{MapReader, Reader, Writer, ascending};
+use crate::chain::Head;
 use crate::error::DecodeError;
 use crate::id::{ObjectId, ProviderId, PublicKey, Zone};
 use crate::limit;
@@ -60,17 +61,34 @@ pub struct Gateway {
     pub operator: String,
 }
 
-/// A batch that is on the true chain of its feed. Source: spec §1.5.
+/// A batch that is on the true chain of its feed; or, with number 0 and a zero id, the beginning of
+/// the feed: then none of the batches of lower epochs is true. Source: spec §1.5.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Anchor {
     /// The feed's zone.
     pub zone: Zone,
     /// Epoch of the descriptor that first carried the anchor: it acts on heads of lower epochs.
     pub epoch: u64,
-    /// The batch's number.
+    /// The batch's number; 0 for the beginning.
     pub seq: u64,
-    /// The batch's id.
+    /// The batch's id; zeros for the beginning.
     pub id: ObjectId,
+}
+
+impl Anchor {
+    /// The id of the beginning of a feed.
+    pub const BEGINNING: ObjectId = ObjectId::from_bytes([0; 32]);
+
+    /// Whether it is on the beginning of a feed.
+    pub const fn is_beginning(&self) -> bool {
+        self.seq == 0
+    }
+
+    /// Whether it stands against a head, as far as that can be told without what the head descends
+    /// from: the head is of a lower epoch, and another batch.
+    pub fn opposes(&self, head: &Head) -> bool {
+        head.epoch < self.epoch && head.id != self.id
+    }
 }
 
 impl Descriptor {
@@ -266,15 +284,21 @@ fn anchors(reader: &mut Reader<'_>) -> Result<Vec<Anchor>, DecodeError> {
 fn anchor(reader: &mut Reader<'_>) -> Result<Anchor, DecodeError> {
     let mut map = reader.map()?;
     let id = map.field("id", |r| r.fixed("an id is not 32 bytes long"))?;
-    let seq = map.field("seq", |r| positive(r, "seq"))?;
+    let id = ObjectId::from_bytes(id);
+    let offset = map.offset();
+    let seq = map.field("seq", |r| r.uint("seq", limit::MAX_NUMBER))?;
     let zone = map.field("zone", zone)?;
     let epoch = map.field("epoch", |r| positive(r, "epoch"))?;
     map.end()?;
+    if (seq == 0) != (id == Anchor::BEGINNING) {
+        let what = "an anchor's id is zeros if and only if its seq is 0";
+        return Err(DecodeError::Value { what, offset });
+    }
     Ok(Anchor {
         zone,
         epoch,
         seq,
-        id: ObjectId::from_bytes(id),
+        id,
     })
 }
 

@@ -24,6 +24,7 @@ use crate::publisher::{Closed, Places, PublishZoneError};
 use crate::relay::RelayStatus;
 use crate::store::{NewCode, Store, StoreError};
 
+mod anchor;
 mod check;
 mod gaen;
 mod request;
@@ -32,6 +33,7 @@ mod status;
 mod submit;
 mod unreadable;
 
+pub use self::anchor::renewed;
 pub use self::request::{Import, Request, Submission};
 pub use self::submit::MAX_UNITS;
 
@@ -127,6 +129,7 @@ impl Admin {
                     "zones": zones.map(|zone| zone.to_string()).collect::<Vec<String>>(),
                 }))
             }
+            Request::Anchor { zone, from } => self.anchor(zone, *from),
             Request::Publish | Request::Renew { .. } => Err(AdminError::Publisher),
         }
     }
@@ -283,22 +286,6 @@ pub fn published(closed: &Closed) -> Value {
     }
 }
 
-/// What `descriptor renew` answers.
-pub fn renewed(descriptor: &Signed<Descriptor>, closed: &Closed) -> Value {
-    let published: Vec<Value> = closed.batches.iter().map(batch).collect();
-    let (cid, expires_at) = (descriptor.cid().to_string(), time(descriptor.expires_at));
-    let epoch = descriptor.epoch;
-    match failed(closed) {
-        Some(failed) => json!({
-            "epoch": epoch, "cid": cid, "expires_at": expires_at, "published": published,
-            "failed": failed,
-        }),
-        None => json!({
-            "epoch": epoch, "cid": cid, "expires_at": expires_at, "published": published,
-        }),
-    }
-}
-
 fn batch(batch: &Signed<Batch>) -> Value {
     json!({ "zone": batch.zone.as_str(), "seq": batch.seq, "cid": batch.cid().to_string() })
 }
@@ -332,10 +319,14 @@ pub enum AdminError {
     Code { line: usize, why: String },
     #[error(transparent)]
     Config(#[from] ConfigError),
+    #[error("batches {seq} and the next one of `{zone}` are not kept any more")]
+    Deleted { zone: Zone, seq: u64 },
     #[error("bytes are sent in hexadecimal")]
     Hex,
     #[error(transparent)]
     Key(#[from] KeyError),
+    #[error("`{zone}` has no batch {from}: the newest is {newest}")]
+    NoBatch { zone: Zone, from: u64, newest: u64 },
     #[error("this node is not a provider")]
     NotProvider,
     #[error("this node runs with --no-publish: it only catches up")]

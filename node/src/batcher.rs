@@ -203,7 +203,7 @@ pub enum DraftError {
     Decode(#[from] DecodeError),
     #[error("scheme {} cannot be sealed here", scheme.0)]
     Scheme { scheme: Scheme },
-    #[error("the clock is {behind} s behind the newest batch: set the clock right")]
+    #[error("the newest batch is {behind} s ahead of the clock")]
     ClockBack { behind: u64 },
 }
 

@@ -99,6 +99,13 @@ impl Clock {
         Ok(state.read(self.moment(), &heads))
     }
 
+    /// Takes a person's word that the clock is right: who disowns batches of the future with the root
+    /// key says so. What was believed last is no longer held against it; what others say still is.
+    pub fn vouch(&self) {
+        let mut state = self.state();
+        state.vouch(self.moment());
+    }
+
     /// Makes durable what has to outlive a restart.
     ///
     /// # Errors

@@ -31,6 +31,9 @@ pub use check::gateway as check_gateway;
 /// How long a descriptor made here counts, in seconds: a year, and a month to notice.
 pub const DESCRIPTOR_LIFE_S: u64 = 395 * 86_400;
 
+/// How far the clocks of one provider's machines may differ, in seconds.
+pub const CLOCKS_DIFFER_S: u64 = 600;
+
 /// Where a new node listens.
 #[derive(Clone, Debug, Default)]
 pub struct Listen {
@@ -169,8 +172,7 @@ fn descriptor(
         .iter()
         .map(|key| KeyWindow {
             key: keys::public(key),
-            // Clocks of one provider's machines differ a little.
-            not_before: now.saturating_sub(600),
+            not_before: now.saturating_sub(CLOCKS_DIFFER_S),
             not_after: expires_at,
         })
         .collect();

@@ -283,7 +283,7 @@ fn start_clock(
 }
 
 /// What the publisher needs of the network's side.
-type Fence = watch::Receiver<BTreeMap<bellwether_formats::id::Zone, u64>>;
+type Fence = watch::Receiver<publisher::Seen>;
 
 /// Own batches on their way to the relay.
 type Published = mpsc::Sender<bellwether_formats::signed::Signed<bellwether_formats::batch::Batch>>;

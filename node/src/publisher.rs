@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use bellwether_formats::batch::Batch;
+use bellwether_formats::chain::Head;
 use bellwether_formats::descriptor::Descriptor;
 use bellwether_formats::id::{FeedId, ProviderId, PublicKey, Zone};
 use bellwether_formats::signed::{OpenError, Signed, Unverified};
@@ -16,7 +17,7 @@ use crate::batcher::{self, MAX_RUN_AHEAD_S, Policy};
 use crate::clock::{self, Clock};
 use crate::config::{self, Config, ConfigError};
 use crate::signer::{End, Signer, SignerPlace};
-use crate::store::{BatchRow, PreparedRow, Store, StoreError};
+use crate::store::{self, BatchRow, Disowned, PreparedRow, Store, StoreError};
 
 mod attempts;
 mod closing;
@@ -25,6 +26,9 @@ mod task;
 
 pub use error::PublishZoneError;
 pub use task::{Command, Fences, PublisherHandle, Renewed, run};
+
+/// How far peers were seen to be in a provider's own zones: epoch and number.
+pub type Seen = BTreeMap<Zone, (u64, u64)>;
 
 /// What came of closing the batches of a zone, or of all.
 #[derive(Debug, Default)]
@@ -67,7 +71,8 @@ impl Places {
 }
 
 /// Where the store ends in the zones of a provider: at the head, or at what is prepared after it,
-/// which may be signed already. Those of `feeds`, and those in which it publishes no more.
+/// which may be signed already; or at the anchor, if that is the head or nothing is kept. Those of
+/// `feeds`, and those in which it publishes no more.
 ///
 /// # Errors
 ///
@@ -81,16 +86,28 @@ pub fn ends(
     let closed = closed(store, provider, &feeds)?;
     for feed in feeds.into_iter().chain(closed) {
         // In this order: what becomes the head in between is then seen twice, and not never.
-        let prepared = store
-            .prepared(&feed.zone)?
-            .map(|prepared| (prepared.seq, prepared.id()));
-        let head = store.head(&feed)?.map(|head| (head.head.seq, head.head.id));
+        let prepared = match store.prepared(&feed.zone)? {
+            Some(prepared) => Some(End {
+                epoch: prepared.batch()?.epoch,
+                seq: prepared.seq,
+                id: Some(prepared.id()),
+                anchor: None,
+            }),
+            None => None,
+        };
+        let head = store.head(&feed)?.map(|head| End {
+            epoch: head.head.epoch,
+            seq: head.head.seq,
+            id: Some(head.head.id),
+            anchor: None,
+        });
         let newest = match (prepared, head) {
-            (Some(prepared), Some(head)) if prepared.0 <= head.0 => Some(head),
+            (Some(prepared), Some(head)) if prepared.seq <= head.seq => Some(head),
             (prepared, head) => prepared.or(head),
         };
-        let end = newest.map(|(seq, id)| End { seq, id: Some(id) });
-        ends.insert(feed.zone, end.unwrap_or_default());
+        let descriptor = store.descriptor(&feed.provider)?;
+        let anchor = descriptor.and_then(|held| held.anchor(&feed.zone).cloned());
+        ends.insert(feed.zone, End::of(newest, anchor));
     }
     Ok(ends)
 }
@@ -143,7 +160,12 @@ impl Publisher {
             keys: &places.keys,
         };
         let signer = Signer::open(place, published)?;
-        signer.check(&ends(&store, id, config.own_feeds()?)?)?;
+        let own = config.own_feeds()?;
+        store
+            .settle_anchors(&own)?
+            .iter()
+            .for_each(warn_of_disowned);
+        signer.check(&ends(&store, id, own)?)?;
         let mut publisher = Self {
             signer,
             store,
@@ -174,25 +196,28 @@ impl Publisher {
     /// [`PublishZoneError`]
     pub fn due(&self, zone: &Zone) -> Result<u64, PublishZoneError> {
         let policy = self.policy(zone)?;
-        let head = self.store.head(&self.feed(zone))?;
+        let head = self.head(zone)?;
         let full = self
             .store
             .is_pending(zone, policy.max_notifications, clock::now())?;
         let epoch = self.descriptor()?.epoch;
-        let renewed = head.as_ref().is_some_and(|head| head.head.epoch < epoch);
-        let head = head.map(|head| head.head);
+        let renewed = head.as_ref().is_some_and(|head| head.epoch < epoch);
         let due = batcher::due(policy, head.as_ref(), full || renewed);
         let began = self.unfinished.get(zone);
         let next = began.map_or(due, |at| at.saturating_add(policy.interval_s));
         Ok(due.min(next))
     }
 
-    /// Takes a renewed descriptor of this provider. The next batches follow at once.
+    /// Takes a renewed descriptor of this provider, and what its anchors disown. The next batches follow
+    /// at once. Gives what was disowned, too.
     ///
     /// # Errors
     ///
     /// [`PublishZoneError::Descriptor`] if it does not fit this provider and its keys.
-    pub fn renew(&mut self, envelope: &[u8]) -> Result<Signed<Descriptor>, PublishZoneError> {
+    pub fn renew(
+        &mut self,
+        envelope: &[u8],
+    ) -> Result<(Signed<Descriptor>, Vec<Disowned>), PublishZoneError> {
         let descriptor = Signed::<Descriptor>::open(envelope)?;
         let known = self.descriptor()?;
         if !descriptor.replaces(&known) {
@@ -209,8 +234,14 @@ impl Publisher {
             return Err(PublishZoneError::Descriptor { what });
         }
         self.key(&descriptor, descriptor.issued_at)?;
-        self.store.put_descriptor(&descriptor)?;
-        Ok(descriptor)
+        let zones = self.zone_names();
+        let own: Vec<FeedId> = zones.iter().map(|zone| self.feed(zone)).collect();
+        let disowned = self.store.take_descriptor(&descriptor, &own)?;
+        for gone in &disowned {
+            warn_of_disowned(gone);
+            self.unfinished.remove(&gone.zone);
+        }
+        Ok((descriptor, disowned))
     }
 
     /// Whether the clock is believed: what is signed in the future cannot be taken back.
@@ -274,8 +305,7 @@ impl Publisher {
         now: u64,
     ) -> Result<bool, PublishZoneError> {
         let batch = prepared.batch()?;
-        let head = self.store.head(&self.feed(zone))?;
-        let moved = head.map(|head| head.head.id) != batch.prev;
+        let moved = self.head(zone)?.map(|head| head.id) != batch.prev;
         let renewed = batch.epoch != self.descriptor()?.epoch;
         let no_key = !self.signer.keys().any(|key| key == batch.key);
         let ahead = batch.published_at > now.saturating_add(MAX_RUN_AHEAD_S);
@@ -287,10 +317,10 @@ impl Publisher {
         zone: &Zone,
         prepared: &PreparedRow,
     ) -> Result<Signed<Batch>, PublishZoneError> {
-        let key = prepared.batch()?.key;
-        let envelope = self
-            .signer
-            .sign(zone, prepared.seq, &key, &prepared.inner)?;
+        let batch = prepared.batch()?;
+        let descriptor = self.descriptor()?;
+        let anchor = descriptor.anchor(zone);
+        let envelope = self.signer.sign(&batch, &prepared.inner, anchor)?;
         let batch = Unverified::<Batch>::decode(&envelope)
             .map_err(OpenError::from)?
             .verify()
@@ -320,6 +350,15 @@ impl Publisher {
             .ok_or(PublishZoneError::NoDescriptor)
     }
 
+    /// What the zone's next batch follows: the newest one, or the anchor of a feed of which nothing is
+    /// kept.
+    fn head(&self, zone: &Zone) -> Result<Option<Head>, PublishZoneError> {
+        if let Some(head) = self.store.head(&self.feed(zone))? {
+            return Ok(Some(head.head));
+        }
+        Ok(self.descriptor()?.anchor(zone).and_then(store::base))
+    }
+
     fn feed(&self, zone: &Zone) -> FeedId {
         FeedId {
             provider: self.provider,
@@ -332,6 +371,16 @@ impl Publisher {
         let (_, policy) = found.ok_or_else(|| PublishZoneError::Zone { zone: zone.clone() })?;
         Ok(policy)
     }
+}
+
+fn warn_of_disowned(gone: &Disowned) {
+    let Disowned {
+        zone,
+        from,
+        batches,
+        again,
+    } = gone;
+    tracing::warn!(%zone, from, batches, again, "an anchor disowns batches; what they said is pending");
 }
 
 fn zones(provider: &config::Provider, config: &Config) -> Result<Vec<(Zone, Policy)>, ConfigError> {

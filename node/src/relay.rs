@@ -134,8 +134,8 @@ impl RefuseError {
 /// Runs the relay until `stop`, or until the network ends.
 ///
 /// `events` is what the network hears; `published` are this node's own batches, already in the
-/// store, to be gossiped. `fence` tells the publisher, by zone, the highest number of its own feed
-/// that was seen at a peer; `status` is for whoever asks how things are.
+/// store, to be gossiped. `fence` tells the publisher, by zone, how far a peer was seen to be in its
+/// own feed; `status` is for whoever asks how things are.
 ///
 /// # Errors
 ///
@@ -150,7 +150,7 @@ pub async fn run(
     network: NetworkHandle,
     events: mpsc::Receiver<NetworkEvent>,
     published: mpsc::Receiver<Signed<Batch>>,
-    fence: watch::Sender<BTreeMap<Zone, u64>>,
+    fence: watch::Sender<crate::publisher::Seen>,
     status: watch::Sender<RelayStatus>,
     stop: CancellationToken,
 ) -> Result<(), StoreError> {

@@ -1,26 +1,29 @@
 //! The only holder of the signing keys, and its memory of what it signed.
 //!
 //! Two batches of one number with different content would be proof against the provider. So the
-//! signer keeps (zone, seq, id) in a directory of its own and refuses other bytes for a used
-//! number; and it knows the store it signs for by the store file's inode and time of birth, so that
+//! signer keeps (zone, epoch, seq, id) in a directory of its own and refuses other bytes for a used
+//! number, unless an anchor disowns what was signed under it; and it knows the store it signs for by the store file's inode and time of birth, so that
 //! a copied or restored data directory does not sign at all until a person says which copy lives on
 //! (`signer adopt`). Source: spec §4.7, decision 0002.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
 
 use bellwether_formats::batch::Batch;
+use bellwether_formats::descriptor::Anchor;
 use bellwether_formats::id::{ObjectId, ProviderId, PublicKey, Zone};
 use bellwether_formats::signed::{Content, assemble, to_be_signed};
 use ed25519_dalek::{Signer as _, SigningKey};
-use serde::{Deserialize, Serialize};
 
+use self::ledger::{Last, Ledger, StoreFile};
 use crate::files;
 use crate::keys;
+
+mod ledger;
+
+pub use self::ledger::End;
 
 /// Signs batches, each number once.
 #[derive(Debug)]
@@ -30,99 +33,6 @@ pub struct Signer {
     ledger: Ledger,
     /// Held for as long as the signer lives: two signers at once would be two memories.
     _lock: File,
-}
-
-/// What the signer remembers.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(deny_unknown_fields)]
-struct Ledger {
-    format: u8,
-    provider: String,
-    /// The store's file.
-    store: StoreFile,
-    zones: BTreeMap<String, Last>,
-}
-
-/// Where a store ends in a zone: its head, or what is prepared to follow it.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct End {
-    /// Number of the batch; 0 if there is none.
-    pub seq: u64,
-    /// Its id, if it is to be compared.
-    pub id: Option<ObjectId>,
-}
-
-/// What tells the store's file from a copy of it.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(deny_unknown_fields)]
-struct StoreFile {
-    inode: u64,
-    /// When the file was made, in nanoseconds, where the file system says so. File systems give
-    /// the inode of a deleted file to the next one, so a directory that is deleted and restored
-    /// may well get its inodes back; nothing sets the time of birth. (The device number would
-    /// tell disks apart, but it changes when a machine is started with its disks in other order.)
-    born_ns: Option<u64>,
-}
-
-impl StoreFile {
-    fn of(store: &Path) -> Result<Self, SignerError> {
-        let metadata = fs::metadata(store);
-        let metadata = metadata.map_err(|source| SignerError::Io {
-            path: store.to_owned(),
-            source,
-        })?;
-        let born = metadata.created().ok();
-        let born = born.and_then(|at| at.duration_since(UNIX_EPOCH).ok());
-        Ok(Self {
-            inode: metadata.ino(),
-            born_ns: born.and_then(|since| u64::try_from(since.as_nanos()).ok()),
-        })
-    }
-
-    /// Whether both are one file, as far as the file system tells.
-    fn is(self, other: Self) -> bool {
-        let born = self.born_ns.zip(other.born_ns);
-        self.inode == other.inode && born.is_none_or(|(one, other)| one == other)
-    }
-}
-
-/// The newest batch that was signed in a zone.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(deny_unknown_fields)]
-struct Last {
-    seq: u64,
-    id: String,
-}
-
-impl Ledger {
-    /// Reads a ledger; none if it is damaged or another provider's.
-    fn read(bytes: &[u8], provider: &ProviderId) -> Option<Self> {
-        let ledger: Self = serde_json::from_slice(bytes).ok()?;
-        let fits = ledger.format == 1 && ledger.provider == provider.to_string();
-        fits.then_some(ledger)
-    }
-
-    /// Where a store that ends at `ends` does not have what was signed.
-    fn clashes(&self, ends: &BTreeMap<Zone, End>) -> impl Iterator<Item = SignerError> {
-        self.zones.iter().filter_map(|(zone, last)| {
-            let end = ends.iter().find(|(name, _)| name.as_str() == zone);
-            let end = end.map_or_else(End::default, |(_, end)| *end);
-            let (zone, seq) = (zone.clone(), last.seq);
-            if seq > end.seq {
-                return Some(SignerError::Ahead {
-                    zone,
-                    signed: seq,
-                    head: end.seq,
-                });
-            }
-            let other = seq == end.seq && end.id.is_some_and(|id| id.to_string() != last.id);
-            other.then_some(SignerError::Used {
-                zone,
-                seq,
-                last: seq,
-            })
-        })
-    }
 }
 
 /// What the signer is opened for.
@@ -205,12 +115,9 @@ impl Signer {
                     _lock: lock,
                 });
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound && !published => Ledger {
-                format: 1,
-                provider: place.provider.to_string(),
-                store: StoreFile::of(place.store)?,
-                zones: BTreeMap::new(),
-            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !published => {
+                Ledger::new(&place.provider, StoreFile::of(place.store)?)
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(SignerError::Missing { path });
             }
@@ -243,33 +150,40 @@ impl Signer {
     }
 
     /// Signs the inner bytes of a batch and gives the envelope. What it is about to sign is durable
-    /// before the signature exists; the same bytes may be signed again.
+    /// before the signature exists; the same bytes may be signed again. A number that was used is
+    /// free again only where `anchor` disowns what was signed under it, and in the anchor's epoch or
+    /// later.
     ///
     /// # Errors
     ///
-    /// [`SignerError::Used`] for other bytes under a used number, and for a lower number.
+    /// [`SignerError::Used`] for other bytes under a used number, for a lower number, and for an
+    /// earlier epoch.
     pub fn sign(
         &mut self,
-        zone: &Zone,
-        seq: u64,
-        key: &PublicKey,
+        batch: &Batch,
         inner: &[u8],
+        anchor: Option<&Anchor>,
     ) -> Result<Vec<u8>, SignerError> {
-        let secret = self.keys.iter().find(|secret| keys::public(secret) == *key);
-        let secret = secret.ok_or(SignerError::NoKey { key: *key })?.clone();
-        let id = ObjectId::of(inner).to_string();
-        let last = self.ledger.zones.get(zone.as_str());
-        if !last.is_some_and(|last| last.seq == seq && last.id == id) {
-            if let Some(last) = last.filter(|last| last.seq >= seq) {
-                let zone = zone.to_string();
+        let key = batch.key;
+        let secret = self.keys.iter().find(|secret| keys::public(secret) == key);
+        let secret = secret.ok_or(SignerError::NoKey { key })?.clone();
+        let zone = batch.zone.as_str();
+        let new = Last {
+            epoch: batch.epoch,
+            seq: batch.seq,
+            id: ObjectId::of(inner).to_string(),
+        };
+        let last = self.ledger.last(zone, anchor);
+        if last.as_ref() != Some(&new) {
+            if let Some(last) = last.filter(|last| last.seq >= new.seq || last.epoch > new.epoch) {
                 return Err(SignerError::Used {
-                    zone,
-                    seq,
+                    zone: zone.to_owned(),
+                    seq: new.seq,
                     last: last.seq,
                 });
             }
             let mut ledger = self.ledger.clone();
-            ledger.zones.insert(zone.to_string(), Last { seq, id });
+            ledger.zones.insert(zone.to_owned(), new);
             self.keep(ledger)?;
         }
         let signature = secret.sign(&to_be_signed(Batch::KIND, inner)).to_bytes();

@@ -13,6 +13,7 @@ mod conditions;
 mod coverage;
 mod demo;
 mod disk;
+mod disown;
 mod documents;
 mod hostile;
 mod kill;

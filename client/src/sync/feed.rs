@@ -316,7 +316,8 @@ impl FeedSync {
             .and_then(|descriptor| descriptor.anchor(&self.id.zone))
             .cloned();
         if anchor.is_some_and(|anchor| self.feed.apply_anchor(&anchor, context.now)) {
-            let message = "the provider revoked a key: what it did not sign itself is dropped";
+            let message =
+                "the provider disowns batches that were signed: what they said is dropped";
             context.blame(None, Some(&self.id), "anchor", message.to_owned());
         }
     }

@@ -1,4 +1,5 @@
 use bellwether_formats::chain::ChainError;
+use bellwether_formats::descriptor::Anchor;
 
 use super::*;
 use crate::fixture::{Provider, zone};
@@ -17,6 +18,17 @@ fn take(feed: &mut Feed, batches: &[Signed<Batch>]) {
         let place = feed.place(batch).unwrap();
         feed.accept(batch, place, Vec::new());
     }
+}
+
+/// Signs a descriptor that disowns what follows a batch, and keeps its keys.
+fn disown(provider: &mut Provider, seq: u64, id: ObjectId) {
+    provider.descriptor.epoch += 1;
+    provider.descriptor.anchors = vec![Anchor {
+        zone: zone(),
+        epoch: provider.descriptor.epoch,
+        seq,
+        id,
+    }];
 }
 
 fn head(feed: &Feed) -> (u64, ObjectId) {
@@ -247,6 +259,67 @@ fn an_anchor_that_is_not_known_has_all_fetched_again() {
     let anchor = provider.descriptor.anchor(&zone()).unwrap().clone();
     assert!(feed.apply_anchor(&anchor, NOW));
     assert_eq!((feed.head(), feed.batches().len()), (None, 0));
+}
+
+#[test]
+fn an_anchor_on_the_beginning_drops_all_that_was_signed_before_it() {
+    let mut provider = Provider::new(1, NOW);
+    let wrong = provider.heartbeats(5, NOW - 3000);
+    let mut feed = feed(&provider, &wrong);
+    disown(&mut provider, 0, Anchor::BEGINNING);
+    let anchor = provider.descriptor.anchor(&zone()).unwrap().clone();
+    assert!(feed.apply_anchor(&anchor, NOW));
+    assert_eq!((feed.head(), feed.batches().len()), (None, 0));
+    assert_eq!(feed.anchored_at(), Some(NOW));
+    assert!(!feed.apply_anchor(&anchor, NOW + 1), "it acts once");
+    let descriptor = provider.signed();
+    assert_eq!(believed_seqs(&wrong, &descriptor), [0; 0]);
+    let again = provider.extend(&[], 2, NOW - 1000);
+    assert_eq!(believed_seqs(&again, &descriptor), [1, 2]);
+    take(&mut feed, &again);
+    assert_eq!(head(&feed), (2, again[1].id()));
+    assert!(!feed.apply_anchor(&anchor, NOW + 1));
+    assert_eq!(feed.forks(), []);
+}
+
+#[test]
+fn an_anchor_on_the_beginning_drops_a_side_branch_and_keeps_the_main_one() {
+    let mut provider = Provider::new(1, NOW);
+    let wrong = provider.heartbeats(2, NOW - 3000);
+    disown(&mut provider, 0, Anchor::BEGINNING);
+    let again = provider.extend(&[], 3, NOW - 1000);
+    let mut feed = feed(&provider, &again);
+    take(&mut feed, &wrong);
+    assert_eq!(feed.batches().len(), 5);
+    let anchor = provider.descriptor.anchor(&zone()).unwrap().clone();
+    assert!(feed.apply_anchor(&anchor, NOW));
+    assert_eq!(feed.batches().len(), 3);
+    assert_eq!(head(&feed), (3, again[2].id()));
+    assert_eq!(feed.forks(), []);
+}
+
+#[test]
+fn a_second_anchor_drops_what_the_first_one_disowned_below_it() {
+    // The phone slept through the first: it has false batches 3 to 5, the true ones go on to 9.
+    let mut provider = Provider::new(1, NOW);
+    let begun = provider.heartbeats(2, NOW - 30_000);
+    let wrong = provider.extend(&begun, 3, NOW - 29_000);
+    let mut feed = feed(&provider, &wrong);
+    disown(&mut provider, 2, begun[1].id());
+    let right = provider.extend(&begun, 7, NOW - 20_000);
+    disown(&mut provider, 9, right[8].id());
+    let next = provider.extend(&right, 1, NOW - 1000);
+    let anchor = provider.descriptor.anchor(&zone()).unwrap().clone();
+    assert!(!feed.apply_anchor(&anchor, NOW), "it may be an ancestor");
+    for batch in &next {
+        take(&mut feed, std::slice::from_ref(batch));
+        feed.apply_anchor(&anchor, NOW);
+    }
+    let known: Vec<_> = feed.batches().iter().map(|batch| batch.id).collect();
+    let expected: Vec<_> = next.iter().map(|batch| batch.id()).collect();
+    assert_eq!(known, expected);
+    assert_eq!(head(&feed), (10, next[9].id()));
+    assert_eq!((feed.forks(), feed.anchored_at()), (&[][..], Some(NOW)));
 }
 
 #[test]

@@ -135,12 +135,12 @@ pub(crate) fn descriptor() -> impl Strategy<Value = Descriptor> {
     });
     let gateway = ("https://[a-z]{1,20}", ".{1,16}");
     let gateway = gateway.prop_map(|(url, operator)| Gateway { url, operator });
-    let anchors = btree_map(zone(), any::<[u8; 32]>(), 0..5).prop_map(|anchors| {
-        let anchor = |(zone, id)| Anchor {
+    let anchors = btree_map(zone(), option::of(any::<[u8; 32]>()), 0..5).prop_map(|anchors| {
+        let anchor = |(zone, id): (Zone, Option<[u8; 32]>)| Anchor {
             zone,
             epoch: 1,
-            seq: 9,
-            id: ObjectId::from_bytes(id),
+            seq: id.map_or(0, |_| 9),
+            id: id.map_or(Anchor::BEGINNING, ObjectId::from_bytes),
         };
         anchors.into_iter().map(anchor).collect()
     });

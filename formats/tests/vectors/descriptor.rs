@@ -25,6 +25,17 @@ fn anchor(zone: &str, epoch: u64) -> Tree {
     .into()
 }
 
+/// An anchor with a number and an id.
+fn anchored(seq: u64, id: [u8; 32]) -> Tree {
+    Fields::new([
+        ("id", id.into()),
+        ("seq", seq.into()),
+        ("zone", "gb".into()),
+        ("epoch", 2.into()),
+    ])
+    .into()
+}
+
 fn gateway(url: &str, operator: &str) -> Tree {
     Fields::new([("url", url.into()), ("operator", operator.into())]).into()
 }
@@ -49,6 +60,14 @@ fn accepted() -> Vec<(&'static str, Vector)> {
             good("missing-key", "the required fields alone", d()),
         ),
         ("full", good("unknown-key", "every optional field", full)),
+        (
+            "anchor-beginning",
+            good(
+                "value",
+                "an anchor at the beginning of a feed: number 0 and a zero id",
+                d().add("anchors", vec![anchored(0, [0; 32])]),
+            ),
+        ),
         (
             "life-400-days",
             good(
@@ -119,6 +138,22 @@ fn bad_lists() -> Vec<(&'static str, Vector)> {
                 "value",
                 "an anchor of a later epoch than the descriptor's",
                 d().add("anchors", vec![anchor("gb", 4)]),
+            ),
+        ),
+        (
+            "anchor-beginning-id",
+            bad(
+                "value",
+                "an anchor of number 0 with the id of a batch",
+                d().add("anchors", vec![anchored(0, sha256(b"gb"))]),
+            ),
+        ),
+        (
+            "anchor-zero-id",
+            bad(
+                "value",
+                "an anchor of number 17 with a zero id",
+                d().add("anchors", vec![anchored(17, [0; 32])]),
             ),
         ),
         (

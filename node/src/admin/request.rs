@@ -42,6 +42,8 @@ pub enum Request {
     Check,
     /// The current descriptor.
     Descriptor,
+    /// The batch before number `from`, for an anchor.
+    Anchor { zone: String, from: u64 },
     /// Take a renewed descriptor, in hexadecimal.
     Renew { envelope: String },
 }

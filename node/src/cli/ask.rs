@@ -69,10 +69,14 @@ fn directly(dir: &Path, request: &Request) -> Result<Value, CliError> {
             let clock = asked_clock(&config, &store)?;
             let mut publisher = open(store)?;
             let envelope = admin::from_hex(envelope)?;
-            let descriptor = publisher.renew(&envelope).map_err(AdminError::from)?;
+            let renewed = publisher.renew(&envelope).map_err(AdminError::from)?;
+            let (descriptor, disowned) = renewed;
+            if !disowned.is_empty() {
+                clock.vouch();
+            }
             // A new descriptor is followed by a batch at once. Source: spec §1.4.
             let closed = publisher.close_all(|hand, _| hand.check_clock(&clock));
-            admin::renewed(&descriptor, &closed)
+            admin::renewed(&descriptor, &disowned, &closed)
         }
         request => {
             let admin = Admin::new(dir.clone(), config, store, Conditions::default());

@@ -67,10 +67,10 @@ impl Control {
     async fn renew(&self, envelope: String) -> Result<Value, AdminError> {
         let (reply, answer) = oneshot::channel();
         let envelope = admin::from_hex(&envelope)?;
-        let (descriptor, closed) = self
+        let (descriptor, disowned, closed) = self
             .command(Command::Renew(envelope, reply), answer)
             .await??;
-        Ok(admin::renewed(&descriptor, &closed))
+        Ok(admin::renewed(&descriptor, &disowned, &closed))
     }
 
     async fn command<T>(

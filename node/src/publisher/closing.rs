@@ -45,10 +45,10 @@ impl Publisher {
     /// Waits while the zone's newest batch stands seconds ahead of the clock, because batches were
     /// closed by hand faster than one a second. A clock that was set back is not waited for.
     fn wait_for_clock(&self, zone: &Zone) -> Result<(), PublishZoneError> {
-        let Some(head) = self.store.head(&self.feed(zone))? else {
+        let Some(head) = self.head(zone)? else {
             return Ok(());
         };
-        let ahead = head.head.published_at.saturating_sub(clock::now());
+        let ahead = head.published_at.saturating_sub(clock::now());
         if (MAX_AHEAD_S..MAX_WAIT_S).contains(&ahead) {
             thread::sleep(Duration::from_secs(ahead - MAX_AHEAD_S + 1));
         }
@@ -79,8 +79,7 @@ impl Publisher {
 
     /// When the newest batch of a zone was published, in seconds of UTC.
     pub(super) fn head_at(&self, zone: &Zone) -> Result<Option<u64>, PublishZoneError> {
-        let head = self.store.head(&self.feed(zone))?;
-        Ok(head.map(|head| head.head.published_at))
+        Ok(self.head(zone)?.map(|head| head.published_at))
     }
 
     /// Publishes the revisions and folds that the last closing of a zone left.
@@ -136,7 +135,7 @@ impl Publisher {
         job: Job,
     ) -> Result<Signed<Batch>, PublishZoneError> {
         let policy = self.policy(zone)?.clone();
-        let head = self.store.head(&self.feed(zone))?.map(|head| head.head);
+        let head = self.head(zone)?;
         let at = batcher::publication_time(head.as_ref(), now)?;
         let descriptor = self.descriptor()?;
         let mut place = Place {

@@ -71,8 +71,8 @@ impl PublishZoneError {
             ),
             Self::Draft(DraftError::ClockBack { .. }) => Some(
                 "set the clock right; if it is right, the newest batch was published by a clock \
-                 that was ahead: `bellwether-node descriptor disown --zone ZONE --from SEQ --root \
-                 FILE`, see `check`",
+                 that was ahead: `bellwether-node descriptor disown --data-dir DIR --zone ZONE \
+                 --from SEQ --root FILE` says that it does not count",
             ),
             Self::Fenced { .. } => Some(
                 "this data directory is older than what was published; the node signs again once \

@@ -1,6 +1,5 @@
 //! The publisher's task: waits until a batch is due, something is accepted, or somebody asks.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,9 +11,10 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Closed, PublishZoneError, Publisher};
+use super::{Closed, PublishZoneError, Publisher, Seen};
 use crate::batcher::turn::{Stand, What};
 use crate::clock::{self, Clock};
+use crate::store::Disowned;
 
 /// What others ask of the publisher.
 #[derive(Debug)]
@@ -25,8 +25,8 @@ pub enum Command {
     Renew(Vec<u8>, oneshot::Sender<Renewed>),
 }
 
-/// The descriptor that was taken, and what was published under it.
-pub type Renewed = Result<(Signed<Descriptor>, Closed), PublishZoneError>;
+/// The descriptor that was taken, what its anchors disowned, and what was published under it.
+pub type Renewed = Result<(Signed<Descriptor>, Vec<Disowned>, Closed), PublishZoneError>;
 
 /// How others reach the publisher.
 #[derive(Clone, Debug)]
@@ -53,7 +53,7 @@ const EXPIRE: Duration = Duration::from_hours(1);
 #[derive(Clone, Debug)]
 pub struct Fences {
     /// By zone, how far relays were seen to be: while one is ahead of the store nothing is signed.
-    pub seen: watch::Receiver<BTreeMap<Zone, u64>>,
+    pub seen: watch::Receiver<Seen>,
     /// While it is in doubt nothing is signed at all.
     pub clock: Clock,
 }
@@ -142,7 +142,7 @@ async fn announce(out: &mpsc::Sender<Signed<Batch>>, published: Vec<Signed<Batch
 
 /// What keeps zones from being signed for, now.
 struct Fence {
-    seen: BTreeMap<Zone, u64>,
+    seen: Seen,
     clock: Clock,
 }
 
@@ -218,11 +218,14 @@ fn obey(publisher: &mut Publisher, command: Command, fence: &Fence) -> Vec<Signe
         }
         Command::Renew(envelope, reply) => {
             let mut published = Vec::new();
-            let renewed = publisher.renew(&envelope).map(|descriptor| {
+            let renewed = publisher.renew(&envelope).map(|(descriptor, disowned)| {
+                if !disowned.is_empty() {
+                    fence.clock.vouch();
+                }
                 // A new descriptor is followed by a batch at once. Source: spec §1.4.
                 let closed = publisher.close_all(allowed);
                 published.clone_from(&closed.batches);
-                (descriptor, closed)
+                (descriptor, disowned, closed)
             });
             let _ = reply.send(renewed);
             published
@@ -261,15 +264,27 @@ fn run_zone(publisher: &mut Publisher, zone: &Zone, what: What, fence: &Fence) -
 impl Fence {
     /// Whether no relay is ahead of the store, and the clock is believed.
     fn check(&self, publisher: &Publisher, zone: &Zone) -> Result<(), PublishZoneError> {
-        let ours = publisher
-            .store
-            .head(&publisher.feed(zone))?
-            .map_or(0, |head| head.head.seq);
-        let theirs = self.seen.get(zone).copied().unwrap_or_default();
-        if theirs > ours {
-            let zone = zone.clone();
-            return Err(PublishZoneError::Fenced { zone, theirs, ours });
-        }
+        check_seen(publisher, zone, &self.seen)?;
         publisher.check_clock(&self.clock)
     }
+}
+
+/// Whether no relay is ahead of the store. What an anchor disowns is not ahead of anything.
+pub(super) fn check_seen(
+    publisher: &Publisher,
+    zone: &Zone,
+    seen: &Seen,
+) -> Result<(), PublishZoneError> {
+    let Some(theirs) = seen.get(zone).copied() else {
+        return Ok(());
+    };
+    let descriptor = publisher.descriptor()?;
+    let anchor = descriptor.anchor(zone).map(|anchor| anchor.epoch);
+    let ours = publisher.head(zone)?.map_or((0, 0), |head| head.order());
+    if anchor.is_none_or(|epoch| epoch <= theirs.0) && theirs > ours {
+        let zone = zone.clone();
+        let (theirs, ours) = (theirs.1, ours.1);
+        return Err(PublishZoneError::Fenced { zone, theirs, ours });
+    }
+    Ok(())
 }

@@ -2,9 +2,11 @@ use std::fs;
 use std::time::Duration;
 
 use bellwether_formats::body::open::OpenBody;
-use bellwether_formats::chain::{self, ChainError};
+use bellwether_formats::cbor::Reader;
+use bellwether_formats::chain::ChainError;
 use bellwether_formats::cid::Cid;
 use bellwether_formats::id::Level;
+use bellwether_formats::signed::Content as _;
 use redb::backends::InMemoryBackend;
 use tempfile::TempDir;
 
@@ -17,6 +19,7 @@ use crate::store::tests::fixture::{
     DAY, NOW, descriptor, draft, gb, issue, key, public, signed_descriptor, unit, zone,
 };
 
+mod disown;
 mod sealed;
 
 /// A provider's directory. The store is in memory and outlives the publisher, as a file would.
@@ -75,10 +78,11 @@ impl Home {
             keys: &places.keys,
         };
         let mut signer = Signer::open(place, false).unwrap();
-        signer.sign(&gb(), 1, &public(3), inner).unwrap();
+        let batch = Batch::read(&mut Reader::new(inner)).unwrap();
+        signer.sign(&batch, inner, None).unwrap();
     }
 
-    fn head(&self) -> Option<chain::Head> {
+    fn head(&self) -> Option<Head> {
         self.store.head(&feed()).unwrap().map(|head| head.head)
     }
 
@@ -514,7 +518,7 @@ async fn the_task_forgets_publishes_and_obeys() {
 
     let (commands, inbox) = tokio::sync::mpsc::channel(1);
     let (out, mut published) = tokio::sync::mpsc::channel(16);
-    let fence = BTreeMap::from([(zone("fr"), 1)]);
+    let fence = BTreeMap::from([(zone("fr"), (1, 1))]);
     let (fence, seen) = tokio::sync::watch::channel(fence);
     let accepted = std::sync::Arc::new(tokio::sync::Notify::new());
     let stop = tokio_util::sync::CancellationToken::new();

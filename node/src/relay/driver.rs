@@ -21,6 +21,7 @@ use crate::network::{
     GossipToken, NetworkEvent, NetworkHandle, NoneReason, PeerId, ReplyToken, SyncRequest,
     SyncResponse, Verdict,
 };
+use crate::publisher::Seen;
 use crate::replicator::{Answer, Input, Job, Moment, Note, Output};
 use crate::store::{Store, StoreError};
 
@@ -42,7 +43,7 @@ pub(super) struct Driver {
     feeds: Arc<BTreeSet<FeedId>>,
     pub(super) retain: Retain,
     pub(super) clock: Clock,
-    fence: watch::Sender<BTreeMap<Zone, u64>>,
+    fence: watch::Sender<Seen>,
     status: watch::Sender<RelayStatus>,
     /// Gossip messages that wait for their verdict. The replicator bounds them.
     tokens: BTreeMap<u64, GossipToken>,
@@ -69,7 +70,7 @@ impl Driver {
         config: RelayConfig,
         store: Store,
         network: NetworkHandle,
-        fence: watch::Sender<BTreeMap<Zone, u64>>,
+        fence: watch::Sender<Seen>,
         status: watch::Sender<RelayStatus>,
         check: Check,
     ) -> Result<Self, StoreError> {
@@ -160,7 +161,7 @@ impl Driver {
                 Output::Ask { peer, tag, request } => self.ask(peer, tag, request),
                 Output::Judged { token, result } => self.judged(token, result),
                 Output::Store(job) => self.store(job, stop).await?,
-                Output::Fence { zone, seq } => self.fence(zone, seq),
+                Output::Fence { zone, order } => self.fence(zone, order),
                 Output::Note(note) => log(&note),
             }
         }
@@ -231,11 +232,11 @@ impl Driver {
         Ok(())
     }
 
-    fn fence(&self, zone: Zone, seq: u64) {
+    fn fence(&self, zone: Zone, order: (u64, u64)) {
         self.fence.send_if_modified(|fence| {
             let known = fence.entry(zone).or_default();
-            let higher = *known < seq;
-            *known = seq.max(*known);
+            let higher = *known < order;
+            *known = order.max(*known);
             higher
         });
     }

@@ -108,12 +108,8 @@ pub(crate) fn perform(store: &Store, job: Job) -> Result<Option<Input>, StoreErr
             return Ok(Some(Input::StoredOlder { feed, kept, used }));
         }
         Job::Forget(feed) => store.truncate(&feed, 0)?,
-        Job::Anchor { feed, seq, id } => {
-            let ahead = store.head(&feed)?.is_some_and(|head| head.head.seq >= seq);
-            if ahead {
-                let holds = store.row(&feed, seq)?.is_some_and(|row| row.id() == id);
-                store.truncate(&feed, if holds { seq } else { 0 })?;
-            }
+        Job::Anchor { feed, disowning } => {
+            store.disown(&feed, disowning)?;
             return stored(store, feed);
         }
         Job::Fork { one, other } => {

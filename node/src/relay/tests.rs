@@ -30,7 +30,7 @@ struct Relay {
     store: Store,
     network: NetworkHandle,
     published: mpsc::Sender<Signed<Batch>>,
-    fence: watch::Receiver<BTreeMap<Zone, u64>>,
+    fence: watch::Receiver<crate::publisher::Seen>,
     status: watch::Receiver<RelayStatus>,
     _stop: DropGuard,
 }
@@ -248,7 +248,7 @@ async fn a_restored_provider_is_fenced_and_catches_up() {
     let mut provider = Relay::with(&author, true, false, bootstrap, (dir, store)).await;
     let ahead = provider
         .fence
-        .wait_for(|fence| fence.get(&author.zone) == Some(&4));
+        .wait_for(|fence| fence.get(&author.zone).is_some_and(|seen| seen.1 == 4));
     tokio::time::timeout(PATIENCE, ahead)
         .await
         .unwrap()

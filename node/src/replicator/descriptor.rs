@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bellwether_formats::batch::Batch;
 use bellwether_formats::chain::{self, ChainError};
-use bellwether_formats::descriptor::Descriptor;
+use bellwether_formats::descriptor::{Anchor, Descriptor};
 use bellwether_formats::id::{FeedId, ProviderId};
 use bellwether_formats::limit::MAX_FUTURE_S;
 use bellwether_formats::signed::Signed;
@@ -14,6 +14,7 @@ use super::wire::{What, Wire};
 use super::{Job, MAX_DESCRIPTORS_ASKED, MAX_WAITING, Note, Replicator};
 use crate::network::PeerId;
 use crate::relay::RefuseError;
+use crate::store::Disowning;
 
 /// What is known of a provider of carried feeds.
 #[derive(Debug, Default)]
@@ -217,8 +218,13 @@ impl Replicator {
         let descriptor = provider.descriptor.as_ref();
         let anchor = descriptor.and_then(|descriptor| descriptor.anchor(&id.zone));
         match anchor {
-            Some(anchor) if tip.epoch < anchor.epoch && tip.id != anchor.id => {
-                feed.move_back(id, 0, anchor.id, &mut self.wire);
+            Some(anchor) if anchor.opposes(&tip) => {
+                // How far back the two agree is not known: nothing of it is kept.
+                let all = Anchor {
+                    seq: 0,
+                    ..anchor.clone()
+                };
+                feed.move_back(id, &all, &mut self.wire);
                 feed.chase(anchor.seq, peer, self.wire.now);
             }
             _ if !feed.forked && self.wire.may_fetch() => {
@@ -239,31 +245,31 @@ impl Feed {
             return;
         };
         let Some(tip) = self.tip() else { return };
-        if tip.epoch >= anchor.epoch || tip.seq < anchor.seq || tip.id == anchor.id {
+        if !anchor.opposes(&tip) || tip.seq < anchor.seq {
             return;
         }
-        self.move_back(id, anchor.seq, anchor.id, wire);
+        self.move_back(id, anchor, wire);
     }
 
     /// Drops what is not believed any more: here at once, in the store by a job that keeps the
-    /// chain up to the batch `seq` if that is the anchored one.
-    fn move_back(
-        &mut self,
-        id: &FeedId,
-        seq: u64,
-        anchor: bellwether_formats::id::ObjectId,
-        wire: &mut Wire,
-    ) {
+    /// chain up to the anchored batch.
+    fn move_back(&mut self, id: &FeedId, anchor: &Anchor, wire: &mut Wire) {
         self.forget();
         self.forget_older(wire.now.at);
         self.forked = false;
         self.on_hold = true;
         let feed = id.clone();
+        let Anchor { epoch, seq, id, .. } = *anchor;
         wire.note(Note::Anchored {
             feed: feed.clone(),
             seq,
         });
-        let id = anchor;
-        wire.job(Job::Anchor { feed, seq, id });
+        let disowning = Disowning {
+            epoch,
+            seq,
+            id,
+            own: self.own,
+        };
+        wire.job(Job::Anchor { feed, disowning });
     }
 }

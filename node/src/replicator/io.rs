@@ -13,6 +13,7 @@ use bellwether_formats::signed::Signed;
 
 use crate::network::{NoneReason, PeerId, SyncRequest};
 use crate::relay::RefuseError;
+use crate::store::Disowning;
 
 /// The time, twice.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -136,7 +137,7 @@ pub enum Output {
     /// Something for the store.
     Store(Job),
     /// A peer has a batch of this node's own feed that the store lacks.
-    Fence { zone: Zone, seq: u64 },
+    Fence { zone: Zone, order: (u64, u64) },
     /// Something that an operator should read.
     Note(Note),
 }
@@ -175,13 +176,8 @@ pub enum Job {
     },
     /// Drop all batches of a feed.
     Forget(FeedId),
-    /// Drop the batches that an anchor disowns: those after it where the store has it, else all.
-    /// Then [`Input::Stored`].
-    Anchor {
-        feed: FeedId,
-        seq: u64,
-        id: ObjectId,
-    },
+    /// Drop the batches that an anchor disowns, if the head is one: then [`Input::Stored`].
+    Anchor { feed: FeedId, disowning: Disowning },
     /// Keep the proof that a provider signed two batches of one number.
     Fork {
         one: Box<Signed<Batch>>,

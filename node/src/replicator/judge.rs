@@ -1,7 +1,7 @@
 //! Whether a batch counts, and what is said of it to gossip. Source: spec §9.4.
 
 use bellwether_formats::batch::Batch;
-use bellwether_formats::chain;
+use bellwether_formats::chain::{self, Head};
 use bellwether_formats::signed::Signed;
 
 use super::descriptor::Belief;
@@ -66,9 +66,10 @@ impl Replicator {
             Belief::NewEpoch => return None,
             Belief::No(error) => return Some(Err(error)),
         }
-        if feed.own && feed.head.is_none_or(|head| head.seq < batch.seq) {
-            let (zone, seq) = (id.zone.clone(), batch.seq);
-            self.wire.outputs.push_back(Output::Fence { zone, seq });
+        let order = Head::from(batch).order();
+        if feed.own && feed.head.is_none_or(|head| head.order() < order) {
+            let zone = id.zone.clone();
+            self.wire.outputs.push_back(Output::Fence { zone, order });
         }
         Some(match feed.place(batch, peer, &mut self.wire) {
             Place::Newer => {

@@ -208,8 +208,9 @@ impl Replicator {
         let Some(feed) = self.feeds.get_mut(&batch.feed()) else {
             return;
         };
-        if feed.head.is_none_or(|head| head.seq < batch.seq) {
-            feed.head = Some(Head::from(batch));
+        let new = Head::from(batch);
+        if feed.head.is_none_or(|head| head.order() < new.order()) {
+            feed.head = Some(new);
             feed.seen_at = Some(self.wire.now.utc);
             feed.relink();
         }

@@ -7,7 +7,7 @@ use bellwether_formats::batch::{Batch, BlockRef, OpenPart, Part, Window};
 use bellwether_formats::chain::Head;
 use bellwether_formats::cid::{Block, Codec};
 use bellwether_formats::descriptor::{Anchor, Descriptor, KeyWindow};
-use bellwether_formats::id::{FeedId, PublicKey, Scheme, Zone};
+use bellwether_formats::id::{FeedId, ObjectId, PublicKey, Scheme, Zone};
 use bellwether_formats::signed::Signed;
 use ed25519_dalek::SigningKey;
 use redb::backends::InMemoryBackend;
@@ -104,6 +104,19 @@ impl Author {
                 epoch: descriptor.epoch,
                 seq: batch.seq,
                 id: batch.id(),
+            }];
+        });
+    }
+
+    /// Disowns what follows the batch `seq` of this id.
+    pub(crate) fn disown(&mut self, seq: u64, id: ObjectId) {
+        let zone = self.zone.clone();
+        self.renew(|descriptor| {
+            descriptor.anchors = vec![Anchor {
+                zone,
+                epoch: descriptor.epoch,
+                seq,
+                id,
             }];
         });
     }
@@ -254,7 +267,7 @@ impl Node {
                         self.replicator.handle(input, self.now);
                     }
                 }
-                Output::Fence { seq, .. } => self.fences.push(seq),
+                Output::Fence { order, .. } => self.fences.push(order.1),
                 Output::Note(note) => self.notes.push(note),
             }
         }

@@ -3,6 +3,7 @@ use std::time::Duration;
 use bellwether_formats::batch::Batch;
 use bellwether_formats::chain::ChainError;
 use bellwether_formats::cid::Block;
+use bellwether_formats::descriptor::Anchor;
 use bellwether_formats::signed::Signed;
 
 use super::testing::*;
@@ -645,6 +646,57 @@ fn an_anchor_that_a_crash_left_undone_acts_at_the_start() {
         .unwrap();
     let node = Node::new(world.node.store.clone(), &[world.author.feed()]);
     assert_eq!(node.seq(&world.author.feed()), 3);
+}
+
+#[test]
+fn an_anchor_on_the_beginning_drops_the_whole_feed_and_what_follows_is_served() {
+    for own in [false, true] {
+        let mut world = World::new(6, 6);
+        let feed = world.author.feed();
+        if own {
+            let store = world.node.store.clone();
+            world.node = Node::with(store, &[], std::slice::from_ref(&feed));
+        }
+        world.author.disown(0, Anchor::BEGINNING);
+        let next = world.author.beat(None);
+        let store = memory();
+        world.author.fill(&store, std::slice::from_ref(&next), &[]);
+        world.node.connect(world.p);
+        world.node.serve(&[(world.p, &store)]);
+        let head = world.node.head(&feed).unwrap();
+        assert_eq!((head.epoch, head.seq, head.id), (2, 1, next.id()));
+        let rows = world.node.store.rows_after(&feed, 0, 10).unwrap();
+        assert_eq!(rows.len(), 1);
+        let feed = feed.clone();
+        assert!(world.node.notes.contains(&Note::Anchored { feed, seq: 0 }));
+        // A peer that has not heard shows the old head, which is worth nothing, and fences nothing.
+        let fences = world.node.fences.clone();
+        let result = world.node.judge(world.p, &world.chain[5].clone());
+        assert_eq!(result, Err(RefuseError::Disowned));
+        assert_eq!(world.node.fences, fences);
+    }
+}
+
+#[test]
+fn a_provider_that_disowns_and_publishes_at_once_keeps_what_it_published() {
+    let mut world = World::new(3, 3);
+    let feed = world.author.feed();
+    let store = world.node.store.clone();
+    world.node = Node::with(store.clone(), &[], std::slice::from_ref(&feed));
+    let anchored = world.chain[0].clone();
+    world.author.disown(1, anchored.id());
+    // The publisher has done both in the store when the relay hears of them.
+    let own = std::slice::from_ref(&feed);
+    store
+        .take_descriptor(&world.author.descriptor, own)
+        .unwrap();
+    let again = world.author.beat(Some(&anchored));
+    store.replicate(&again, &[]).unwrap();
+    let descriptor = Box::new(world.author.descriptor.clone());
+    world.node.handle(Input::Renewed(descriptor));
+    world.node.handle(Input::Published(Box::new(again.clone())));
+    assert_eq!(world.node.head(&feed).unwrap().id, again.id());
+    assert_eq!(store.rows_after(&feed, 0, 10).unwrap().len(), 2);
 }
 
 #[test]

@@ -46,10 +46,7 @@ impl Home {
     }
 
     fn adopt(&self, seq: u64) -> Result<(), SignerError> {
-        Signer::adopt(
-            self.place(),
-            &BTreeMap::from([(gb(), End { seq, id: None })]),
-        )
+        Signer::adopt(self.place(), &BTreeMap::from([(gb(), end(seq, None))]))
     }
 
     fn ledger(&self) -> PathBuf {
@@ -57,7 +54,7 @@ impl Home {
     }
 
     fn faults(&self, seq: u64) -> usize {
-        let ends = || Ok::<_, ()>(BTreeMap::from([(gb(), End { seq, id: None })]));
+        let ends = || Ok::<_, ()>(BTreeMap::from([(gb(), end(seq, None))]));
         faults(self.place(), ends).unwrap().len()
     }
 
@@ -69,8 +66,30 @@ impl Home {
     }
 }
 
+/// Where a store ends, in epoch 1.
+fn end(seq: u64, id: Option<ObjectId>) -> End {
+    End {
+        epoch: 1,
+        seq,
+        id,
+        anchor: None,
+    }
+}
+
+/// A batch of an epoch, as far as the signer looks.
+fn batch(epoch: u64, seq: u64) -> Batch {
+    let batch = Batch::clone(&foreign(None, 1, 1_800_000_000).0);
+    Batch {
+        zone: gb(),
+        key: public(3),
+        epoch,
+        seq,
+        ..batch
+    }
+}
+
 fn sign(signer: &mut Signer, seq: u64, inner: &[u8]) -> Result<Vec<u8>, SignerError> {
-    signer.sign(&gb(), seq, &public(3), inner)
+    signer.sign(&batch(1, seq), inner, None)
 }
 
 #[test]
@@ -99,10 +118,18 @@ fn a_number_is_signed_with_one_content() {
     }
     sign(&mut signer, 9, b"nine").unwrap();
     // Another zone counts for itself.
-    signer.sign(&zone("fr"), 1, &public(3), b"one").unwrap();
+    let other = Batch {
+        zone: zone("fr"),
+        ..batch(1, 1)
+    };
+    signer.sign(&other, b"one", None).unwrap();
     assert_eq!(signer.last(&gb()).unwrap().0, 9);
+    let keyless = Batch {
+        key: public(4),
+        ..batch(1, 10)
+    };
     assert!(matches!(
-        signer.sign(&gb(), 10, &public(4), b"ten"),
+        signer.sign(&keyless, b"ten", None),
         Err(SignerError::NoKey { .. })
     ));
     assert_eq!(
@@ -133,8 +160,8 @@ fn a_memory_that_is_gone_or_damaged_is_no_memory() {
 
     let other = good.replace(&public(1).to_string(), &public(2).to_string());
     let cut = &good[..good.len() - 2];
-    let format = good.replace("\"format\": 1", "\"format\": 2");
-    let field = good.replace("\"format\": 1", "\"format\": 1, \"more\": 1");
+    let format = good.replace("\"format\": 2", "\"format\": 1");
+    let field = good.replace("\"format\": 2", "\"format\": 2, \"more\": 1");
     for bad in ["", "{}", "null", cut, &other, &format, &field] {
         fs::write(home.ledger(), bad).unwrap();
         assert!(
@@ -188,17 +215,136 @@ fn a_store_with_another_batch_in_its_place_is_found() {
         (b"other", 3, 1),
         (b"other", 4, 0),
     ] {
-        let ends = BTreeMap::from([(
-            gb(),
-            End {
-                seq,
-                id: Some(ObjectId::of(id)),
-            },
-        )]);
+        let ends = BTreeMap::from([(gb(), end(seq, Some(ObjectId::of(id))))]);
         let faults = faults(home.place(), || Ok::<_, ()>(ends.clone())).unwrap();
         assert_eq!(faults.len(), found, "{faults:?}");
         assert_eq!(Signer::adopt(home.place(), &ends).is_err(), found > 0);
     }
+}
+
+/// An anchor of epoch 2 on batch `seq`.
+fn anchor(seq: u64, id: &[u8]) -> Anchor {
+    let id = if seq == 0 {
+        Anchor::BEGINNING
+    } else {
+        ObjectId::of(id)
+    };
+    Anchor {
+        zone: gb(),
+        epoch: 2,
+        seq,
+        id,
+    }
+}
+
+#[test]
+fn a_disowned_number_is_signed_anew_in_the_anchors_epoch_and_no_earlier_one() {
+    for (seq, id) in [(3, b"three".as_slice()), (0, b"")] {
+        let home = Home::new();
+        let mut signer = home.open(false).unwrap();
+        sign(&mut signer, 3, b"three").unwrap();
+        sign(&mut signer, 9, b"nine").unwrap();
+        let anchor = anchor(seq, id);
+        let mut sign = |epoch, seq, inner: &[u8]| {
+            signer
+                .sign(&batch(epoch, seq), inner, Some(&anchor))
+                .map(drop)
+        };
+        for (epoch, number, inner) in [
+            (1, seq + 1, b"again".as_slice()),
+            (1, 9, b"nine"),
+            (1, 10, b"ten"),
+            (2, seq, b"anchored"),
+        ] {
+            assert!(
+                matches!(sign(epoch, number, inner), Err(SignerError::Used { .. })),
+                "{epoch} {number}"
+            );
+        }
+        sign(2, seq + 1, b"again").unwrap();
+        sign(2, seq + 1, b"again").unwrap();
+        assert!(sign(2, seq + 1, b"other").is_err(), "once in each epoch");
+        // The ledger remembers, with the anchor and without.
+        drop(signer);
+        let mut signer = home.open(true).unwrap();
+        for anchor in [None, Some(&anchor)] {
+            for (epoch, number, inner) in [
+                (1, 9, b"nine".as_slice()),
+                (1, 10, b"ten"),
+                (2, seq + 1, b"other"),
+            ] {
+                let refused = signer.sign(&batch(epoch, number), inner, anchor);
+                assert!(matches!(refused, Err(SignerError::Used { .. })), "{number}");
+            }
+        }
+        signer
+            .sign(&batch(3, seq + 2), b"more", Some(&anchor))
+            .unwrap();
+    }
+}
+
+#[test]
+fn without_its_anchor_a_later_epoch_frees_no_number() {
+    let home = Home::new();
+    let mut signer = home.open(false).unwrap();
+    sign(&mut signer, 9, b"nine").unwrap();
+    let old = Anchor {
+        epoch: 1,
+        ..anchor(3, b"three")
+    };
+    for anchor in [None, Some(&old)] {
+        assert!(signer.sign(&batch(2, 4), b"four", anchor).is_err());
+        assert!(signer.sign(&batch(2, 9), b"other", anchor).is_err());
+    }
+    signer.sign(&batch(2, 10), b"ten", None).unwrap();
+}
+
+#[test]
+fn a_store_is_compared_by_epoch_and_number() {
+    let home = Home::new();
+    let mut signer = home.open(false).unwrap();
+    sign(&mut signer, 9, b"nine").unwrap();
+    let anchor = anchor(3, b"three");
+    let faults = |newest: Option<End>, anchor: Option<&Anchor>| {
+        let end = End::of(newest, anchor.cloned());
+        let ends = BTreeMap::from([(gb(), end)]);
+        faults(home.place(), || Ok::<_, ()>(ends.clone()))
+            .unwrap()
+            .len()
+    };
+    let at = |epoch, seq, id: &[u8]| {
+        Some(End {
+            epoch,
+            ..end(seq, Some(ObjectId::of(id)))
+        })
+    };
+    // The anchor is held, and nothing was signed after it yet.
+    assert_eq!(faults(at(1, 3, b"three"), Some(&anchor)), 0);
+    assert_eq!(
+        faults(None, Some(&anchor)),
+        0,
+        "the anchored batch is deleted by now"
+    );
+    assert_eq!(
+        faults(at(1, 2, b"two"), Some(&anchor)),
+        1,
+        "it is not here yet"
+    );
+    assert_eq!(
+        faults(at(1, 9, b"nine"), Some(&anchor)),
+        1,
+        "nobody acted on it"
+    );
+    assert_eq!(faults(at(2, 4, b"four"), Some(&anchor)), 0);
+    signer.sign(&batch(2, 4), b"four", Some(&anchor)).unwrap();
+    drop(signer);
+    // A backup from before has more batches, of an earlier epoch: it is behind all the same.
+    assert_eq!(faults(at(1, 9, b"nine"), None), 1);
+    assert_eq!(faults(at(1, 30, b"thirty"), None), 1);
+    assert_eq!(faults(at(1, 3, b"three"), Some(&anchor)), 1);
+    assert_eq!(faults(at(2, 4, b"four"), Some(&anchor)), 0);
+    assert_eq!(faults(at(2, 4, b"other"), Some(&anchor)), 1);
+    assert_eq!(faults(at(2, 5, b"five"), Some(&anchor)), 0);
 }
 
 #[test]

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::iter::repeat;
 
 use bellwether_formats::batch::Batch;
+use bellwether_formats::chain::Head;
 use bellwether_formats::cid::{Block, Cid, Codec};
+use bellwether_formats::descriptor::Anchor;
 use bellwether_formats::id::{FeedId, RecordId, Zone};
 use bellwether_formats::scheme;
 use bellwether_formats::signed::Signed;
@@ -304,6 +306,7 @@ fn check_next(tx: &WriteTransaction, batch: &Batch) -> Result<(), PublishError> 
                 head.check_later(batch).err().map(|error| error.rule())
             }
         }
+        None if follows_anchor(tx, batch)? => None,
         None => (batch.seq != 1).then_some("seq"),
     };
     match broken {
@@ -313,6 +316,28 @@ fn check_next(tx: &WriteTransaction, batch: &Batch) -> Result<(), PublishError> 
         }),
         None => Ok(()),
     }
+}
+
+/// The head that an anchor gives a feed of which nothing is kept: what follows it may be published.
+pub fn base(anchor: &Anchor) -> Option<Head> {
+    (anchor.seq > 0).then_some(Head {
+        seq: anchor.seq,
+        id: anchor.id,
+        epoch: anchor.epoch,
+        published_at: 0,
+        next_by: 0,
+    })
+}
+
+/// Whether a batch is the one after the anchor of a feed of which nothing is kept.
+fn follows_anchor(tx: &WriteTransaction, batch: &Batch) -> Result<bool, StoreError> {
+    let held = replicate::descriptor_in(tx, &batch.provider)?;
+    let base = held.and_then(|held| base(held.anchor(&batch.zone)?));
+    Ok(base.is_some_and(|base| {
+        batch.seq == base.seq.saturating_add(1)
+            && batch.prev == Some(base.id)
+            && base.check_later(batch).is_ok()
+    }))
 }
 
 /// What a batch said is published from now on, and its dummies are notes like any other.

@@ -49,22 +49,7 @@ impl Store {
     /// [`StoreError`]
     pub fn put_descriptor(&self, descriptor: &Signed<Descriptor>) -> Result<bool, StoreError> {
         let tx = self.write()?;
-        // Read under the write lock: of two that arrive together the higher one stays.
-        let known = descriptor_in(&tx, &descriptor.provider)?;
-        let newest = known.is_none_or(|known| descriptor.replaces(&known));
-        let cid = descriptor.cid().to_bytes();
-        {
-            let mut shelf = Shelf::open(&tx)?;
-            shelf.put(&cid, descriptor.envelope())?;
-            if newest {
-                let provider = descriptor.provider.as_bytes().as_slice();
-                let mut descriptors = tx.open_table(DESCRIPTORS)?;
-                shelf.name(&cid)?;
-                if let Some(before) = descriptors.insert(provider, cid.as_slice())? {
-                    shelf.unname(before.value())?;
-                }
-            }
-        }
+        let newest = put_descriptor_in(&tx, descriptor)?;
         tx.commit()?;
         Ok(newest)
     }
@@ -163,39 +148,14 @@ impl Store {
         Ok(row)
     }
 
-    /// Drops the batches of a feed after `seq`, or all: an anchor says that they are not true, or
-    /// the chain has a gap that nobody can fill.
+    /// Drops the batches of a feed after `seq`: the chain has a gap that nobody can fill.
     ///
     /// # Errors
     ///
     /// [`StoreError`]
     pub fn truncate(&self, feed: &FeedId, seq: u64) -> Result<(), StoreError> {
         let tx = self.write()?;
-        let first = batch_key(feed, seq.saturating_add(1));
-        let end = prefix_end(&batches_of(feed));
-        while let Some(row) = last_in(&tx, &first, &end)? {
-            let key = batch_key(feed, row.seq);
-            tx.open_table(BATCHES)?.remove(key.as_slice())?;
-            Shelf::open(&tx)?.unname_batch(&row)?;
-            sealed::forget(&tx, &key)?;
-        }
-        {
-            let last = last_in(&tx, &batches_of(feed), &end)?;
-            let mut heads = tx.open_table(HEADS)?;
-            match last {
-                Some(row) => {
-                    let seq = row.seq.to_be_bytes();
-                    heads.insert(feed_key(feed).as_slice(), seq.as_slice())?;
-                }
-                None => {
-                    heads.remove(feed_key(feed).as_slice())?;
-                }
-            }
-            let mut forks = tx.open_table(FORKS)?;
-            if let Some(proof) = forks.remove(feed_key(feed).as_slice())? {
-                unname_proof(&tx, proof.value())?;
-            }
-        }
+        truncate_in(&tx, feed, seq)?;
         Ok(tx.commit()?)
     }
 
@@ -224,6 +184,62 @@ impl Store {
         }
         Ok(tx.commit()?)
     }
+}
+
+/// Keeps a descriptor if its epoch is the highest known. Gives whether it is.
+pub(super) fn put_descriptor_in(
+    tx: &WriteTransaction,
+    descriptor: &Signed<Descriptor>,
+) -> Result<bool, StoreError> {
+    // Read under the write lock: of two that arrive together the higher one stays.
+    let known = descriptor_in(tx, &descriptor.provider)?;
+    let newest = known.is_none_or(|known| descriptor.replaces(&known));
+    let cid = descriptor.cid().to_bytes();
+    let mut shelf = Shelf::open(tx)?;
+    shelf.put(&cid, descriptor.envelope())?;
+    if newest {
+        let provider = descriptor.provider.as_bytes().as_slice();
+        let mut descriptors = tx.open_table(DESCRIPTORS)?;
+        shelf.name(&cid)?;
+        if let Some(before) = descriptors.insert(provider, cid.as_slice())? {
+            shelf.unname(before.value())?;
+        }
+    }
+    Ok(newest)
+}
+
+/// Drops the batches of a feed after number `seq`, and proofs of equivocation.
+pub(super) fn truncate_in(
+    tx: &WriteTransaction,
+    feed: &FeedId,
+    seq: u64,
+) -> Result<(), StoreError> {
+    let first = batch_key(feed, seq.saturating_add(1));
+    let end = prefix_end(&batches_of(feed));
+    while let Some(row) = last_in(tx, &first, &end)? {
+        let key = batch_key(feed, row.seq);
+        tx.open_table(BATCHES)?.remove(key.as_slice())?;
+        Shelf::open(tx)?.unname_batch(&row)?;
+        sealed::forget(tx, &key)?;
+    }
+    {
+        let last = last_in(tx, &batches_of(feed), &end)?;
+        let mut heads = tx.open_table(HEADS)?;
+        match last {
+            Some(row) => {
+                let seq = row.seq.to_be_bytes();
+                heads.insert(feed_key(feed).as_slice(), seq.as_slice())?;
+            }
+            None => {
+                heads.remove(feed_key(feed).as_slice())?;
+            }
+        }
+        let mut forks = tx.open_table(FORKS)?;
+        if let Some(proof) = forks.remove(feed_key(feed).as_slice())? {
+            unname_proof(tx, proof.value())?;
+        }
+    }
+    Ok(())
 }
 
 /// The blocks of a proof are no longer needed for it.
@@ -358,7 +374,7 @@ pub(super) fn row_in(
 }
 
 /// The current descriptor as a running transaction sees it.
-fn descriptor_in(
+pub(super) fn descriptor_in(
     tx: &WriteTransaction,
     provider: &ProviderId,
 ) -> Result<Option<Signed<Descriptor>>, StoreError> {

@@ -16,6 +16,7 @@ mod returned;
 mod sealed;
 
 pub(super) use returned::first_mode;
+pub(super) use sealed::block;
 
 impl Store {
     /// Reads the batches of a provider of this node's own that were kept without being published
@@ -103,6 +104,25 @@ pub(super) fn mark_settled(
         meta.insert(key.as_slice(), seq.to_be_bytes().as_slice())?;
     }
     Ok(())
+}
+
+/// Notes that no batch after number `seq` was published here, nor came back.
+pub(super) fn forget_after(
+    tx: &WriteTransaction,
+    feed: &FeedId,
+    seq: u64,
+) -> Result<(), StoreError> {
+    {
+        let mut meta = tx.open_table(META)?;
+        let key = settled_key(feed);
+        let known = meta
+            .get(key.as_slice())?
+            .map(|value| feed::u64_of(value.value()));
+        if known.transpose()?.is_some_and(|known| known > seq) {
+            meta.insert(key.as_slice(), seq.to_be_bytes().as_slice())?;
+        }
+    }
+    returned::forget_after(tx, feed, seq)
 }
 
 fn settled_key(feed: &FeedId) -> Vec<u8> {

@@ -9,7 +9,7 @@ use bellwether_formats::batch::{Batch, BlockRef, OpenPart, Part, Window};
 use bellwether_formats::body::open::{OpenBody, Terms};
 use bellwether_formats::chain::Head;
 use bellwether_formats::cid::{Block, Codec};
-use bellwether_formats::descriptor::{Descriptor, KeyWindow};
+use bellwether_formats::descriptor::{Anchor, Descriptor, KeyWindow};
 use bellwether_formats::id::{FeedId, Level, ObjectId, Scheme, Zone};
 use bellwether_formats::signed::{Signed, Unverified};
 use bellwether_node::batcher::{self, Content, Place, Policy};
@@ -46,15 +46,17 @@ pub(crate) enum Step {
     Replicate(u8, u64),
     Fork,
     Truncate,
+    /// Takes a descriptor of this epoch that disowns the batches of a zone from a number on.
+    Disown(&'static str, u64, u64),
     Expire,
     /// Deletes blocks that nothing names.
     Sweep,
     Prune,
 }
 
-/// Two zones, a change of level before and after publication, a heartbeat, a foreign feed that
-/// turns out to be forked, and all that is deleted.
-pub(crate) const SCRIPT: [Step; 26] = [
+/// Two zones, a change of level before and after publication, a heartbeat, batches that are disowned
+/// twice, one prepared among them, a foreign feed that turns out to be forked, and all that is deleted.
+pub(crate) const SCRIPT: [Step; 33] = [
     Step::Descriptor(OWN),
     Step::Codes,
     Step::Accept(0),
@@ -71,6 +73,13 @@ pub(crate) const SCRIPT: [Step; 26] = [
     Step::Publish("fr"),
     Step::Prepare("gb", 30),
     Step::Publish("gb"),
+    Step::Prepare("gb", 31),
+    Step::Disown("gb", 2, 2),
+    Step::Prepare("gb", 32),
+    Step::Publish("gb"),
+    Step::Disown("gb", 1, 3),
+    Step::Prepare("gb", 33),
+    Step::Publish("gb"),
     Step::Descriptor(FOREIGN),
     Step::Replicate(0, 1),
     Step::Replicate(0, 2),
@@ -84,8 +93,8 @@ pub(crate) const SCRIPT: [Step; 26] = [
 ];
 
 /// Sealed batches, a change of level between the preparation of a revision and its publication, a
-/// fold, what is dropped before and after it was prepared, and all that is deleted.
-pub(crate) const SEALED: [Step; 29] = [
+/// fold, what is dropped before and after it was prepared, what is disowned, and all that is deleted.
+pub(crate) const SEALED: [Step; 34] = [
     Step::Descriptor(OWN),
     Step::Codes,
     Step::AcceptSealed(0),
@@ -107,11 +116,16 @@ pub(crate) const SEALED: [Step; 29] = [
     Step::Publish("gb"),
     Step::Repeat("gb", (1, 2), 86_400),
     Step::Publish("gb"),
+    Step::Disown("gb", 4, 2),
+    Step::Disown("gb", 2, 3),
+    Step::Prepare("gb", 86_401),
+    Step::Publish("gb"),
     Step::AcceptSealed(2),
     Step::Stage("fr", 40),
     Step::Unstage("fr"),
     Step::Prepare("fr", 41),
     Step::Publish("fr"),
+    Step::Sweep,
     Step::Prune,
     Step::Expire,
     Step::Prepare("gb", 86_500),
@@ -139,7 +153,7 @@ impl Step {
 pub(crate) struct Provider {
     dir: PathBuf,
     /// The id of every batch that the signer ever signed, over all lives of the node.
-    pub(crate) signed: BTreeMap<(String, u64), ObjectId>,
+    pub(crate) signed: BTreeMap<(String, u64, u64), ObjectId>,
 }
 
 impl Provider {
@@ -205,6 +219,7 @@ impl Provider {
                 store.replicate(&batch, &[block])?;
             }
             Step::Fork => store.put_fork(&foreign(0, 2).0, &foreign(1, 2).0)?,
+            Step::Disown(zone, from, epoch) => disown(store, &self::zone(zone), from, epoch)?,
             Step::Truncate => store.truncate(&foreign(0, 1).0.feed(), 1)?,
             Step::Expire => {
                 store.expire(START + 1_000_000)?;
@@ -227,12 +242,13 @@ impl Provider {
         };
         let published = !self.signed.is_empty();
         let mut signer = Signer::open(place, published)?;
-        let key = keys::public(&key(3));
-        let envelope = signer.sign(&zone, prepared.seq, &key, &prepared.inner)?;
+        let descriptor = held(store)?;
+        let anchor = descriptor.anchor(&zone);
+        let envelope = signer.sign(&prepared.batch()?, &prepared.inner, anchor)?;
         let batch = Unverified::<Batch>::decode(&envelope)?.verify()?;
         let before = self
             .signed
-            .insert((zone.to_string(), batch.seq), batch.id());
+            .insert((zone.to_string(), batch.epoch, batch.seq), batch.id());
         assert!(
             before.is_none_or(|before| before == batch.id()),
             "batch {} of {zone} was signed with two contents",
@@ -286,7 +302,7 @@ fn draft(
     if let Some(draft) = DRAFTS.lock().unwrap().get(&known) {
         return Ok(draft.clone());
     }
-    let descriptor = descriptor(OWN);
+    let descriptor = held(store)?;
     let low = after.to_be_bytes()[7];
     let place = Place {
         provider: descriptor.provider,
@@ -304,6 +320,37 @@ fn draft(
     })?;
     DRAFTS.lock().unwrap().insert(known, draft.clone());
     Ok(draft)
+}
+
+/// The provider's newest descriptor.
+fn held(store: &Store) -> Result<Signed<Descriptor>, Box<dyn std::error::Error>> {
+    let held = store.descriptor(&keys::public(&key(OWN)))?;
+    Ok(held.ok_or("no descriptor")?)
+}
+
+/// Does what `descriptor disown` does; again, if it was interrupted.
+fn disown(store: &Store, zone: &Zone, from: u64, epoch: u64) -> Outcome {
+    let mut next = Descriptor::clone(&*held(store)?);
+    if next.epoch < epoch {
+        let before = match from {
+            1 => None,
+            _ => Some(
+                store
+                    .row(&own_feed(zone), from - 1)?
+                    .ok_or("no such batch")?,
+            ),
+        };
+        next.epoch = epoch;
+        next.anchors = vec![Anchor {
+            zone: zone.clone(),
+            epoch,
+            seq: from - 1,
+            id: before.map_or(Anchor::BEGINNING, |before| before.id()),
+        }];
+    }
+    let next = Signed::sign(&next, &key(OWN))?;
+    store.take_descriptor(&next, &[own_feed(zone)])?;
+    Ok(())
 }
 
 /// Deletes what nothing names, and batches published before `before`.

@@ -6,7 +6,6 @@ use std::collections::BTreeSet;
 use bellwether_formats::descriptor::Anchor;
 use bellwether_formats::id::ObjectId;
 
-use super::super::stands_against;
 use super::{Body, Feed, KnownBatch};
 
 impl Feed {
@@ -16,11 +15,11 @@ impl Feed {
         let Some(head) = self.head() else {
             return false;
         };
-        if self.batch(anchor.id).is_some() {
+        if anchor.is_beginning() || self.batch(anchor.id).is_some() {
             if !self.disown(anchor) {
                 return false;
             }
-        } else if stands_against(anchor, head.epoch, head.id) && anchor.seq <= head.seq {
+        } else if anchor.opposes(&head.as_head()) && anchor.seq <= head.seq {
             // How far back the stories agree is not known: all is fetched again.
             self.batches.clear();
             self.head = None;
@@ -48,13 +47,14 @@ impl Feed {
         }
         let mut tip = self.head.filter(|head| self.batch(*head).is_some());
         if tip.is_none() {
-            tip = Some(anchor.id);
+            tip = (!anchor.is_beginning()).then_some(anchor.id);
             while let Some(next) = self.batches.iter().find(|known| known.prev == tip) {
                 tip = Some(next.id);
             }
         }
-        if let Some(tip) = tip {
-            self.go_over_to(tip);
+        match tip {
+            Some(tip) => self.go_over_to(tip),
+            None => self.head = None,
         }
         let mut forks = std::mem::take(&mut self.forks);
         forks.retain(|fork| self.batch(fork.side).is_some_and(|side| side.side));

@@ -248,3 +248,19 @@ fn batches_of_the_future_are_words_of_their_providers() {
     node.state.future([(feed(OWN), T + 7200)].into());
     assert_eq!(node.read().doubt, None);
 }
+
+#[test]
+fn a_person_who_vouches_for_the_clock_takes_a_leap_back_and_no_source() {
+    let mut node = Node::settled();
+    assert!(node.leap(-7200).doubt.is_some());
+    let now = Moment {
+        utc: node.truth.utc - 7200,
+        at: node.truth.at,
+    };
+    node.state.vouch(now);
+    assert_eq!(node.after(1).doubt, None);
+    node.says("one", node.truth.utc);
+    node.says("two", node.truth.utc);
+    node.state.vouch(now);
+    assert!(node.after(1).doubt.unwrap().is_outvoted());
+}

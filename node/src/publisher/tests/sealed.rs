@@ -15,6 +15,7 @@ use crate::cost::zone::Newest;
 use crate::store::tests::fixture::sealed_unit;
 use crate::store::{Fate, Item, SubmittedUnit};
 
+mod disown;
 mod turns;
 
 /// Midnight of the day of `NOW`.

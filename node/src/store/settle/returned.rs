@@ -6,7 +6,7 @@ use bellwether_formats::signed::Signed;
 use redb::{ReadableTable, WriteTransaction};
 
 use super::super::accept::SubmittedUnit;
-use super::super::rows::{BatchRow, Mode, batch_key};
+use super::super::rows::{BatchRow, Mode, batch_key, batches_of};
 use super::super::{BATCHES, META, StoreError, prefix_end, row};
 use super::sealed::{Reader, block};
 
@@ -17,6 +17,19 @@ const RETURNED: &[u8] = b"returned ";
 pub(super) fn note(tx: &WriteTransaction, feed: &FeedId, seq: u64) -> Result<(), StoreError> {
     let key = [RETURNED, &batch_key(feed, seq)].concat();
     tx.open_table(META)?.insert(key.as_slice(), [].as_slice())?;
+    Ok(())
+}
+
+/// Forgets those of a feed after number `seq`.
+pub(super) fn forget_after(
+    tx: &WriteTransaction,
+    feed: &FeedId,
+    seq: u64,
+) -> Result<(), StoreError> {
+    let first = [RETURNED, &batch_key(feed, seq.saturating_add(1))].concat();
+    let end = [RETURNED, &prefix_end(&batches_of(feed))].concat();
+    let mut meta = tx.open_table(META)?;
+    meta.retain_in(first.as_slice()..end.as_slice(), |_, _| false)?;
     Ok(())
 }
 

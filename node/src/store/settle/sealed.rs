@@ -145,7 +145,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-pub(super) fn block(tx: &WriteTransaction, cid: &Cid) -> Result<Vec<u8>, StoreError> {
+pub(in crate::store) fn block(tx: &WriteTransaction, cid: &Cid) -> Result<Vec<u8>, StoreError> {
     let blocks = tx.open_table(BLOCKS)?;
     let bytes = blocks.get(cid.to_bytes().as_slice())?;
     let bytes = bytes.map(|bytes| bytes.value().to_vec());
