@@ -267,7 +267,7 @@ fn statements<T>(
         let (cid, block) = match &part.body {
             Body::Kept { cid, .. } => (cid, block(cid)),
             Body::Lost { cid, .. } => (cid, None),
-            Body::Unfetched { .. } | Body::Past | Body::Broken | Body::Sealed(_) | Body::Unread => {
+            Body::Unfetched { .. } | Body::Broken | Body::Sealed(_) | Body::Unread => {
                 continue;
             }
         };

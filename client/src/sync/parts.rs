@@ -85,11 +85,7 @@ pub(crate) fn read_again(batch: &Batch, known: &mut [KnownPart], now: u64) -> bo
         }
         let new = match read_as(batch, at, part, now) {
             Reading::Known(new) => new,
-            Reading::Body(open) => {
-                let BlockRef { cid, size } = open.body;
-                let count = open.count;
-                self::known(open, Body::Unfetched { cid, size, count })
-            }
+            Reading::Body(open) => unfetched(open),
         };
         any |= *known != new;
         *known = new;
@@ -129,11 +125,11 @@ fn read_as<'a>(batch: &Batch, at: usize, part: &'a Part, now: u64) -> Reading<'a
         Part::Open(open) if family(open.scheme).is_none() || batch.covers.is_some() => {
             Reading::Known(known(open, Body::Unread))
         }
-        Part::Open(open) if expired(open.window.to, now) => Reading::Known(known(open, Body::Past)),
+        // Nothing can match it any more, if the clock is right; if not, it is fetched later.
+        Part::Open(open) if expired(open.window.to, now) => Reading::Known(unfetched(open)),
         Part::Open(open) => Reading::Body(open),
         Part::Sealed(sealed) => {
             let body = match SealedPart::of(batch, at) {
-                _ if expired(sealed.window.to, now) => Body::Past,
                 Some(part) if family(sealed.scheme).is_some() => Body::Sealed(Box::new(part)),
                 Some(_) | None => Body::Unread,
             };
@@ -154,6 +150,12 @@ fn read_as<'a>(batch: &Batch, at: usize, part: &'a Part, now: u64) -> Reading<'a
             body: Body::Unread,
         }),
     }
+}
+
+const fn unfetched(open: &OpenPart) -> KnownPart {
+    let BlockRef { cid, size } = open.body;
+    let count = open.count;
+    known(open, Body::Unfetched { cid, size, count })
 }
 
 const fn known(open: &OpenPart, body: Body) -> KnownPart {

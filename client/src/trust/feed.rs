@@ -151,11 +151,7 @@ impl Feed {
                 Body::Kept { cid, tested } | Body::Lost { cid, tested } => {
                     Some(((cid, part.from, part.to), tested))
                 }
-                Body::Unfetched { .. }
-                | Body::Past
-                | Body::Broken
-                | Body::Sealed(_)
-                | Body::Unread => None,
+                Body::Unfetched { .. } | Body::Broken | Body::Sealed(_) | Body::Unread => None,
             });
         let known: BTreeMap<_, u64> = kept.collect();
         for part in self.parts_mut() {

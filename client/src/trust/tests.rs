@@ -353,3 +353,39 @@ fn the_retention_ends_for_all_but_the_head() {
     assert_eq!(feed.batches().len(), 1);
     assert_eq!(feed.head().unwrap().seq, 5);
 }
+
+/// The head is on the true chain already; what a thief added beside it is no doubt any more.
+#[test]
+fn an_anchor_drops_what_it_disowns_on_every_branch() {
+    let mut provider = Provider::new(1, NOW);
+    let common = provider.heartbeats(3, NOW - 3000);
+    let main = provider.extend(&common, 2, NOW - 2000);
+    let stolen = provider.extend(&common, 3, NOW - 1990);
+    let mut feed = feed(&provider, &main);
+    take(&mut feed, &stolen[..5]);
+    assert!(feed.see(&stolen[5]), "and this was not fetched");
+    assert_eq!((feed.forks().len(), feed.unreached().count()), (1, 1));
+    provider.revoke(main.last());
+    let anchor = provider.descriptor.anchor(&zone()).unwrap().clone();
+    assert!(feed.apply_anchor(&anchor, NOW));
+    assert_eq!(head(&feed), (5, main[4].id()));
+    assert_eq!((feed.batches().len(), feed.forks().len()), (5, 0));
+    assert_eq!(feed.unreached().count(), 0);
+    assert!(!feed.apply_anchor(&anchor, NOW), "it acts once");
+}
+
+#[test]
+fn what_was_seen_counts_until_it_is_there_and_the_newest_are_remembered() {
+    let provider = Provider::new(1, NOW);
+    let chain = provider.heartbeats(30, NOW - 3000);
+    let mut feed = feed(&provider, &chain[..2]);
+    for batch in &chain[2..] {
+        assert!(feed.see(batch));
+        assert!(!feed.see(batch), "once");
+    }
+    assert_eq!(feed.unreached().count(), 16);
+    let newest = feed.unreached().map(|seen| seen.seq).max();
+    assert_eq!(newest, Some(30));
+    take(&mut feed, &chain[2..]);
+    assert_eq!(feed.unreached().count(), 0);
+}

@@ -365,3 +365,53 @@ fn what_breaks_observed_before_is_ignored_and_named() {
         assert_eq!(rules, expected);
     }
 }
+
+/// A bundle brings what lies before, as a gateway does.
+#[test]
+fn a_bundle_fills_what_a_pruned_gateway_left_out() {
+    let now = time::now();
+    let (provider, chain, whole) = daily(now, 5);
+    let pruned = Mirror {
+        batches: chain[4..].to_vec(),
+        ..whole.clone()
+    };
+    let (folder, mut giver) = client(&provider);
+    sync_all(&mut giver, &whole, now);
+    let file = folder.path().join("all.car");
+    giver.export(&file).unwrap();
+    let (_folder, mut phone) = client(&provider);
+    phone.observe_at(&[near(7, now - 6 * DAY_S)], now).unwrap();
+    sync_all(&mut phone, &pruned, now);
+    assert_eq!(
+        told(&mut phone, now),
+        [uncovered(chain[4].published_at, Cause::Older)]
+    );
+    assert_eq!(phone.import(&file).unwrap().batches, 4);
+    let alerts = phone.alerts_at(now).unwrap();
+    assert_eq!((alerts.matches.len(), alerts.doubts.len()), (1, 0));
+    assert_eq!(phone.import(&file).unwrap().batches, 0);
+}
+
+/// A clock that was far ahead when a batch came is no reason to leave out what it says.
+#[test]
+fn what_a_wrong_clock_took_for_old_is_fetched_when_the_clock_is_right() {
+    let now = time::now();
+    let (_folder, mut client, provider, mut chain, mut mirror) = exposed(now);
+    let (sealed, blocks) = provider.sealed(
+        chain.last(),
+        now - 100,
+        &Sealed::of(&[(8, Level::DIAGNOSED)]),
+    );
+    chain.push(sealed);
+    mirror.batches = chain;
+    mirror
+        .bodies
+        .extend(blocks.into_iter().map(|block| (block.cid(), block)));
+    let report = sync_all(&mut client, &mirror, now + 20 * DAY_S);
+    assert_eq!((report.batches, report.bodies, report.filters), (5, 0, 0));
+    let since = [uncovered(now - 100, Cause::Missing)];
+    assert_eq!(told(&mut client, now), since);
+    let report = sync_all(&mut client, &mirror, now);
+    assert_eq!((report.bodies, report.filters), (1, 1));
+    assert_eq!(times(&client.alerts_at(now).unwrap()), [now - 3600]);
+}

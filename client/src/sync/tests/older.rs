@@ -196,11 +196,17 @@ fn a_batch_of_a_foreign_key_is_no_head_and_spoils_no_answer() {
                 pages: with(paged).into_iter().collect(),
                 ..right.clone()
             };
-            let mut phone = Phone::new(&provider, 1);
-            phone.sync(&[Some(&liar)], 1);
-            assert_eq!((phone.head(), phone.reached()), (Some(9), true));
-            assert_eq!(bound(&phone, NOW), (0, None), "nothing else is known to be");
-            assert_eq!(phone.feed().unreached().count(), 0);
+            for page in [usize::MAX, 3] {
+                let liar = Mirror {
+                    page,
+                    ..liar.clone()
+                };
+                let mut phone = Phone::new(&provider, 1);
+                phone.sync(&[Some(&liar)], 1);
+                assert_eq!((phone.head(), phone.reached()), (Some(9), true));
+                assert_eq!(bound(&phone, NOW), (0, None), "nothing else is known to be");
+                assert_eq!(phone.feed().unreached().count(), 0);
+            }
         }
     }
 }

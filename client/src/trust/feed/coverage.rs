@@ -120,7 +120,7 @@ impl Feed {
     fn unread(&self, known: &KnownBatch, policy: Policy, now: u64) -> Option<Cause> {
         let looked_at = self.is_looked_at(known);
         let cause = |part: &KnownPart| match &part.body {
-            Body::Kept { .. } | Body::Past => None,
+            Body::Kept { .. } => None,
             Body::Lost { .. } | Body::Unfetched { .. } => Some(Cause::Missing),
             Body::Broken => Some(Cause::Broken),
             Body::Sealed(sealed) if looked_at => sealed.unread(policy),

@@ -74,7 +74,8 @@ pub enum Body {
         /// The number of the first observation that it was not tested against.
         tested: u64,
     },
-    /// A version before this one could not read it. The next sync fetches it.
+    /// A version before this one could not read it, or it was past the retention when it came. The
+    /// next sync fetches it, if something can still match it.
     Unfetched {
         /// The body's block.
         #[serde(with = "serial::text")]
@@ -84,8 +85,6 @@ pub enum Body {
         /// How many notifications it holds, as the part says.
         count: u64,
     },
-    /// Past the retention when it came; nothing can match it any more.
-    Past,
     /// The provider published a body that breaks a rule. What it says is not known.
     Broken,
     /// It is sealed: its filter says what is possible, and looks at its body what is true.
@@ -117,7 +116,6 @@ impl Body {
             }
             Self::Lost { .. }
             | Self::Unfetched { .. }
-            | Self::Past
             | Self::Broken
             | Self::Sealed(_)
             | Self::Unread => [None, None],
