@@ -13,7 +13,7 @@ use bellwether_formats::signed::Signed;
 use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
 
-use crate::clock::text as time;
+use crate::clock::{ClockStatus, text as time};
 use crate::condition::{Condition, Conditions};
 use crate::config::{Config, ConfigError, Provider, ZonePolicy};
 use crate::init::CODE_KEY;
@@ -58,6 +58,8 @@ pub struct Live {
     pub network: NetworkStatus,
     /// Its feeds, and counters.
     pub relay: RelayStatus,
+    /// Its clock.
+    pub clock: ClockStatus,
 }
 
 impl Admin {

@@ -41,6 +41,16 @@ pub(crate) fn text(seconds: u64) -> String {
     humantime::format_rfc3339_seconds(at).to_string()
 }
 
+/// What an operator should know of the clock.
+#[derive(Clone, Debug, Default)]
+pub struct ClockStatus {
+    /// Why it is not believed, and since when, in seconds of UTC.
+    pub doubt: Option<(Doubt, u64)>,
+    /// How many providers' batches are ignored because they are of the future, and how far ahead the
+    /// newest is, in seconds.
+    pub ahead: Option<(usize, u64)>,
+}
+
 /// The node's clock, held against others; clones are the same.
 #[derive(Clone, Debug)]
 pub struct Clock {
@@ -122,10 +132,13 @@ impl Clock {
         self.state().future(batches);
     }
 
-    /// How many providers' batches are ignored because they are of the future, and how far ahead the
-    /// newest is, in seconds.
-    pub fn ahead(&self) -> Option<(usize, u64)> {
-        self.state().ahead(now())
+    /// What an operator should know of it.
+    pub fn status(&self) -> ClockStatus {
+        let state = self.state();
+        ClockStatus {
+            doubt: state.doubt(),
+            ahead: state.ahead(now()),
+        }
     }
 
     /// A gateway of `operator` has just said that it is `utc`.

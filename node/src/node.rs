@@ -140,6 +140,7 @@ impl Node {
             conditions,
             network: network.clone(),
             status: status.clone(),
+            clock: clock.clone(),
         };
         let (mut gateway, mut intake) = (None, None);
         if mode != Mode::Once {

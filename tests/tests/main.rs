@@ -9,6 +9,7 @@
     reason = "a test may panic, reads the clock, and prints what it measured"
 )]
 
+mod clocks;
 mod conditions;
 mod coverage;
 mod demo;

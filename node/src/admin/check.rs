@@ -1,11 +1,14 @@
 //! The conditions of a node that are found by looking, and the verb that prints them all.
 
 use std::fs;
+use std::time::Duration;
 
 use bellwether_formats::id::FeedId;
 use serde_json::{Map, Value};
 
 use super::{Admin, AdminError, Live, time, unreadable};
+use crate::batcher::MAX_RUN_AHEAD_S;
+use crate::clock::ClockStatus;
 use crate::condition::{Condition, ConditionKind, Severity, Subject, no_error};
 use crate::config::Provider;
 use crate::cost::zone::{Lately, Newest};
@@ -14,6 +17,9 @@ use crate::signer::{self, SignerPlace};
 
 /// How long before its end a descriptor is to be renewed, in seconds (60 days).
 const RENEW_S: u64 = 60 * 86_400;
+
+/// Most batches of the future that are looked for: more are told from the last of them on.
+const MAX_AHEAD_TOLD: usize = 10_000;
 
 /// Most faults of the store that are told.
 const MAX_FAULTS: usize = 100;
@@ -77,6 +83,10 @@ pub(super) fn compute(
         let text = "peers, relays and what they have are unknown";
         found.push(node(ConditionKind::NotRunning, text));
     }
+    found.extend(
+        live.into_iter()
+            .flat_map(|live| clock_conditions(&live.clock)),
+    );
     for feed in admin.config.carried()? {
         let of = |kind, text: String| Condition::new(kind, Subject::Feed(feed.clone()), text);
         let head = admin.store.head(&feed)?;
@@ -92,6 +102,7 @@ pub(super) fn compute(
             let text = "the provider signed two batches of one number".to_owned();
             found.push(of(ConditionKind::FeedForked, text));
         }
+        found.extend(batch_ahead(admin, &feed, now)?);
         let status = live.and_then(|live| live.relay.feeds.get(&feed));
         if let Some(seq) = status.and_then(|status| status.too_large) {
             let text = format!(
@@ -117,6 +128,55 @@ pub(super) fn compute(
         provider_conditions(admin, provider, now, &mut found)?;
     }
     Ok(found)
+}
+
+/// What is wrong with the clock, or with those of others.
+fn clock_conditions(clock: &ClockStatus) -> Vec<Condition> {
+    let mut found = Vec::new();
+    if let Some((doubt, since)) = &clock.doubt {
+        found.push(node(ConditionKind::ClockInDoubt, doubt.to_string()).since(*since));
+    }
+    if let Some((providers, by)) = clock.ahead {
+        let plural = if providers == 1 { "" } else { "s" };
+        let text = format!(
+            "batches of {providers} provider{plural} are dated up to {} ahead of this machine's clock",
+            span(by)
+        );
+        found.push(node(ConditionKind::BatchesAhead, text));
+    }
+    found
+}
+
+/// A batch of one's own that the clock has not caught up with: nothing can follow it until then.
+fn batch_ahead(admin: &Admin, feed: &FeedId, now: u64) -> Result<Option<Condition>, AdminError> {
+    let limit = now.saturating_add(MAX_RUN_AHEAD_S);
+    let own = admin.config.own_feeds()?.contains(feed);
+    let head = admin.store.head(feed)?.filter(|_| own);
+    let Some(head) = head.filter(|head| head.head.published_at > limit) else {
+        return Ok(None);
+    };
+    let newest = admin.store.rows_since(feed, limit, MAX_AHEAD_TOLD)?;
+    let ahead = newest.iter().take_while(|row| row.published_at > limit);
+    let first = ahead.last().map_or(head.head.seq, |row| row.seq);
+    let text = format!(
+        "the batches from {first} on are dated ahead of this machine's clock; the newest, batch {}, of \
+         {}, {} ahead",
+        head.head.seq,
+        time(head.head.published_at),
+        span(head.head.published_at - now)
+    );
+    let kind = ConditionKind::OwnBatchAhead;
+    Ok(Some(Condition::new(
+        kind,
+        Subject::Feed(feed.clone()),
+        text,
+    )))
+}
+
+/// A span of time as people write it, to the minute.
+fn span(seconds: u64) -> String {
+    let minutes = Duration::from_secs(seconds / 60 * 60);
+    humantime::format_duration(minutes).to_string()
 }
 
 /// Sealed parts that break rules: an error for whoever published them, and for others to know.

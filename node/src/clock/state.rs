@@ -68,6 +68,8 @@ pub(super) struct State {
     /// How much later than expected the first reading may be, in seconds: the node was off.
     off_s: u64,
     last_at: Duration,
+    /// Why the clock was not believed at the last reading, and since when, in seconds of UTC.
+    doubt: Option<(Doubt, u64)>,
 }
 
 impl State {
@@ -87,6 +89,7 @@ impl State {
             future: BTreeMap::new(),
             off_s: TOLERANCE_S,
             last_at: Duration::ZERO,
+            doubt: None,
         }
     }
 
@@ -159,6 +162,9 @@ impl State {
             Verdict::Doubt(doubt) => Some(doubt),
             Verdict::Agreed | Verdict::Plain | Verdict::Alone => None,
         };
+        let since = self.doubt.take().map(|(_, since)| since);
+        let since = since.or(expected).unwrap_or(now.utc);
+        self.doubt = doubt.clone().map(|doubt| (doubt, since));
         let horizon = self.horizon(doubt.as_ref(), now.utc, lived, heads);
         Read { doubt, horizon }
     }
@@ -242,6 +248,12 @@ impl State {
             time,
         });
         dates.chain(signed).collect()
+    }
+
+    /// Why the clock was not believed when it was read last, and since when by what was believed
+    /// before, in seconds of UTC.
+    pub(super) fn doubt(&self) -> Option<(Doubt, u64)> {
+        self.doubt.clone()
     }
 
     /// Providers whose batches are of the future by the clock, and how far ahead the newest is, in

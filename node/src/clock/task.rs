@@ -14,7 +14,7 @@ use crate::config::{Config, ConfigError};
 use crate::store::{Store, StoreError};
 
 /// Time between two readings.
-const READ: Duration = Duration::from_secs(15);
+const READ: Duration = Duration::from_secs(5);
 
 /// Time between two times that what was believed is made durable: less than what a restart may take
 /// without a doubt, so that a node that crashes is not held.
@@ -75,8 +75,11 @@ pub async fn run(
         let read = tokio::task::spawn_blocking(move || {
             let read = reading.read(&kept)?;
             // On a disk that takes no writes, what was lived is not kept: deletion waits longer for it.
-            if keep && kept.is_writable() {
-                reading.keep(&kept)?;
+            if keep
+                && let Err(error) = reading.keep(&kept)
+                && !error.is_read_only()
+            {
+                return Err(error);
             }
             Ok::<_, StoreError>(read)
         });

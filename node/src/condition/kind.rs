@@ -60,6 +60,15 @@ catalogue! {
     OwnPartBroken "own-part-broken" Error true
         "A sealed part that this provider published breaks a rule; phones cannot use it."
         "Keep the store and report it to the makers of the software."
+    ClockInDoubt "clock-in-doubt" Error true
+        "The machine's clock is not believed: it leapt, or others contradict it; nothing is signed, nor deleted by time."
+        "Set the clock right. If it is right, it is believed once another source agrees, or after ten minutes in which nobody contradicts it (six hours if one source does)."
+    OwnBatchAhead "own-batch-ahead" Error true
+        "The newest batch of this provider is dated ahead of the clock; reports wait, and nothing is published until the clock has caught up."
+        "If the clock is right now: `descriptor disown --zone ZONE --from SEQ --root FILE`. If not, set it right."
+    BatchesAhead "batches-ahead" Error true
+        "Batches are ignored because they are dated ahead of the clock: this machine's is slow, or a provider's is ahead."
+        "Set this machine's clock right. If it is right, tell the provider."
     DescriptorExpired "descriptor-expired" Error true
         "The descriptor is over; phones and relays take no batch of this provider."
         "Renew it with the root key: `descriptor renew`."

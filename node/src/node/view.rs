@@ -3,6 +3,7 @@
 use tokio::sync::watch;
 
 use crate::admin::{Admin, AdminError, Live};
+use crate::clock::Clock;
 use crate::condition::{Condition, Conditions};
 use crate::network::NetworkHandle;
 use crate::relay::RelayStatus;
@@ -18,6 +19,7 @@ pub(super) struct View {
     pub(super) conditions: Conditions,
     pub(super) network: NetworkHandle,
     pub(super) status: watch::Receiver<RelayStatus>,
+    pub(super) clock: Clock,
 }
 
 impl View {
@@ -26,6 +28,7 @@ impl View {
         Live {
             network: self.network.status(),
             relay: self.status.borrow().clone(),
+            clock: self.clock.status(),
             ..Live::default()
         }
     }

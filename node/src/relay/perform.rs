@@ -98,7 +98,7 @@ pub(crate) fn perform(store: &Store, job: Job) -> Result<Option<Input>, StoreErr
             let feed = batch.feed();
             let kept = match store.replicate_below(&batch, &blocks, &broken) {
                 Ok(_) => true,
-                Err(ReplicateError::Store(error)) => return Err(error),
+                Err(ReplicateError::Store(error)) if !error.is_read_only() => return Err(error),
                 Err(error) => {
                     tracing::debug!(%feed, %error, "older batch not kept");
                     false
