@@ -7,6 +7,7 @@ use bellwether_formats::descriptor::Descriptor;
 use bellwether_formats::id::{FeedId, Scheme};
 use bellwether_formats::signed::Signed;
 
+use crate::horizon::Times;
 use crate::matcher::Match;
 use crate::observations::expired;
 use crate::policy::Policy;
@@ -65,8 +66,8 @@ pub struct Unknown {
 
 impl Unknown {
     /// The codes of the parts of a feed that are not read and may still match.
-    pub(crate) fn of(feed: &Feed, now: u64) -> Self {
-        let unread = |part: &&KnownPart| part.body == Body::Unread && !expired(part.to, now);
+    pub(crate) fn of(feed: &Feed, horizon: u64) -> Self {
+        let unread = |part: &&KnownPart| part.body == Body::Unread && !expired(part.to, horizon);
         let mut unknown = Self::default();
         for part in feed.parts().filter(unread) {
             let scheme = part.scheme.filter(|code| Scheme(*code).rules().is_none());
@@ -132,8 +133,9 @@ pub(crate) fn doubts(
     descriptor: Option<&Signed<Descriptor>>,
     policy: Policy,
     observed: Observed,
-    now: u64,
+    times: Times,
 ) -> Vec<Doubt> {
+    let Times { now, horizon } = times;
     let mut answers = Vec::new();
     if let Some(since) = descriptor
         .map(|held| held.expires_at)
@@ -147,7 +149,7 @@ pub(crate) fn doubts(
         let since = head.next_by;
         answers.push(Answer::Stale { since });
     }
-    match coverage(feed, policy, observed, now) {
+    match coverage(feed, policy, observed, horizon) {
         None => answers.push(Answer::Never),
         Some(coverage) if observed.oldest(now) < coverage.since() => {
             // What is not read for want of an update has an answer of its own.
@@ -159,11 +161,11 @@ pub(crate) fn doubts(
         }
         Some(_) => {}
     }
-    let unread = |part: &&KnownPart| part.body == Body::Unread && !expired(part.to, now);
+    let unread = |part: &&KnownPart| part.body == Body::Unread && !expired(part.to, horizon);
     let parts = feed.parts().filter(unread).count();
     if parts > 0 {
         answers.push(Answer::Update {
-            unknown: Unknown::of(feed, now),
+            unknown: Unknown::of(feed, horizon),
             parts,
         });
     }

@@ -14,6 +14,7 @@ use bellwether_formats::sealed::Index;
 use bellwether_formats::signed::{OpenError, Signed};
 
 use crate::error::ClientError;
+use crate::horizon::Times;
 use crate::sealed::{SealedPart, Stage, Trouble};
 use crate::state::{Followed, State};
 use crate::sync::{Keep, parts};
@@ -116,7 +117,7 @@ impl Bundle {
     pub(crate) fn offer(
         &self,
         followed: &Followed,
-        now: u64,
+        times: Times,
         held: impl Fn(&Cid) -> Option<Block>,
     ) -> Result<Vec<Offer>, ClientError> {
         let provider = followed.provider;
@@ -130,7 +131,7 @@ impl Bundle {
                 rule: error.rule(),
                 reason: error.to_string(),
             };
-            if trust::replaces(descriptor.as_ref(), provider, new, now).map_err(refuse)? {
+            if trust::replaces(descriptor.as_ref(), provider, new, times.now).map_err(refuse)? {
                 descriptor = Some(new.clone());
             }
         }
@@ -140,7 +141,7 @@ impl Bundle {
         let offers = followed
             .feeds
             .iter()
-            .map(|feed| self.offer_feed(feed, &descriptor, now, &held));
+            .map(|feed| self.offer_feed(feed, &descriptor, times, &held));
         Ok(offers
             .collect::<Result<Vec<_>, _>>()?
             .into_iter()
@@ -152,7 +153,7 @@ impl Bundle {
         &self,
         feed: &Feed,
         descriptor: &Signed<Descriptor>,
-        now: u64,
+        times: Times,
         held: impl Fn(&Cid) -> Option<Block>,
     ) -> Result<Option<Offer>, ClientError> {
         let id = feed.id();
@@ -166,10 +167,17 @@ impl Bundle {
             return Ok(None);
         };
         let mut offer = Offer::new(feed.clone(), descriptor.clone());
-        offer.feed.expire(now);
+        let now = times.now;
+        offer.feed.expire(times.horizon);
         offer.apply_anchor(now);
         let believed = trust::believed(&candidates, descriptor, now);
-        let older = |offer: &Offer| offer.older(&candidates, now).cloned();
+        let newest_known = { believed.iter() }
+            .filter_map(|id| candidates.get(id))
+            .map(|batch| batch.published_at)
+            .chain(offer.feed.head().map(|head| head.published_at))
+            .max();
+        let times = newest_known.map_or(times, |at| times.beside(at));
+        let older = |offer: &Offer| offer.older(&candidates, times.horizon).cloned();
         if believed.is_empty() && older(&offer).is_none() {
             let reason = trust::vouches(descriptor, newest).err();
             return Err(ClientError::Refused {
@@ -180,7 +188,7 @@ impl Bundle {
                 ),
             });
         }
-        for cid in offer.feed.lost(now) {
+        for cid in offer.feed.lost(times.horizon) {
             if let Some(block) = self.others.get(&cid) {
                 // What is wrong with it stays in doubt.
                 let _: Option<Trouble> = offer.feed.restore(block);
@@ -198,7 +206,7 @@ impl Bundle {
             if place == Place::Known || place == Place::Before {
                 continue;
             }
-            if !offer.take(batch, place, now, |cid| self.body(cid, &held)) {
+            if !offer.take(batch, place, times, |cid| self.body(cid, &held)) {
                 // The bundle vouches for all of them.
                 for left in believed.iter().filter_map(|id| candidates.get(id)) {
                     offer.feed.see(left);
@@ -208,12 +216,12 @@ impl Bundle {
         }
         while let Some(batch) = older(&offer) {
             let sound = offer.feed.place(&batch) == Ok(Place::Before);
-            if !sound || !offer.take(&batch, Place::Before, now, |cid| self.body(cid, &held)) {
+            if !sound || !offer.take(&batch, Place::Before, times, |cid| self.body(cid, &held)) {
                 break;
             }
         }
         offer.feed.choose();
-        for wanted in offer.feed.wanted(now) {
+        for wanted in offer.feed.wanted(times.horizon) {
             let block = |cid| self.body(cid, &held);
             if let (Some(filter), Some(index)) = (block(&wanted.filter), block(&wanted.index)) {
                 offer.take_sealed(&wanted, filter, index);
@@ -288,11 +296,11 @@ impl Offer {
         &mut self,
         batch: &Signed<Batch>,
         place: Place,
-        now: u64,
+        times: Times,
         body: impl Fn(&Cid) -> Option<Block>,
     ) -> bool {
         let mut bodies = BTreeMap::new();
-        for cid in parts::wanted(batch, now) {
+        for cid in parts::wanted(batch, times.horizon) {
             let Some(block) = body(&cid) else {
                 let reason = format!("the body {cid} of batch {} is missing", batch.seq);
                 self.missing = Some((self.feed.id(), reason));
@@ -300,13 +308,13 @@ impl Offer {
             };
             bodies.insert(cid, block);
         }
-        let (known, _) = parts::judge(batch, now, |cid| bodies.get(cid));
+        let (known, _) = parts::judge(batch, times.horizon, |cid| bodies.get(cid));
         self.feed.accept(batch, place, known);
         self.imported.batches += 1;
         self.imported.bodies += u64::try_from(bodies.len()).unwrap_or(u64::MAX);
         self.blocks.extend(bodies.into_values());
         self.blocks.extend(parts::envelope(batch));
-        self.apply_anchor(now);
+        self.apply_anchor(times.now);
         true
     }
 

@@ -9,6 +9,7 @@ use bellwether_formats::share::Share;
 use serde::Serialize;
 
 use crate::error::ClientError;
+use crate::horizon::{Moment, Times};
 use crate::http::Http;
 use crate::observations::{ContactId, Family, Observation, Recorded, expired};
 use crate::policy::Policy;
@@ -118,7 +119,7 @@ impl Client {
     ///
     /// [`ClientError::Observation`], [`ClientError::State`].
     pub fn observe(&mut self, observations: &[Observation]) -> Result<Recorded, ClientError> {
-        self.observe_at(observations, time::now())
+        self.observe_at(observations, time::moment())
     }
 
     /// Asks the gateways for what is new, tests it, and keeps it.
@@ -186,7 +187,10 @@ impl Client {
             return Err(ClientError::NothingFollowed);
         }
         let random = getrandom::u64().map_err(|_| ClientError::Random)?;
-        Ok(Sync::new(self.followed_checked(), time::now(), random))
+        let now = time::moment();
+        let horizon = self.state.clone().horizon(&now);
+        let sync = Sync::new(self.followed_checked(), now.utc, random);
+        Ok(sync.deleting_at(horizon))
     }
 
     /// Tests what was verified against the observations, and persists both in one step.
@@ -241,12 +245,12 @@ impl Client {
     ///
     /// [`ClientError::State`].
     pub fn end_sync(&mut self) -> Result<Vec<Problem>, ClientError> {
-        self.end_sync_at(time::now())
+        self.end_sync_at(time::moment())
     }
 
-    fn end_sync_at(&mut self, now: u64) -> Result<Vec<Problem>, ClientError> {
+    fn end_sync_at(&mut self, now: impl Into<Moment>) -> Result<Vec<Problem>, ClientError> {
         let mut state = self.state.clone();
-        expire(&mut state, now);
+        expire(&mut state, &now.into());
         self.catch_up(&mut state);
         self.store.save(&state)?;
         self.state = state;
@@ -333,11 +337,15 @@ impl Client {
     fn observe_at(
         &mut self,
         observations: &[Observation],
-        now: u64,
+        now: impl Into<Moment>,
     ) -> Result<Recorded, ClientError> {
+        let now = now.into();
         let mut state = self.state.clone();
-        expire(&mut state, now);
-        let recorded = state.observations.record(observations, now)?;
+        let times = Times {
+            now: now.utc,
+            horizon: expire(&mut state, &now),
+        };
+        let recorded = state.observations.record(observations, times)?;
         self.store.save(&state)?;
         self.state = state;
         Ok(recorded)
@@ -372,16 +380,21 @@ const fn bounded(what: &'static str, found: usize, max: usize) -> Result<(), Cli
     Ok(())
 }
 
-/// Drops what is past the retention at `now`.
-fn expire(state: &mut State, now: u64) {
-    state.observations.expire(now);
-    state.hits.retain(|hit| !expired(hit.observation.at, now));
+/// Drops what is past the retention, by a clock that nothing speaks against. Gives the time that was
+/// taken for now.
+fn expire(state: &mut State, now: &Moment) -> u64 {
+    let horizon = state.horizon(now);
+    state.observations.expire(horizon);
+    state
+        .hits
+        .retain(|hit| !expired(hit.observation.at, horizon));
     let feeds = state
         .followed
         .iter_mut()
         .flat_map(|followed| &mut followed.feeds);
-    feeds.for_each(|feed| feed.expire(now));
+    feeds.for_each(|feed| feed.expire(horizon));
     looks::forget(state);
+    horizon
 }
 
 #[cfg(test)]

@@ -46,6 +46,7 @@ mod client;
 mod confirm;
 pub mod device;
 pub mod error;
+mod horizon;
 pub mod http;
 pub mod matcher;
 pub mod observations;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bellwether_formats::scheme::cx;
 use serde::{Deserialize, Serialize};
 
+use crate::horizon::Times;
 use crate::serial;
 use crate::time::{self, ParseTimeError};
 
@@ -106,12 +107,13 @@ impl Observations {
     pub(crate) fn record(
         &mut self,
         observations: &[Observation],
-        now: u64,
+        times: impl Into<Times>,
     ) -> Result<Recorded, ObservationError> {
+        let Times { now, horizon } = times.into();
         if observations.len() > MAX_OBSERVATIONS {
             return Err(ObservationError::Full);
         }
-        self.expire(now);
+        self.expire(horizon);
         let checked = observations.iter().map(|new| new.checked(now));
         let checked = checked.collect::<Result<Vec<_>, _>>()?;
         let mut recorded = Recorded::default();
@@ -122,7 +124,7 @@ impl Observations {
         }
         let mut new = Vec::new();
         for observation in checked {
-            if expired(observation.at, now) {
+            if expired(observation.at, horizon) {
                 recorded.old += 1;
             } else if fresh.remove(&observation) {
                 recorded.new += 1;

@@ -24,6 +24,7 @@ use bellwether_formats::signed::Signed;
 use serde::{Deserialize, Serialize};
 
 use crate::error::StateError;
+use crate::horizon::{Lived, Moment};
 use crate::matcher::Hit;
 use crate::observations::Observations;
 use crate::policy::Policy;
@@ -54,6 +55,18 @@ pub(crate) struct State {
     /// Whole bodies of sealed parts that are kept, the oldest first: for bundles.
     #[serde(default)]
     pub(crate) whole: Vec<WholeBody>,
+    /// What is known of the time.
+    #[serde(default)]
+    pub(crate) lived: Lived,
+}
+
+impl State {
+    /// Reads the clocks; gives the time to take for now when deleting.
+    pub(crate) fn horizon(&mut self, now: &Moment) -> u64 {
+        let feeds = self.followed.iter().flat_map(|followed| &followed.feeds);
+        let heads = feeds.filter_map(|feed| Some((feed.id().provider, feed.head()?.as_head())));
+        self.lived.read(now, heads)
+    }
 }
 
 /// The body of a sealed part that is kept.
@@ -128,6 +141,7 @@ impl Default for State {
             hits: BTreeSet::new(),
             policy: Policy::default(),
             whole: Vec::new(),
+            lived: Lived::default(),
         }
     }
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::answers::{self, Observed, Unknown};
 use crate::confirm::Operators;
+use crate::horizon::Times;
 use crate::policy::{self, MAX_WHOLE_BYTES, Policy};
 use crate::sealed::Stage;
 use crate::state::Followed;
@@ -87,16 +88,17 @@ impl FeedStatus {
         feed: &Feed,
         policy: Policy,
         observed: Observed,
-        now: u64,
+        times: Times,
     ) -> Self {
+        let Times { now, horizon } = times;
         let id = feed.id();
         let descriptor = followed.descriptor.as_ref();
         let head = feed.head();
         let parts = || feed.batches().iter().flat_map(|batch| &batch.parts);
-        let doubts = answers::doubts(feed, descriptor, policy, observed, now);
+        let doubts = answers::doubts(feed, descriptor, policy, observed, times);
         let operators = Known::of(followed);
         let shapes = || parts().filter_map(held);
-        let unknown = Unknown::of(feed, now);
+        let unknown = Unknown::of(feed, horizon);
         let large = |shape: &Shape| shape.body_bytes() > MAX_WHOLE_BYTES;
         Self {
             provider: id.provider.to_string(),
@@ -109,7 +111,8 @@ impl FeedStatus {
             reached_at: feed.reached_at(),
             anchored_at: feed.anchored_at(),
             forked: !feed.forks().is_empty(),
-            covered_from: answers::coverage(feed, policy, observed, now).map(|known| known.from),
+            covered_from: answers::coverage(feed, policy, observed, horizon)
+                .map(|known| known.from),
             batches: feed.batches().len(),
             bodies: parts()
                 .filter(|part| matches!(part.body, Body::Kept { .. }))

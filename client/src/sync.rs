@@ -187,6 +187,12 @@ impl Sync {
         }
     }
 
+    /// Takes another time than `now` when it deletes what is past the retention, or leaves it.
+    pub(crate) fn deleting_at(mut self, horizon: u64) -> Self {
+        self.context.horizon = horizon;
+        self
+    }
+
     /// The next thing to do. A request is given again until it is answered.
     pub fn poll(&mut self) -> Step {
         loop {

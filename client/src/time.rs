@@ -1,5 +1,6 @@
 //! Times as people and other programs write them: RFC 3339, or seconds of UTC.
 
+use crate::horizon::{Moment, Up};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The device's clock, in seconds of UTC. The one place that reads it.
@@ -9,6 +10,28 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 )]
 pub fn now() -> u64 {
     seconds(SystemTime::now())
+}
+
+/// Both clocks of the device. On Linux and Android the monotonic one goes on while the device sleeps,
+/// from one process to the next; elsewhere there is none.
+pub(crate) fn moment() -> Moment {
+    Moment {
+        utc: now(),
+        up: up(),
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn up() -> Option<Up> {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    let since = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let seconds = u64::try_from(since.tv_sec).ok()?;
+    Some(Up { boot, seconds })
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const fn up() -> Option<Up> {
+    None
 }
 
 /// `at` (seconds of UTC) as RFC 3339, such as `2026-11-21T09:30:00Z`. Times after the year 9999,

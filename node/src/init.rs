@@ -21,7 +21,7 @@ use crate::publisher::Places;
 use crate::signer::{Signer, SignerPlace};
 use crate::store::Store;
 
-mod check;
+pub(crate) mod check;
 mod error;
 
 pub use error::InitError;

@@ -109,6 +109,7 @@ impl Node {
         if mode == Mode::Once {
             config.network.listen.clear();
         }
+        let conditions = Conditions::default();
         let dirs = written(&dir, &config);
         let full = disk::prove(&dirs).err();
         let store = open_store(&dir, full.is_none()).await?;
@@ -116,7 +117,7 @@ impl Node {
             if mode == Mode::Once {
                 return Err(error.into());
             }
-            tracing::error!(%error, "read-only until there is room");
+            disk::tell(&conditions, Some(&error));
         }
         let stop = CancellationToken::new();
         // Whatever fails below, the tasks that run already are told to end.
@@ -129,7 +130,6 @@ impl Node {
         let clock = start_clock(&config, &store, mode, &tasks)?;
         let (network, status, fence, published) =
             start_network(&dir, &config, &store, &clock, &tasks).await?;
-        let conditions = Conditions::default();
         let view = View {
             admin: Admin::new(
                 dir.clone(),
@@ -162,8 +162,8 @@ impl Node {
         if let (Some(intake), Some(publisher)) = (intake, &publisher) {
             start_intake(&dir, &config, &store, intake, publisher, &tasks)?;
         }
-        let told = |_: Option<&DiskError>| {};
-        tasks.spawn("disk", disk::guard(store.clone(), dirs, told, stop.clone()));
+        let guard = disk::guard(store.clone(), dirs, view.conditions.clone(), stop.clone());
+        tasks.spawn("disk", guard);
         let info = Info::of(&config, &store, &network, gateway, url)?;
         let control = Arc::new(Control {
             view,

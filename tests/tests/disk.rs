@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use bellwether_tests::feed::Feed;
 use bellwether_tests::shim::Shim;
-use bellwether_tests::{Provider, Relay, Running, World, command, eventually};
+use bellwether_tests::{Provider, Relay, Running, World, command, eventually, web};
 
 /// Whether a report of a new phone under this code is accepted.
 fn is_accepted(world: &World, provider: &Provider, node: &Running, code: &str) -> bool {
@@ -48,6 +48,7 @@ fn store_whose_write_failed_ends_the_node_which_comes_back_read_only_and_then_wh
     // Still full.
     let node = provider.run();
     assert!(node.has(&first), "{}", node.log());
+    assert_eq!(provider.conditions().0, ["disk-full"]);
     let before = batches(&node, &provider).batches.len();
     assert!(!is_accepted(&world, &provider, &node, &codes[1]));
     let closed = provider.verb(&["publish"]);
@@ -64,9 +65,34 @@ fn store_whose_write_failed_ends_the_node_which_comes_back_read_only_and_then_wh
     provider.publish();
     let feed = batches(&node, &provider);
     assert_eq!(feed.batches.len(), before + 1, "the chain goes on");
+    assert_eq!(provider.conditions().0, Vec::<String>::new());
     node.stop();
-    let check = provider.look("check");
-    assert_eq!(check["errors"], serde_json::json!([]), "{check}");
+}
+
+#[test]
+fn disk_that_fills_up_stops_writes_before_one_fails_and_room_lets_them_go_on() {
+    let world = World::new();
+    let provider = world.provider("board").init();
+    let shim = Shim::of(&provider.dir);
+    let codes = provider.codes(1);
+    let node = provider.run();
+    provider.publish();
+    shim.fill_disk(&provider.dir);
+    eventually("the node to notice", || {
+        let health = web::get(&format!("{}/health", node.gateway())).unwrap();
+        (health.status == 503 && health.json().to_string().contains("disk-full")).then_some(())
+    });
+    assert!(provider.conditions().0.contains(&"disk-full".to_owned()));
+    assert!(!is_accepted(&world, &provider, &node, &codes[0]));
+    shim.free_disk();
+    let device = world.device("device-later.json");
+    eventually("the node to write again", || {
+        let said = device.report(&provider, &node.text("intake"), &codes[0]);
+        (said.code == 0).then_some(())
+    });
+    provider.publish();
+    assert!(!provider.conditions().0.contains(&"disk-full".to_owned()));
+    node.stop();
 }
 
 #[test]
@@ -110,6 +136,8 @@ fn log_on_a_full_disk_is_lost_and_the_node_goes_on() {
     assert!(is_accepted(&world, &provider, &node, &codes[0]));
     provider.publish();
     shim.fill_stderr(false);
+    let (_, warnings) = provider.conditions();
+    assert!(warnings.contains(&"log-lost".to_owned()), "{warnings:?}");
     node.stop();
 }
 

@@ -20,6 +20,7 @@ mod hostile;
 mod kill;
 mod owners;
 mod path;
+mod phone_clock;
 mod professional;
 mod relays;
 mod reports;

@@ -7,6 +7,7 @@ use bellwether_formats::cid::Cid;
 use super::{Client, expire};
 use crate::answers::{Alerts, Doubt, Observed};
 use crate::error::ClientError;
+use crate::horizon::{Moment, Times};
 use crate::matcher::Match;
 use crate::sealed::{SealedPart, Stage};
 use crate::state::{Followed, State};
@@ -21,15 +22,21 @@ impl Client {
     ///
     /// [`ClientError::NothingFollowed`], [`ClientError::State`].
     pub fn alerts(&mut self) -> Result<Alerts, ClientError> {
-        self.alerts_at(time::now())
+        self.alerts_at(time::moment())
     }
 
     /// The feeds followed.
     pub fn status(&self) -> Vec<FeedStatus> {
-        let now = time::now();
+        let now = time::moment();
+        let horizon = self.state.clone().horizon(&now);
+        let times = Times {
+            now: now.utc,
+            horizon,
+        };
         let observed = self.observed();
         let policy = self.state.policy;
-        let of = |followed: &Followed, feed| FeedStatus::of(followed, feed, policy, observed, now);
+        let of =
+            |followed: &Followed, feed| FeedStatus::of(followed, feed, policy, observed, times);
         self.state
             .followed
             .iter()
@@ -37,12 +44,17 @@ impl Client {
             .collect()
     }
 
-    pub(super) fn alerts_at(&mut self, now: u64) -> Result<Alerts, ClientError> {
+    pub(super) fn alerts_at(&mut self, now: impl Into<Moment>) -> Result<Alerts, ClientError> {
+        let now = now.into();
         if self.state.followed.is_empty() {
             return Err(ClientError::NothingFollowed);
         }
         let mut state = self.state.clone();
-        expire(&mut state, now);
+        let horizon = expire(&mut state, &now);
+        let times = Times {
+            now: now.utc,
+            horizon,
+        };
         let mut changed = self.catch_up(&mut state);
         let (matches, lost) = self.resolve(&state);
         for feed in state
@@ -59,11 +71,11 @@ impl Client {
         let observed = self.observed();
         let policy = self.state.policy;
         let feeds = || self.state.followed.iter().flat_map(|known| &known.feeds);
-        let covered = feeds().map(|feed| answers::coverage(feed, policy, observed, now));
+        let covered = feeds().map(|feed| answers::coverage(feed, policy, observed, horizon));
         let covered = covered.collect::<Option<Vec<Coverage>>>();
         let covered_from = covered.and_then(|all| all.iter().map(|known| known.from).max());
         let of = |followed: &Followed, feed: &Feed| {
-            answers::doubts(feed, followed.descriptor.as_ref(), policy, observed, now)
+            answers::doubts(feed, followed.descriptor.as_ref(), policy, observed, times)
         };
         let doubts: Vec<Doubt> = self
             .state

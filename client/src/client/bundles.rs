@@ -7,6 +7,7 @@ use std::path::Path;
 use super::Client;
 use crate::bundle::{self, Bundle, Imported, MAX_BUNDLE_BYTES};
 use crate::error::ClientError;
+use crate::horizon::Times;
 use crate::sealed::Stage;
 use crate::trust::Feed;
 use crate::{state, time};
@@ -51,10 +52,14 @@ impl Client {
         })?;
         let bundle = Bundle::read(&bytes)?;
         drop(bytes);
-        let now = time::now();
+        let clocks = time::moment();
+        let horizon = self.state.clone().horizon(&clocks);
+        let now = clocks.utc;
         let mut offers = Vec::new();
         for followed in &self.state.followed {
-            offers.extend(bundle.offer(followed, now, |cid| self.store.block(cid))?);
+            offers.extend(bundle.offer(followed, Times { now, horizon }, |cid| {
+                self.store.block(cid)
+            })?);
         }
         if offers.is_empty() {
             return Err(ClientError::NothingInside);

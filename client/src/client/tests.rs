@@ -180,16 +180,19 @@ fn everything_ends_with_the_retention() {
     let now = time::now();
     let (_folder, mut client, _, chain, mirror) = exposed(now);
     sync_all(&mut client, &mirror, now);
-    let alerts = client.alerts_at(now - 3600 + RETENTION_S).unwrap();
+    // The provider is gone, and the device lives on.
+    client.observe_at(&[], Moment::lived(now)).unwrap();
+    let at = Moment::lived;
+    let alerts = client.alerts_at(at(now - 3600 + RETENTION_S)).unwrap();
     assert_eq!(alerts.matches.len(), 1);
     let stale = Doubted::Stale {
         since: chain[3].next_by,
     };
     assert_eq!(alerts.doubts[0].answer, stale);
-    let alerts = client.alerts_at(now + RETENTION_S).unwrap();
+    let alerts = client.alerts_at(at(now + RETENTION_S)).unwrap();
     assert_eq!(alerts.matches.len(), 0);
     assert_eq!(client.observation_count(), 0);
-    let years = client.alerts_at(now + 400 * 86_400).unwrap();
+    let years = client.alerts_at(at(now + 400 * 86_400)).unwrap();
     assert_eq!(
         years.doubts[0].answer,
         Doubted::Expired {

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Answer, Keep, Listing, Problem, Report, Request, Step};
 use crate::confirm::Operators;
+use crate::horizon::Times;
 use crate::policy;
 use crate::state::Followed;
 use crate::trust::{self, DescriptorError, Feed};
@@ -20,6 +21,8 @@ use crate::trust::{self, DescriptorError, Feed};
 #[derive(Debug)]
 pub(super) struct Context {
     pub(super) now: u64,
+    /// The time to take for now when something is left or deleted for its age.
+    pub(super) horizon: u64,
     pub(super) random: u64,
     pub(super) provider: ProviderId,
     pub(super) pins: Vec<Gateway>,
@@ -33,9 +36,17 @@ pub(super) struct Context {
 }
 
 impl Context {
+    pub(super) const fn times(&self) -> Times {
+        Times {
+            now: self.now,
+            horizon: self.horizon,
+        }
+    }
+
     pub(super) fn new(now: u64, random: u64) -> Self {
         Self {
             now,
+            horizon: now,
             random,
             provider: ProviderId::from_bytes([0; 32]),
             pins: Vec::new(),

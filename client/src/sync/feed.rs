@@ -106,10 +106,10 @@ struct Hunt {
 
 impl FeedSync {
     pub(super) fn new(mut feed: Feed, context: &Context) -> Self {
-        feed.expire(context.now);
+        feed.expire(context.horizon);
         Self {
             id: feed.id(),
-            lost: feed.lost(context.now),
+            lost: feed.lost(context.horizon),
             feed,
             stage: Stage::Heads,
             witnesses: Witnesses::new(context.alive()),

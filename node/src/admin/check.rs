@@ -12,6 +12,7 @@ use crate::clock::ClockStatus;
 use crate::condition::{Condition, ConditionKind, Severity, Subject, no_error};
 use crate::config::Provider;
 use crate::cost::zone::{Lately, Newest};
+use crate::init::check;
 use crate::publisher::{self, Places};
 use crate::signer::{self, SignerPlace};
 
@@ -87,6 +88,16 @@ pub(super) fn compute(
         live.into_iter()
             .flat_map(|live| clock_conditions(&live.clock)),
     );
+    let lost = crate::logging::lost();
+    if lost > 0 && live.is_some() {
+        let text = format!("{lost} lines since the start");
+        found.push(node(ConditionKind::LogLost, text));
+    }
+    let named = admin.config.network.bootstrap.len();
+    if named > 0 && live.is_some_and(|live| live.relay.peers == 0) {
+        let text = format!("0 peers, {named} in `network.bootstrap`");
+        found.push(node(ConditionKind::NoPeers, text));
+    }
     for feed in admin.config.carried()? {
         let of = |kind, text: String| Condition::new(kind, Subject::Feed(feed.clone()), text);
         let head = admin.store.head(&feed)?;
@@ -247,7 +258,7 @@ fn provider_conditions(
     }
     let own = admin.config.own_feeds()?;
     let undescribed = own
-        .into_iter()
+        .iter()
         .filter(|feed| !descriptor.zones.contains(&feed.zone));
     for feed in undescribed {
         let text = format!(
@@ -255,7 +266,11 @@ fn provider_conditions(
             feed.zone
         );
         let kind = ConditionKind::ZoneUndescribed;
-        found.push(Condition::new(kind, Subject::Feed(feed), text));
+        found.push(Condition::new(kind, Subject::Feed(feed.clone()), text));
+    }
+    for (url, text) in check::refused_by_phones(&descriptor.gateways) {
+        let kind = ConditionKind::GatewayRefused;
+        found.push(Condition::new(kind, Subject::Name(url), text));
     }
     if descriptor.name != provider.name {
         let text = format!(
@@ -263,6 +278,15 @@ fn provider_conditions(
             descriptor.name, provider.name
         );
         found.push(node(ConditionKind::NameDiffers, text));
+    }
+    for feed in publisher::closed(&admin.store, provider.id()?, &own)? {
+        let waits = admin.store.pending(&feed.zone)?;
+        let text = format!("{waits} notifications wait in `{}`", feed.zone);
+        found.push(Condition::new(
+            ConditionKind::ZoneClosed,
+            Subject::Feed(feed),
+            text,
+        ));
     }
     for (what, name) in [
         ("the root key", crate::keys::ROOT),

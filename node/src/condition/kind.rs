@@ -90,6 +90,18 @@ catalogue! {
     CertificateBroken "certificate-broken" Error false
         "The certificate or key of the intake cannot be used; phones cannot report."
         "Put a certificate and its key where `tls_cert` and `tls_key` say."
+    DiskFull "disk-full" Error true
+        "The disk takes no writes: nothing is accepted, signed or fetched until it does."
+        "Make room on the disk that it names; the node writes again by itself, or ends to be started anew."
+    ZoneClosed "zone-closed" Error false
+        "The provider published in a zone, or something waits there, and `node.toml` does not name it any more."
+        "Name the zone in `node.toml` again and start the node anew, or tell its followers that it has ended."
+    NoPeers "no-peers" Error false
+        "No other node is connected, although `node.toml` names some: nothing comes in or goes out."
+        "Look at `network.bootstrap`, the firewall, and whether the others run."
+    GatewayRefused "gateway-refused" Error false
+        "The descriptor names a gateway that phones do not ask."
+        "Give it an `https://` address with a host of its own operator, and renew the descriptor."
     FeedEmpty "feed-empty" Warning true
         "No batch of a feed is here yet."
         "Provider: `publish`. Relay: wait some minutes, then look at its peers and at the provider's id."
@@ -108,6 +120,9 @@ catalogue! {
     FewPatients "few-patients" Warning false
         "The newest sealed batch is of fewer than 10 patients, who can be told apart."
         "A longer interval or a larger zone."
+    LogLost "log-lost" Warning false
+        "Log lines could not be written and are lost."
+        "Make room where the log is written, or start the node anew with somebody who reads it."
     RootKeyOnline "root-key-online" Warning false
         "A root key lies on the machine of the node."
         "Take it offline, on two media."

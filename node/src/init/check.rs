@@ -74,6 +74,38 @@ pub fn gateway(gateway: &Gateway) -> Result<(), InitError> {
     Ok(())
 }
 
+/// The gateways of a list that phones do not ask, or do not believe to be two, and why.
+pub(crate) fn refused_by_phones(gateways: &[Gateway]) -> Vec<(String, String)> {
+    let plain = gateways.iter().filter(|gateway| is_plain(&gateway.url));
+    let plain = plain.map(|gateway| {
+        let text = "phones ask `http://` on their own machine only; use `https://`".to_owned();
+        (gateway.url.clone(), text)
+    });
+    let again = gateways.iter().enumerate().filter_map(|(at, gateway)| {
+        let mut before = gateways.iter().take(at);
+        let other = before.find(|other| {
+            other.url == gateway.url && other.operator.trim() != gateway.operator.trim()
+        })?;
+        let (one, two) = (&other.operator, &gateway.operator);
+        let text = format!("one address is named for `{one}` and for `{two}`: it has one operator");
+        Some((gateway.url.clone(), text))
+    });
+    plain.chain(again).collect()
+}
+
+/// Whether an address is `http://` and not of this machine. Source: spec §11.2.
+fn is_plain(url: &str) -> bool {
+    let Ok(uri) = url.parse::<Uri>() else {
+        return false;
+    };
+    let host = uri.host().unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    let loopback = address
+        .parse::<std::net::IpAddr>()
+        .map(|ip| ip.is_loopback());
+    uri.scheme_str() == Some("http") && host != "localhost" && loopback != Ok(true)
+}
+
 fn text(option: &'static str, text: &str, max: usize) -> Result<(), InitError> {
     if text.len() > max {
         return bad(option, &format!("at most {max} bytes"));

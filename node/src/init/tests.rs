@@ -95,3 +95,30 @@ fn a_relay_needs_addresses_that_are_some() {
     relay(&dir, None, &follow, Listen::default()).unwrap_err();
     assert!(!dir.exists());
 }
+
+#[test]
+fn gateways_that_phones_refuse_are_told_with_the_reason() {
+    let list = |named: &[(&str, &str)]| -> Vec<String> {
+        let gateways: Vec<_> = { named.iter() }
+            .map(|(url, operator)| Gateway {
+                url: (*url).to_owned(),
+                operator: (*operator).to_owned(),
+            })
+            .collect();
+        let refused = check::refused_by_phones(&gateways);
+        refused.into_iter().map(|(url, _)| url).collect()
+    };
+    let good = [
+        ("https://a.example", "A"),
+        ("http://127.0.0.1:8080", "B"),
+        ("http://localhost", "C"),
+        ("http://[::1]:80", "D"),
+    ];
+    assert_eq!(list(&good), Vec::<String>::new());
+    let plain = "http://relay.example.org";
+    assert_eq!(list(&[("https://a.example", "A"), (plain, "B")]), [plain]);
+    let twice = [("https://a.example", "A"), ("https://a.example", "B")];
+    assert_eq!(list(&twice), ["https://a.example"]);
+    let same = [("https://a.example", "A"), ("https://a.example", " A ")];
+    assert_eq!(list(&same), Vec::<String>::new());
+}

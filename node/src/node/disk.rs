@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::clock;
+use crate::condition::{ConditionKind, Conditions, Subject};
 use crate::store::Store;
 
 /// Time between two proofs while all is well: each is a file that is made durable, and disks wear.
@@ -72,6 +74,15 @@ fn prove_one(dir: &Path) -> Result<(), DiskError> {
     written.map_err(refused)
 }
 
+/// Raises the condition of a full disk, or clears it.
+pub(super) fn tell(conditions: &Conditions, error: Option<&DiskError>) {
+    let kind = ConditionKind::DiskFull;
+    match error {
+        Some(error) => conditions.raise(kind, Subject::Node, error.to_string(), clock::now()),
+        None => conditions.clear(kind, &Subject::Node),
+    }
+}
+
 /// Guards a store: lets nobody write while the disk takes no writes. Ends when the disk failed under
 /// it, or when a store that was opened without writing can be opened anew.
 ///
@@ -81,7 +92,7 @@ fn prove_one(dir: &Path) -> Result<(), DiskError> {
 pub(super) async fn guard(
     store: Store,
     dirs: Vec<PathBuf>,
-    told: impl Fn(Option<&DiskError>) + Send,
+    conditions: Conditions,
     stop: CancellationToken,
 ) -> Result<(), DiskError> {
     let opened_read_only = !store.is_writable();
@@ -101,7 +112,7 @@ pub(super) async fn guard(
         let Ok(proved) = tokio::task::spawn_blocking(move || prove(&dirs)).await else {
             continue;
         };
-        told(proved.as_ref().err());
+        tell(&conditions, proved.as_ref().err());
         match proved {
             Ok(()) if opened_read_only => return Err(DiskError::Recovered),
             proved => store.set_writable(proved.is_ok()),

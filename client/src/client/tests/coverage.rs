@@ -274,7 +274,7 @@ fn what_there_was_no_room_for_is_not_covered_until_it_would_have_expired() {
         dropped: Some(now - DAY_S),
     };
     let feed = client.state.followed[0].feeds[0].clone();
-    let doubts = crate::answers::doubts(&feed, None, Policy::Private, dropped, now);
+    let doubts = crate::answers::doubts(&feed, None, Policy::Private, dropped, now.into());
     let since = now - DAY_S + 601;
     let cause = Cause::Room;
     assert_eq!(doubts[0].answer, Doubted::NotCovered { since, cause });

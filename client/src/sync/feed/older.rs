@@ -57,7 +57,7 @@ impl FeedSync {
             return None;
         }
         let alive = context.alive();
-        for edge in self.feed.edges_to_ask(context.now) {
+        for edge in self.feed.edges_to_ask(context.horizon) {
             let asked = self.feed.asked(edge.id, context.now);
             let (asked, free): (Vec<usize>, Vec<usize>) = alive
                 .iter()
@@ -122,10 +122,10 @@ impl FeedSync {
                     break;
                 }
             };
-            if place != Place::Before || !self.feed.wants_before(batch.id(), context.now) {
+            if place != Place::Before || !self.feed.wants_before(batch.id(), context.horizon) {
                 break;
             }
-            let mut wanted = parts::wanted(&batch, context.now);
+            let mut wanted = parts::wanted(&batch, self.horizon(context));
             if let Some(cid) = wanted.find(|cid| !self.pool.contains_key(cid)) {
                 return self.ask_body(context, cid);
             }
@@ -151,7 +151,7 @@ impl FeedSync {
         }) = self.descent.take()
         {
             let prev = self.feed.batch(edge).and_then(|edge| edge.prev);
-            let wanted = prev.filter(|prev| self.feed.wants_before(*prev, context.now));
+            let wanted = prev.filter(|prev| self.feed.wants_before(*prev, context.horizon));
             if wanted.is_some_and(|prev| self.feed.batch(prev).is_none())
                 && !context.is_dead(gateway)
             {

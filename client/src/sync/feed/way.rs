@@ -99,14 +99,16 @@ impl FeedSync {
             };
             let place = match place {
                 // What nobody needs any more was dropped on purpose.
-                Place::Before if !self.feed.wants_before(batch.id(), context.now) => Place::Known,
+                Place::Before if !self.feed.wants_before(batch.id(), self.horizon(context)) => {
+                    Place::Known
+                }
                 place => place,
             };
             if place == Place::Side && self.look_deeper(&batch) {
                 return;
             }
             if place != Place::Known {
-                let mut wanted = parts::wanted(&batch, context.now);
+                let mut wanted = parts::wanted(&batch, self.horizon(context));
                 if let Some(cid) = wanted.find(|cid| !self.pool.contains_key(cid)) {
                     return self.ask_body(context, cid);
                 }
@@ -123,13 +125,22 @@ impl FeedSync {
         self.stage = if reached { Stage::Choose } else { Stage::Page };
     }
 
+    /// The time to take for now when a part is left for its age.
+    pub(super) fn horizon(&self, context: &Context) -> u64 {
+        let target = self.hunt.as_ref().map(|hunt| hunt.target.published_at);
+        let newest = target.max(self.feed.head().map(|head| head.published_at));
+        let times = context.times();
+        newest.map_or(times, |at| times.beside(at)).horizon
+    }
+
     fn next_believed(&self) -> Option<Signed<Batch>> {
         let id = self.hunt.as_ref()?.settle.front()?;
         self.candidates.get(id).cloned()
     }
 
     pub(super) fn accept(&mut self, context: &mut Context, batch: &Signed<Batch>, place: Place) {
-        let (known, problems) = parts::judge(batch, context.now, |cid| self.pool.get(cid));
+        let horizon = self.horizon(context);
+        let (known, problems) = parts::judge(batch, horizon, |cid| self.pool.get(cid));
         for (rule, message) in problems {
             context.blame(None, Some(&self.id), rule, message);
         }
@@ -142,7 +153,7 @@ impl FeedSync {
             self.asked_for_older(context, batch, gateway);
         }
         context.report.batches += 1;
-        for cid in parts::wanted(batch, context.now) {
+        for cid in parts::wanted(batch, horizon) {
             let body = self.pool.remove(&cid);
             context.report.bodies += u64::from(body.is_some());
             self.ready.extend(body);

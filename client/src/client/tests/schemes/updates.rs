@@ -5,7 +5,8 @@ use bellwether_formats::cbor::{Reader, Writer};
 use bellwether_formats::signed::Content;
 
 use super::*;
-use crate::answers::Unknown;
+use crate::answers::{Doubt, Unknown};
+use crate::horizon::Moment;
 use crate::trust::Body;
 
 /// A heartbeat with the parts of another batch, the first of which is made one of another kind.
@@ -74,12 +75,12 @@ fn an_update_is_asked_for_by_code() {
             .any(|doubt| doubt.contains("scheme 200, kind 5"))
     );
     // It is no doubt any more when nothing can match it.
-    assert!(
-        !phone
-            .doubts(AT + RETENTION_S + 1)
-            .iter()
-            .any(|doubt| { matches!(doubt, Doubted::Update { .. }) })
-    );
+    phone.client.observe_at(&[], Moment::lived(AT)).unwrap();
+    let later = Moment::lived(AT + RETENTION_S + 1);
+    phone.client.alerts_at(later.clone()).unwrap();
+    let doubts = phone.client.alerts_at(later).unwrap().doubts;
+    let update = |doubt: &Doubt| matches!(doubt.answer, Doubted::Update { .. });
+    assert!(!doubts.iter().any(update));
 }
 
 /// Has the phone forget how to read all parts, as a version before would have left them.
