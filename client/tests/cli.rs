@@ -413,7 +413,9 @@ fn every_family_is_observed_by_its_name_and_those_of_its_schemes() {
 fn what_is_forgotten_matches_nothing() {
     let phone = Phone::new();
     let (one, other) = ("5a".repeat(32), "5b".repeat(64));
-    let observe = ["--scheme", "fanny", &one, &other];
+    // Without a time, both would be observed anew in the next second.
+    let at = time::format(time::now() - 60);
+    let observe = ["--scheme", "fanny", "--at", &at, &one, &other];
     phone.run("observe", &observe).ok();
     let forget = |id: &str| phone.run("forget", &["--scheme", "fanny", id]).ok().err;
     assert!(forget(&other).contains("1 observations forgotten"));
