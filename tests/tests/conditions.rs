@@ -29,13 +29,14 @@ fn list(answer: &Value) -> BTreeSet<(String, String)> {
 fn agree(running: &Running, verb: impl Fn(&[&str]) -> Output) -> BTreeSet<(String, String)> {
     let url = format!("{}/health", running.gateway());
     // Nothing must happen in between.
-    let (checked, check, status, health) = eventually("two equal answers", || {
+    let (plain, checked, check, status, health) = eventually("two equal answers", || {
         let before = verb(&["check", "--json"]).json().remove(0);
         let status = verb(&["status", "--json"]).ok().json().remove(0);
         let health = web::get(&url).unwrap();
+        let plain = verb(&["check"]).stdout;
         let checked = verb(&["check", "--json"]);
         let check = checked.json().remove(0);
-        (list(&before) == list(&check)).then_some((checked, check, status, health))
+        (list(&before) == list(&check)).then_some((plain, checked, check, status, health))
     });
     let told: Value = serde_json::from_slice(&health.body).unwrap();
     let all = list(&check);
@@ -56,7 +57,6 @@ fn agree(running: &Running, verb: impl Fn(&[&str]) -> Output) -> BTreeSet<(Strin
     );
     assert_eq!(health.status, if ok { 200 } else { 503 });
     assert_eq!(checked.code, if ok { 0 } else { 2 });
-    let plain = verb(&["check"]).stdout;
     assert_eq!(plain == "nothing is wrong\n", all.is_empty(), "{plain}");
     for (name, severity) in &all {
         assert!(plain.contains(&format!("{severity}: {name}")), "{plain}");
