@@ -17,7 +17,6 @@
 //! anti-entropy asks again; the publisher alone may wait for the relay.
 
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::iter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -42,6 +41,7 @@ mod disk;
 mod error;
 mod info;
 mod listeners;
+mod tasks;
 mod view;
 
 use control::Control;
@@ -49,6 +49,7 @@ pub use disk::DiskError;
 pub use error::StartError;
 pub use info::Info;
 use listeners::{bind_intake, start_gateway, start_intake};
+use tasks::Tasks;
 use view::View;
 
 /// Messages of peers that wait for the relay; above it they are dropped and asked for again.
@@ -238,34 +239,6 @@ async fn open_store(dir: &Path, writable: bool) -> Result<Store, StoreError> {
 impl Drop for Node {
     fn drop(&mut self) {
         self.stop.cancel();
-    }
-}
-
-/// Starts tasks. The first one to fail stops all the others: a node with a dead part looks alive
-/// and is not.
-struct Tasks {
-    stop: CancellationToken,
-    tracker: TaskTracker,
-}
-
-impl Tasks {
-    fn spawn<E: std::error::Error + Send + 'static>(
-        &self,
-        name: &'static str,
-        task: impl Future<Output = Result<(), E>> + Send + 'static,
-    ) {
-        let stop = self.stop.clone();
-        self.tracker.spawn(async move {
-            let on_panic = stop.clone().drop_guard();
-            match task.await {
-                Ok(()) if stop.is_cancelled() => {
-                    on_panic.disarm();
-                    tracing::debug!(name, "task ended");
-                }
-                Ok(()) => tracing::error!(name, "task ended early, stopping the node"),
-                Err(error) => tracing::error!(name, %error, "task failed, stopping the node"),
-            }
-        });
     }
 }
 

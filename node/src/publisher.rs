@@ -14,7 +14,7 @@ use bellwether_formats::id::{FeedId, ProviderId, PublicKey, Zone};
 use bellwether_formats::signed::{OpenError, Signed, Unverified};
 
 use crate::batcher::{self, MAX_RUN_AHEAD_S, Policy};
-use crate::clock::{self, Clock};
+use crate::clock;
 use crate::config::{self, Config, ConfigError};
 use crate::signer::{End, Signer, SignerPlace};
 use crate::store::{self, BatchRow, Disowned, PreparedRow, Store, StoreError};
@@ -242,18 +242,6 @@ impl Publisher {
             self.unfinished.remove(&gone.zone);
         }
         Ok((descriptor, disowned))
-    }
-
-    /// Whether the clock is believed: what is signed in the future cannot be taken back.
-    ///
-    /// # Errors
-    ///
-    /// [`PublishZoneError::Clock`] if it is in doubt.
-    pub fn check_clock(&self, clock: &Clock) -> Result<(), PublishZoneError> {
-        match clock.read(&self.store)?.doubt {
-            Some(doubt) => Err(PublishZoneError::Clock(doubt)),
-            None => Ok(()),
-        }
     }
 
     /// Forgets the notifications whose window closed before `before`; gives how many.

@@ -6,6 +6,7 @@
 
 mod check;
 pub(crate) mod driver;
+mod notes;
 pub(crate) mod perform;
 pub(crate) mod server;
 mod upkeep;

@@ -12,7 +12,7 @@ use super::{Closed, PublishZoneError, Publisher, attempts};
 use crate::batcher::plan::{Job, Known, jobs};
 use crate::batcher::turn::{MAX_AHEAD_S, MAX_WAIT_S};
 use crate::batcher::{self, Content, Place, Policy};
-use crate::clock;
+use crate::clock::{self, Clock};
 use crate::cost::zone::{FEW_PATIENTS, Lately, few_patients};
 use crate::store::{Range, RangeRow};
 
@@ -40,6 +40,18 @@ impl Publisher {
             }
         }
         closed
+    }
+
+    /// Whether the clock is believed: what is signed in the future cannot be taken back.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishZoneError::Clock`] if it is in doubt.
+    pub fn check_clock(&self, clock: &Clock) -> Result<(), PublishZoneError> {
+        match clock.read(&self.store)?.doubt {
+            Some(doubt) => Err(PublishZoneError::Clock(doubt)),
+            None => Ok(()),
+        }
     }
 
     /// Waits while the zone's newest batch stands seconds ahead of the clock, because batches were

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::batcher::DraftError;
-use crate::clock;
+use crate::clock::{self, Clock};
 use crate::config::{Intake, Privacy, ZonePolicy};
 use crate::signer::SignerError;
 use crate::store::tests::fixture::{

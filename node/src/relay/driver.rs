@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::check::{Check, Checked};
 use super::verify::{open, verify};
-use super::{RefuseError, RelayConfig, RelayStatus, Replicator, perform, server};
+use super::{RefuseError, RelayConfig, RelayStatus, Replicator, notes, perform, server};
 use crate::clock::{self, Clock};
 use crate::config::Retain;
 use crate::network::{
@@ -22,7 +22,7 @@ use crate::network::{
     SyncResponse, Verdict,
 };
 use crate::publisher::Seen;
-use crate::replicator::{Answer, Input, Job, Moment, Note, Output};
+use crate::replicator::{Answer, Input, Job, Moment, Output};
 use crate::store::{Store, StoreError};
 
 /// Questions of peers that are answered at a time: as many as a disk is quick for, and each answer
@@ -162,7 +162,7 @@ impl Driver {
                 Output::Judged { token, result } => self.judged(token, result),
                 Output::Store(job) => self.store(job, stop).await?,
                 Output::Fence { zone, order } => self.fence(zone, order),
-                Output::Note(note) => log(&note),
+                Output::Note(note) => notes::log(&note),
             }
         }
         Ok(())
@@ -364,27 +364,6 @@ impl Driver {
             checked: self.checked,
             faulty: self.faulty,
         });
-    }
-}
-
-fn log(note: &Note) {
-    match note {
-        Note::Anchored { feed, seq } => {
-            tracing::warn!(%feed, seq, "an anchor disowns the newest batches, dropped");
-        }
-        Note::Forked { feed } => {
-            tracing::error!(%feed, "the provider signed two batches of one number");
-        }
-        Note::Restarted { feed, seq } => {
-            tracing::warn!(%feed, seq, "nobody has the batches before this one any more");
-        }
-        Note::GaveUp { feed, what } => {
-            tracing::info!(%feed, what, "not found, the next round tries again");
-        }
-        Note::TooLarge { feed, seq, bytes } => {
-            tracing::error!(%feed, seq, bytes, "a batch is larger than the disk cap, not fetched");
-        }
-        Note::Blamed { peer, what } => tracing::warn!(%peer, what, "peer not asked for a while"),
     }
 }
 
