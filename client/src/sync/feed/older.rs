@@ -57,7 +57,7 @@ impl FeedSync {
             return None;
         }
         let alive = context.alive();
-        for edge in self.feed.edges_to_ask(context.horizon) {
+        for edge in self.feed.edges_to_ask(self.horizon(context)) {
             let asked = self.feed.asked(edge.id, context.now);
             let (asked, free): (Vec<usize>, Vec<usize>) = alive
                 .iter()
@@ -122,10 +122,11 @@ impl FeedSync {
                     break;
                 }
             };
-            if place != Place::Before || !self.feed.wants_before(batch.id(), context.horizon) {
+            let horizon = self.horizon(context);
+            if place != Place::Before || !self.feed.wants_before(batch.id(), horizon) {
                 break;
             }
-            let mut wanted = parts::wanted(&batch, self.horizon(context));
+            let mut wanted = parts::wanted(&batch, horizon);
             if let Some(cid) = wanted.find(|cid| !self.pool.contains_key(cid)) {
                 return self.ask_body(context, cid);
             }
@@ -151,7 +152,8 @@ impl FeedSync {
         }) = self.descent.take()
         {
             let prev = self.feed.batch(edge).and_then(|edge| edge.prev);
-            let wanted = prev.filter(|prev| self.feed.wants_before(*prev, context.horizon));
+            let horizon = self.horizon(context);
+            let wanted = prev.filter(|prev| self.feed.wants_before(*prev, horizon));
             if wanted.is_some_and(|prev| self.feed.batch(prev).is_none())
                 && !context.is_dead(gateway)
             {

@@ -23,7 +23,7 @@ impl FeedSync {
             context.keep(None, Some(self.feed.clone()), Vec::new());
         }
         self.pool.clear();
-        self.wanted = self.feed.wanted(context.horizon).into();
+        self.wanted = self.feed.wanted(self.horizon(context)).into();
         self.stage = Stage::Sealed {
             asking: 0,
             others: context.alive().into(),
