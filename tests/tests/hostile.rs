@@ -19,6 +19,7 @@ mod gateway;
 mod peer;
 
 /// A short feed: a heartbeat, then three seeds.
+#[derive(Clone)]
 struct Short {
     provider: Invented,
     batches: Vec<Signed<Batch>>,

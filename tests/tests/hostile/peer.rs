@@ -358,11 +358,12 @@ fn spoilt_gossip_is_refused() {
     println!("{}", status["network"]);
     has_nothing(&relay, &relaying, &short, "spoilt gossip");
 
-    let mut future = Short::new(15);
-    let (now, first) = (utc(), future.batches[0].clone());
-    future.batches[1] = future
+    // Of the same provider: a second descriptor of its epoch would speak for these batches alone.
+    let (now, mut future) = (utc(), short.clone());
+    let first = short.batches.first();
+    future.batches[1] = short
         .provider
-        .batch(Some(&first), now + 3600, now + 7200, Vec::new());
+        .batch(first, now + 3600, now + 7200, Vec::new());
     let peer = Peer::start(&runtime, &relaying, Box::new(honest(&future)));
     peer.handle
         .publish(invented::zone(), future.batches[1].envelope().to_vec());
