@@ -171,6 +171,9 @@ impl Bundle {
         offer.feed.expire(times.horizon);
         offer.apply_anchor(now);
         let believed = trust::believed(&candidates, descriptor, now);
+        for ahead in { candidates.values() }.filter(|b| trust::is_ahead(descriptor, b, now)) {
+            offer.feed.see(ahead);
+        }
         let newest_known = { believed.iter() }
             .filter_map(|id| candidates.get(id))
             .map(|batch| batch.published_at)

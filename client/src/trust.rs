@@ -72,6 +72,12 @@ pub fn vouches(descriptor: &Signed<Descriptor>, batch: &Signed<Batch>) -> Result
     }
 }
 
+/// Whether a batch is one of the provider's newest that only the clock speaks against: it is of the
+/// future, or this clock is behind. Source: spec §11.5.
+pub(crate) fn is_ahead(descriptor: &Signed<Descriptor>, batch: &Signed<Batch>, now: u64) -> bool {
+    vouches(descriptor, batch).is_ok() && chain::check_time(batch, now).is_err()
+}
+
 /// Which of `candidates` are to be believed: those that the descriptor vouches for, and their
 /// ancestors. Ascending by (seq, id).
 pub(crate) fn believed(

@@ -11,6 +11,7 @@ use crate::observations::{ContactId, Family, RETENTION_S};
 use crate::sync::Answer;
 use crate::trust::Cause;
 
+mod clocks;
 mod coverage;
 mod crowd;
 mod schemes;

@@ -48,6 +48,8 @@ pub(super) struct FeedSync {
     heads: Vec<(usize, Signed<Batch>)>,
     /// Those still to be reached, the newest last.
     targets: Vec<Signed<Batch>>,
+    /// Whether a batch is known to exist that was not when this sync began.
+    news: bool,
     /// A newest batch could not be reached.
     missed: bool,
     /// A gateway's newest batch is older than the own one.
@@ -115,6 +117,7 @@ impl FeedSync {
             witnesses: Witnesses::new(context.alive()),
             heads: Vec::new(),
             targets: Vec::new(),
+            news: false,
             missed: false,
             old: false,
             hunt: None,
@@ -197,11 +200,10 @@ impl FeedSync {
         self.targets.sort_by_key(order);
         self.targets.dedup_by_key(|head| head.id());
         // It is known to exist from now on, whatever becomes of the way there.
-        let mut news = false;
         for target in &self.targets {
-            news |= self.feed.see(target);
+            self.news |= self.feed.see(target);
         }
-        if news {
+        if std::mem::take(&mut self.news) {
             context.keep(None, Some(self.feed.clone()), Vec::new());
         }
         self.stage = Stage::Lost {

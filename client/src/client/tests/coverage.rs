@@ -10,7 +10,7 @@ use crate::answers::Observed;
 use crate::fixture::{Sealed, part_of};
 
 /// A chain that begins `days` days ago, with two batches a day; seed 7 is in its third batch.
-fn daily(now: u64, days: u64) -> (Provider, Vec<Signed<Batch>>, Mirror) {
+pub(super) fn daily(now: u64, days: u64) -> (Provider, Vec<Signed<Batch>>, Mirror) {
     let provider = Provider::new(1, now);
     let mut chain: Vec<Signed<Batch>> = Vec::new();
     let mut bodies = Vec::new();
@@ -29,14 +29,14 @@ fn daily(now: u64, days: u64) -> (Provider, Vec<Signed<Batch>>, Mirror) {
     (provider, chain, mirror)
 }
 
-fn client(provider: &Provider) -> (tempfile::TempDir, Client) {
+pub(super) fn client(provider: &Provider) -> (tempfile::TempDir, Client) {
     let folder = tempfile::tempdir().unwrap();
     let mut client = Client::open(folder.path()).unwrap();
     client.follow(&share(provider)).unwrap();
     (folder, client)
 }
 
-fn told(client: &mut Client, now: u64) -> Vec<Doubted> {
+pub(super) fn told(client: &mut Client, now: u64) -> Vec<Doubted> {
     let doubts = client.alerts_at(now).unwrap().doubts;
     doubts.into_iter().map(|doubt| doubt.answer).collect()
 }
@@ -390,26 +390,4 @@ fn a_bundle_fills_what_a_pruned_gateway_left_out() {
     let alerts = phone.alerts_at(now).unwrap();
     assert_eq!((alerts.matches.len(), alerts.doubts.len()), (1, 0));
     assert_eq!(phone.import(&file).unwrap().batches, 0);
-}
-
-/// A clock that is far ahead when a batch comes is no reason to leave out what it says.
-#[test]
-fn what_a_wrong_clock_takes_for_old_is_fetched_all_the_same() {
-    let now = time::now();
-    let (_folder, mut client, provider, mut chain, mut mirror) = exposed(now);
-    let (sealed, blocks) = provider.sealed(
-        chain.last(),
-        now - 100,
-        &Sealed::of(&[(8, Level::DIAGNOSED)]),
-    );
-    chain.push(sealed);
-    mirror.batches = chain;
-    mirror
-        .bodies
-        .extend(blocks.into_iter().map(|block| (block.cid(), block)));
-    let report = sync_all(&mut client, &mirror, now + 20 * DAY_S);
-    assert_eq!((report.batches, report.bodies, report.filters), (5, 1, 1));
-    let report = sync_all(&mut client, &mirror, now);
-    assert_eq!((report.bodies, report.filters), (0, 0));
-    assert_eq!(times(&client.alerts_at(now).unwrap()), [now - 3600]);
 }

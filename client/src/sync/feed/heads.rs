@@ -24,6 +24,11 @@ impl FeedSync {
         // said, whatever its number.
         let mut head: Option<Signed<Batch>> = None;
         for batch in named {
+            let held = context.descriptor.as_ref();
+            if held.is_some_and(|held| trust::is_ahead(held, &batch, context.now)) {
+                // Not to be believed by this clock, and not to be passed over: "none" waits for it.
+                self.news |= self.feed.see(&batch);
+            }
             if let Some((rule, message)) = self.refused(context, &batch) {
                 context.blame(Some(gateway), Some(&self.id), rule, message);
             } else if head.as_ref().is_none_or(|head| order(head) < order(&batch)) {
