@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::error::ClientError;
 use crate::horizon::{Moment, Times};
 use crate::http::Http;
-use crate::observations::{ContactId, Family, Observation, Recorded, expired};
+use crate::observations::{ContactId, Family, Observation, Recorded};
 use crate::policy::Policy;
 use crate::state::{Followed, Pin, State, Store};
 use crate::sync::{Keep, Problem, Report, Step, Sync};
@@ -20,8 +20,10 @@ use crate::{policy, time};
 
 mod answers;
 mod bundles;
+mod expire;
 mod looks;
 
+use expire::expire;
 pub use looks::Candidate;
 
 /// Most providers followed, in items.
@@ -378,23 +380,6 @@ const fn bounded(what: &'static str, found: usize, max: usize) -> Result<(), Cli
         return Err(ClientError::TooMany { what, max });
     }
     Ok(())
-}
-
-/// Drops what is past the retention, by a clock that nothing speaks against. Gives the time that was
-/// taken for now.
-fn expire(state: &mut State, now: &Moment) -> u64 {
-    let horizon = state.horizon(now);
-    state.observations.expire(horizon);
-    state
-        .hits
-        .retain(|hit| !expired(hit.observation.at, horizon));
-    let feeds = state
-        .followed
-        .iter_mut()
-        .flat_map(|followed| &mut followed.feeds);
-    feeds.for_each(|feed| feed.expire(horizon));
-    looks::forget(state);
-    horizon
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ mod codes;
 mod count;
 mod disk;
 mod disown;
+mod error;
 mod expire;
 mod feed;
 mod migrate;
@@ -43,6 +44,7 @@ pub use accept::{AcceptError, Accepted, Fate, NewCode, SubmittedUnit};
 pub use codes::{CodeStatus, CodesOf};
 pub use disk::DiskFailure;
 pub use disown::{Disowned, Disowning};
+pub use error::StoreError;
 pub use feed::FeedHead;
 pub use prune::{Pruned, RetainPolicy};
 pub use publish::{Draft, PublishError, base};
@@ -175,7 +177,7 @@ impl Store {
     /// version or another program wrote it.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let failure = DiskFailure::default();
-        let file = disk::Watched::open(path, failure.clone())?;
+        let file = disk::DiskFile::open(path, failure.clone())?;
         let store = Self {
             failure,
             ..Self::on(file)?
@@ -190,7 +192,7 @@ impl Store {
     ///
     /// As [`open`](Self::open).
     pub fn open_read_only(path: &Path) -> Result<Self, StoreError> {
-        let store = Self::on(disk::Overlaid::open(path)?)?;
+        let store = Self::on(disk::DiskFile::open_read_only(path)?)?;
         store.set_writable(false);
         store.of_this_format()
     }
@@ -360,69 +362,6 @@ fn prefix_end(prefix: &[u8]) -> Vec<u8> {
     }
     end
 }
-
-/// Why the store did not do as asked.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-#[expect(missing_docs, reason = "the messages are the documentation")]
-pub enum StoreError {
-    #[error("the store failed: {0}")]
-    Db(Box<redb::Error>),
-    #[error("`{path}` exists already")]
-    Exists { path: String },
-    #[error("the store has format {found}, this version knows format {FORMAT}")]
-    Format { found: u8 },
-    #[error("a file could not be written: {0}")]
-    Io(#[from] std::io::Error),
-    #[error("the store is open in another process")]
-    Locked,
-    #[error("the disk takes no writes, so the store is read-only")]
-    ReadOnly,
-    #[error("a row of the store is damaged: {error}")]
-    Row { error: String },
-    #[error("an object of the store is damaged: {0}")]
-    Object(#[from] bellwether_formats::signed::OpenError),
-}
-
-impl StoreError {
-    /// Whether the store refused the write because the disk is full: it can be tried again.
-    pub const fn is_read_only(&self) -> bool {
-        matches!(self, Self::ReadOnly)
-    }
-
-    /// Whether the disk failed under the store. It then answers nothing any more until it is
-    /// opened anew, so the node has to end: trying again is of no use.
-    pub fn is_fatal(&self) -> bool {
-        let Self::Db(error) = self else { return false };
-        matches!(
-            **error,
-            redb::Error::Io(_)
-                | redb::Error::PreviousIo
-                | redb::Error::Corrupted(_)
-                | redb::Error::LockPoisoned(_)
-        )
-    }
-}
-
-macro_rules! from_redb {
-    ($($error:ident),*) => {$(
-        impl From<redb::$error> for StoreError {
-            fn from(error: redb::$error) -> Self {
-                match redb::Error::from(error) {
-                    redb::Error::DatabaseAlreadyOpen => Self::Locked,
-                    error => Self::Db(Box::new(error)),
-                }
-            }
-        }
-    )*};
-}
-from_redb!(
-    CommitError,
-    DatabaseError,
-    StorageError,
-    TableError,
-    TransactionError
-);
 
 #[cfg(test)]
 pub(crate) mod tests;

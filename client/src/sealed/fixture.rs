@@ -6,7 +6,7 @@ use bellwether_formats::batch::{BlockRef, SealedPart as WirePart};
 use bellwether_formats::cid::Block;
 use bellwether_formats::filter::{Filter, MIN_CLIENT_BITS};
 use bellwether_formats::id::ObjectId;
-use bellwether_formats::sealed::{Entry, Index, Plan};
+use bellwether_formats::sealed::{Chunk, Entry, Index, Plan};
 
 use super::*;
 use crate::confirm::{Key, Operators, Task, What};
