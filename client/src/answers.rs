@@ -91,7 +91,7 @@ impl fmt::Display for Unknown {
     }
 }
 
-/// Which observations an answer speaks of.
+/// Observations that an answer speaks of.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Observed {
     /// The time of the oldest, if there is any.
@@ -127,7 +127,7 @@ pub(crate) fn coverage(
     Some(feed.coverage(policy, now)?.and(observed.coverage()))
 }
 
-/// What stands against a "none" of this feed.
+/// Doubts against a "none" of this feed.
 pub(crate) fn doubts(
     feed: &Feed,
     descriptor: Option<&Signed<Descriptor>>,

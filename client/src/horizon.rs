@@ -1,4 +1,4 @@
-//! What a phone knows of the time, from one use to the next, and the time that counts for deleting.
+//! A phone's knowledge of the time, from one use to the next, and the time that counts for deleting.
 //! Pure: both clocks are arguments. Source: spec §4.8, §11.1.
 
 use bellwether_formats::chain::Head;
@@ -18,7 +18,7 @@ pub(crate) struct Moment {
     pub(crate) up: Option<Up>,
 }
 
-/// How long the device has been up.
+/// Time for which the device has been up.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Up {
@@ -73,14 +73,14 @@ impl Times {
     }
 }
 
-/// What is remembered of the time.
+/// Memory of the time.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Lived {
     last: Option<Moment>,
-    /// Whether the wall clock leapt, and what providers signed has not agreed with it since.
+    /// Tells whether the wall clock leapt, and what providers signed has not agreed with it since.
     leapt: bool,
-    /// How long deletion has been held back, in seconds of time lived.
+    /// Time for which deletion has been held back, in seconds of time lived.
     held_s: u64,
 }
 

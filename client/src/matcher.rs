@@ -249,7 +249,7 @@ pub(crate) fn resolve<'a>(
     (matched.collect(), lost)
 }
 
-/// Whether a group of a batch that was published at `published_at` counts. Source: spec §6.1.
+/// Tells whether a group of a batch that was published at `published_at` counts. Source: spec §6.1.
 fn is_sound(terms: &Terms, published_at: u64) -> bool {
     check_observed_before(terms.observed_before, published_at).is_ok()
 }

@@ -43,7 +43,7 @@ pub struct SealedPart {
     /// Whose batch it is in.
     #[serde(with = "serial::text")]
     pub(crate) provider: ProviderId,
-    /// When its batch was published, in seconds of UTC.
+    /// Time when its batch was published, in seconds of UTC.
     published_at: u64,
     /// Its number among the sealed parts of its scheme in the batch, from 0, and how many these are.
     number: usize,
@@ -236,7 +236,7 @@ impl SealedPart {
         observations.collect::<BTreeSet<_>>().into_iter()
     }
 
-    /// Why "no match" cannot be said of it yet, or ever, if so.
+    /// Reason why "no match" cannot be said of it yet, or ever, if so.
     pub(crate) fn unread(&self, policy: Policy) -> Option<Cause> {
         match self.stage {
             Stage::Wanted => Some(Cause::Missing),

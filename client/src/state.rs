@@ -55,7 +55,7 @@ pub(crate) struct State {
     /// Whole bodies of sealed parts that are kept, the oldest first: for bundles.
     #[serde(default)]
     pub(crate) whole: Vec<WholeBody>,
-    /// What is known of the time.
+    /// Knowledge of the time.
     #[serde(default)]
     pub(crate) lived: Lived,
 }

@@ -72,7 +72,7 @@ pub fn vouches(descriptor: &Signed<Descriptor>, batch: &Signed<Batch>) -> Result
     }
 }
 
-/// Whether a batch is one of the provider's newest that only the clock speaks against: it is of the
+/// Tells whether a batch is one of the provider's newest that only the clock speaks against: it is of the
 /// future, or this clock is behind. Source: spec §11.5.
 pub(crate) fn is_ahead(descriptor: &Signed<Descriptor>, batch: &Signed<Batch>, now: u64) -> bool {
     vouches(descriptor, batch).is_ok() && chain::check_time(batch, now).is_err()

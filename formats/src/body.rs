@@ -4,7 +4,7 @@ use crate::error::rules;
 
 pub mod open;
 
-/// Whether a batch that was published at `published_at` can say of a notification, in a group or an
+/// Tells whether a batch that was published at `published_at` can say of a notification, in a group or an
 /// entry, that it is matched by observations before `observed_before`: by none that was made after
 /// the batch was published. So whoever has all batches up to a time knows all that can be said of
 /// what was observed after it. Source: spec §6.1, §11.5.
@@ -32,9 +32,9 @@ pub const fn check_observed_before(
      {published_at}"
 )]
 pub struct ObservedBeforeError {
-    /// What the notification says.
+    /// The claim of the notification.
     pub observed_before: u64,
-    /// When its batch was published.
+    /// Time when its batch was published.
     pub published_at: u64,
 }
 

@@ -36,7 +36,7 @@ impl From<&Signed<Batch>> for Head {
 }
 
 impl Head {
-    /// Where it stands among the batches of its feed. Source: spec §4.3.
+    /// Order among the batches of its feed. Source: spec §4.3.
     pub const fn order(&self) -> (u64, u64) {
         (self.epoch, self.seq)
     }

@@ -79,12 +79,12 @@ impl Anchor {
     /// The id of the beginning of a feed.
     pub const BEGINNING: ObjectId = ObjectId::from_bytes([0; 32]);
 
-    /// Whether it is on the beginning of a feed.
+    /// Tells whether it is on the beginning of a feed.
     pub const fn is_beginning(&self) -> bool {
         self.seq == 0
     }
 
-    /// Whether it stands against a head, as far as that can be told without what the head descends
+    /// Tells whether it stands against a head, as far as that can be told without what the head descends
     /// from: the head is of a lower epoch, and another batch.
     pub fn opposes(&self, head: &Head) -> bool {
         head.epoch < self.epoch && head.id != self.id

@@ -6,7 +6,7 @@ use alloc::collections::BTreeMap;
 use crate::chain::Head;
 use crate::id::ProviderId;
 
-/// How far the local clock may be past the newest signed time before deletion is held back, in
+/// Most that the local clock may be past the newest signed time before deletion is held back, in
 /// seconds (a day): longer than most intervals, shorter than what anybody would miss.
 pub const MAX_AHEAD_S: u64 = 86_400;
 
@@ -14,26 +14,26 @@ pub const MAX_AHEAD_S: u64 = 86_400;
 /// gone, old heads that a relay shows again, or a phone without network do not keep data for ever.
 pub const MAX_HELD_S: u64 = 7 * 86_400;
 
-/// What is known of the time.
+/// Knowledge of the time.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Clocks {
-    /// What the local clock says, in seconds of UTC.
+    /// Time of the local clock, in seconds of UTC.
     pub local: u64,
     /// [`newest_signed`].
     pub newest_signed: Option<u64>,
-    /// Whether the local clock has leapt against the monotonic one, and no second source has agreed
+    /// Tells whether the local clock has leapt against the monotonic one, and no second source has agreed
     /// with it since.
     pub leapt: bool,
-    /// How long deletion has been held back, in seconds of time lived: monotonic, summed over starts.
+    /// Time for which deletion has been held back, in seconds of time lived: monotonic, summed over starts.
     pub held_s: u64,
 }
 
-/// What may be deleted.
+/// Limit of what may be deleted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Horizon {
     /// The time to take for now when deleting, in seconds of UTC.
     pub now: u64,
-    /// Whether the local clock alone would have deleted more. While it is so, time lived is added to
+    /// Tells whether the local clock alone would have deleted more. While it is so, time lived is added to
     /// [`Clocks::held_s`]; when it is not, that begins again at 0.
     pub held: bool,
 }

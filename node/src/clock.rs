@@ -41,12 +41,12 @@ pub(crate) fn text(seconds: u64) -> String {
     humantime::format_rfc3339_seconds(at).to_string()
 }
 
-/// What an operator should know of the clock.
+/// State of the clock, for an operator.
 #[derive(Clone, Debug, Default)]
 pub struct ClockStatus {
-    /// Why it is not believed, and since when, in seconds of UTC.
+    /// Reason why it is not believed, and since when, in seconds of UTC.
     pub doubt: Option<(Doubt, u64)>,
-    /// How many providers' batches are ignored because they are of the future, and how far ahead the
+    /// Number of providers whose batches are ignored because they are of the future, and how far ahead the
     /// newest is, in seconds.
     pub ahead: Option<(usize, u64)>,
 }
@@ -132,7 +132,7 @@ impl Clock {
         self.state().future(batches);
     }
 
-    /// What an operator should know of it.
+    /// State of it, for an operator.
     pub fn status(&self) -> ClockStatus {
         let state = self.state();
         ClockStatus {

@@ -124,7 +124,7 @@ impl Condition {
     }
 }
 
-/// Whether nothing in a list is an error.
+/// Tells whether nothing in a list is an error.
 pub fn no_error(conditions: &[Condition]) -> bool {
     let errors = |condition: &Condition| condition.kind.severity() == Severity::Error;
     !conditions.iter().any(errors)

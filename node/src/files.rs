@@ -1,6 +1,6 @@
 //! Files that are there whole or not at all, and secret ones that others cannot read.
 //!
-//! What root makes in somebody else's directory is that one's: a verb that is run by root must not
+//! A file that root makes in somebody else's directory is that one's: a verb that is run by root must not
 //! leave files which the node, that runs as another user, cannot read.
 
 use std::fs::{self, File, OpenOptions, Permissions};
@@ -120,7 +120,7 @@ fn unless_denied(error: io::Error) -> io::Result<()> {
     }
 }
 
-/// Whether the user and group that own a data directory can read a file, as far as owner, group and
+/// Tells whether the user and group that own a data directory can read a file, as far as owner, group and
 /// mode tell; another group may be one that the user is in.
 pub const fn may_read(owner: u32, file: (u32, u32)) -> bool {
     let (uid, mode) = file;
@@ -128,7 +128,7 @@ pub const fn may_read(owner: u32, file: (u32, u32)) -> bool {
     owner == 0 || mode & bits != 0
 }
 
-/// What a person can do about a file that cannot be read or written.
+/// Advice about a file that cannot be read or written.
 pub fn hint(error: &io::Error) -> Option<&'static str> {
     let denied = error.kind() == io::ErrorKind::PermissionDenied;
     denied.then_some("run this as the user that the node runs as, or as root")

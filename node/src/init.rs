@@ -31,7 +31,7 @@ pub use check::gateway as check_gateway;
 /// How long a descriptor made here counts, in seconds: a year, and a month to notice.
 pub const DESCRIPTOR_LIFE_S: u64 = 395 * 86_400;
 
-/// How far the clocks of one provider's machines may differ, in seconds.
+/// Most that the clocks of one provider's machines may differ, in seconds.
 pub const CLOCKS_DIFFER_S: u64 = 600;
 
 /// Where a new node listens.

@@ -237,7 +237,7 @@ impl IntakeState {
         done.await.map_err(|_| Refusal::Panic)?
     }
 
-    /// What is known of a code whose zone is open; an unknown one counts. Waits for the disk.
+    /// Looks up a code whose zone is open; an unknown one counts. Waits for the disk.
     fn look_up(&self, hash: &CodeHash, address: IpAddr) -> Result<CodeRow, Refusal> {
         // Under one lock, or a hundred guesses at once would count as one.
         let mut guesses = self.guesses();

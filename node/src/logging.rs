@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 static LOST: AtomicU64 = AtomicU64::new(0);
 
-/// How many log lines could not be written since the process started.
+/// Number of log lines that could not be written since the process started.
 pub fn lost() -> u64 {
     LOST.load(Ordering::Relaxed)
 }

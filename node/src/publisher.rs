@@ -27,7 +27,7 @@ mod task;
 pub use error::PublishZoneError;
 pub use task::{Command, Fences, PublisherHandle, Renewed, run};
 
-/// How far peers were seen to be in a provider's own zones: epoch and number.
+/// Progress of peers in a provider's own zones: epoch and number.
 pub type Seen = BTreeMap<Zone, (u64, u64)>;
 
 /// What came of closing the batches of a zone, or of all.
@@ -70,7 +70,7 @@ impl Places {
     }
 }
 
-/// Where the store ends in the zones of a provider: at the head, or at what is prepared after it,
+/// Ends of the store in the zones of a provider: at the head, or at what is prepared after it,
 /// which may be signed already; or at the anchor, if that is the head or nothing is kept. Those of
 /// `feeds`, and those in which it publishes no more.
 ///
@@ -338,7 +338,7 @@ impl Publisher {
             .ok_or(PublishZoneError::NoDescriptor)
     }
 
-    /// What the zone's next batch follows: the newest one, or the anchor of a feed of which nothing is
+    /// Place that the zone's next batch follows: the newest one, or the anchor of a feed of which nothing is
     /// kept.
     fn head(&self, zone: &Zone) -> Result<Option<Head>, PublishZoneError> {
         if let Some(head) = self.store.head(&self.feed(zone))? {

@@ -40,7 +40,7 @@ pub struct RelayConfig {
     pub anti_entropy: Duration,
     /// What is deleted, and when.
     pub retain: Retain,
-    /// What time it is for deleting, and who says otherwise.
+    /// Clock of deleting, and of who says otherwise.
     pub clock: Clock,
 }
 

@@ -91,7 +91,7 @@ pub const GAP_ROUNDS: u8 = 3;
 /// A peer that does not answer for this long never will; the network gives up earlier.
 const ASKED_FOR: Duration = Duration::from_secs(40);
 
-/// How long a batch of the future that no peer shows any more is remembered: several rounds.
+/// Time for which a batch of the future that no peer shows any more is remembered: several rounds.
 const FUTURE_SERVES: Duration = Duration::from_mins(10);
 
 /// Shortest time between two timeouts, so that no error can make the driver spin.
@@ -252,7 +252,7 @@ impl Replicator {
             .collect()
     }
 
-    /// When batches say that they were published that are vouched for and ignored because they are of
+    /// Time when batches say that they were published that are vouched for and ignored because they are of
     /// the future, the newest of each feed.
     pub fn future(&self) -> BTreeMap<FeedId, u64> {
         let feeds = self.feeds.iter();

@@ -227,12 +227,12 @@ impl Store {
         }
     }
 
-    /// What tells that the disk failed under this store, whoever met it.
+    /// Notice that the disk failed under this store, whoever met it.
     pub const fn failure(&self) -> &DiskFailure {
         &self.failure
     }
 
-    /// Whether the store takes writes.
+    /// Tells whether the store takes writes.
     pub fn is_writable(&self) -> bool {
         self.writable.load(Ordering::Relaxed)
     }

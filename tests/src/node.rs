@@ -263,7 +263,7 @@ impl Provider {
         self.verb(&[verb, "--json"]).ok().json().remove(0)
     }
 
-    /// What `check` finds, the names of errors and of warnings.
+    /// Conditions that `check` finds: the names of errors and of warnings.
     #[track_caller]
     pub fn conditions(&self) -> (Vec<String>, Vec<String>) {
         conditions(&self.verb(&["check", "--json"]))

@@ -16,7 +16,7 @@ use std::sync::OnceLock;
 /// Bytes of `struct control` in `shim.c`: two clocks, two flags, a folder, and what aligns it.
 const SIZE: u64 = 1048;
 
-/// Where its fields begin.
+/// Offsets of its fields.
 const WALL: u64 = 0;
 const MONOTONIC: u64 = 8;
 const FULL: u64 = 16;
@@ -90,7 +90,7 @@ impl Shim {
         self.write(FULL, &[0]);
     }
 
-    /// Whether standard error lies on a full disk.
+    /// Tells whether standard error lies on a full disk.
     pub fn fill_stderr(&self, full: bool) {
         self.write(DEAF, &[u8::from(full)]);
     }

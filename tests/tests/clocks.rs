@@ -9,7 +9,7 @@ use serde_json::Value;
 
 const DAY: i64 = 86_400;
 
-/// How far a clock is ahead: a dead battery, and a clock in local time.
+/// Leads of a clock: a dead battery, and a clock in local time.
 const AHEAD: [i64; 2] = [30 * DAY, 7200];
 
 /// A condition of a node, if it has it.
@@ -41,7 +41,7 @@ fn batches(node: &Running, provider: &Provider) -> Vec<(u64, u64)> {
         .collect()
 }
 
-/// How many codes a provider has.
+/// Number of codes of a provider.
 #[track_caller]
 fn codes(provider: &Provider) -> usize {
     let listed = provider.verb(&["code", "list", "--json"]).ok();
@@ -157,7 +157,7 @@ fn new_provider_whose_clock_is_wrong_is_told_by_the_gateways_of_others() {
     }
 }
 
-/// How many batches there are, where the feed may be unknown.
+/// Number of batches, where the feed may be unknown.
 fn batches_of_none(node: &Running, provider: &Provider) -> usize {
     let feed = Feed::after(&node.gateway(), &provider.feed(), 0);
     feed.map_or(0, |feed| feed.batches.len())

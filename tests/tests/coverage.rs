@@ -1,4 +1,4 @@
-//! What a phone may say where a relay has deleted what another one still has: never "none" of a time
+//! Answers of a phone where a relay has deleted what another one still has: never "none" of a time
 //! that it does not know, and the alert where anybody gives it.
 #![allow(
     clippy::unwrap_used,
@@ -25,7 +25,7 @@ struct Scene {
     provider: Provider,
     pruned: Running,
     whole: Vec<Running>,
-    /// What the reporter's phone broadcast.
+    /// Identifiers that the reporter's phone broadcast.
     heard: Vec<String>,
 }
 

@@ -15,7 +15,7 @@ use bellwether_tests::feed::Feed;
 use bellwether_tests::shim::Shim;
 use bellwether_tests::{Provider, Relay, Running, World, command, eventually, web};
 
-/// Whether a report of a new phone under this code is accepted.
+/// Tells whether a report of a new phone under this code is accepted.
 fn is_accepted(world: &World, provider: &Provider, node: &Running, code: &str) -> bool {
     let device = world.device(&format!("device-{code}.json"));
     let said = device.report(provider, &node.text("intake"), code);
@@ -24,7 +24,7 @@ fn is_accepted(world: &World, provider: &Provider, node: &Running, code: &str) -
     said.code == 0
 }
 
-/// What its gateway shows of its feed.
+/// Feed as its gateway shows it.
 fn batches(node: &Running, provider: &Provider) -> Feed {
     Feed::after(&node.gateway(), &provider.feed(), 0).unwrap()
 }

@@ -5,7 +5,7 @@ use bellwether_tests::{World, eventually};
 
 const DAY: i64 = 86_400;
 
-/// What a phone answers that observed a patient, synced once while its clock was wrong, and then with
+/// Answers of a phone that observed a patient, synced once while its clock was wrong, and then with
 /// the right one. `before` is whether it synced with the right clock first.
 fn after_a_wrong_clock(days: i64, before: bool) -> Vec<String> {
     let world = World::new();

@@ -1,4 +1,4 @@
-//! What a client deletes, and by what time.
+//! Deletes what is past the retention, by a time that nothing speaks against.
 
 use super::looks;
 use crate::horizon::Moment;

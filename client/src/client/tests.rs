@@ -59,7 +59,7 @@ const fn uncovered(at: u64, cause: Cause) -> Doubted {
     }
 }
 
-/// Whether it can be said that there was nothing.
+/// Tells whether it can be said that there was nothing.
 fn is_none(alerts: &Alerts) -> bool {
     alerts.matches.is_empty() && alerts.doubts.is_empty()
 }

@@ -1,4 +1,4 @@
-//! What a chunk says of the candidates that lie in it. Source: spec §11.7, "Settling".
+//! Settles the candidates by a chunk: those that lie in it. Source: spec §11.7, "Settling".
 
 use std::collections::BTreeSet;
 use std::fmt::Display;

@@ -9,7 +9,7 @@ use super::{State, Store, read_bounded};
 use crate::error::StateError;
 use crate::observations::{MAX_BYTES, Name};
 
-/// What the names of such files begin with.
+/// Beginning of the names of such files.
 const PREFIX: &str = "observations-";
 
 impl Store {

@@ -97,7 +97,7 @@ impl Context {
             .is_none_or(|gateway| self.dead.contains(&gateway.url))
     }
 
-    /// Whether a gateway's address is one of `urls`.
+    /// Tells whether a gateway's address is one of `urls`.
     pub(super) fn is_one_of(&self, gateway: usize, urls: &[&str]) -> bool {
         let gateway = self.gateways.get(gateway);
         gateway.is_some_and(|gateway| urls.contains(&gateway.url.as_str()))

@@ -48,7 +48,7 @@ pub(super) struct FeedSync {
     heads: Vec<(usize, Signed<Batch>)>,
     /// Those still to be reached, the newest last.
     targets: Vec<Signed<Batch>>,
-    /// Whether a batch is known to exist that was not when this sync began.
+    /// Tells whether a batch is known to exist that was not when this sync began.
     news: bool,
     /// A newest batch could not be reached.
     missed: bool,
@@ -56,7 +56,7 @@ pub(super) struct FeedSync {
     old: bool,
     hunt: Option<Hunt>,
     descent: Option<Descent>,
-    /// How often gateways were asked for what lies before the batches known.
+    /// Number of times that gateways were asked for what lies before the batches known.
     descents: usize,
     /// Batches whose signatures hold and that are not yet believed.
     candidates: BTreeMap<ObjectId, Signed<Batch>>,

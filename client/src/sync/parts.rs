@@ -199,7 +199,7 @@ pub(crate) fn check(
     Ok(body)
 }
 
-/// What is wrong with a group that counts as not said, if there is one.
+/// Trouble with a group that counts as not said, if there is one.
 fn ignored(body: &OpenBody, published_at: u64) -> Option<Trouble> {
     let groups = body.groups().iter();
     let mut times = groups.map(|group| group.terms.observed_before);

@@ -1,4 +1,4 @@
-//! What `descriptor renew` and `descriptor disown` ask and are told.
+//! Questions and answers of `descriptor renew` and `descriptor disown`: what they ask and are told.
 
 use bellwether_formats::descriptor::{Anchor, Descriptor};
 use bellwether_formats::id::Zone;
@@ -39,7 +39,7 @@ impl Admin {
     }
 }
 
-/// What `descriptor renew` and `descriptor disown` answer.
+/// Answer of `descriptor renew` and `descriptor disown`.
 pub fn renewed(descriptor: &Signed<Descriptor>, disowned: &[Disowned], closed: &Closed) -> Value {
     let published: Vec<Value> = closed.batches.iter().map(batch).collect();
     let disowned: Vec<Value> = { disowned.iter() }

@@ -141,7 +141,7 @@ pub(super) fn compute(
     Ok(found)
 }
 
-/// What is wrong with the clock, or with those of others.
+/// Conditions of the clock, or of those of others.
 fn clock_conditions(clock: &ClockStatus) -> Vec<Condition> {
     let mut found = Vec::new();
     if let Some((doubt, since)) = &clock.doubt {

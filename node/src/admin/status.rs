@@ -66,7 +66,7 @@ pub(super) fn status(admin: &Admin, live: Option<&Live>, now: u64) -> Result<Val
     Ok(answer)
 }
 
-/// What an operator wants to know of the network, in numbers.
+/// Numbers of the network, for an operator.
 fn network(live: &Live) -> Value {
     let (network, relay) = (&live.network, &live.relay);
     let too_large = relay.too_large().into_iter().map(|(feed, seq)| {

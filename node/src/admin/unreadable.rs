@@ -39,7 +39,7 @@ pub(super) fn unreadable(admin: &Admin) -> Result<Vec<PathBuf>, AdminError> {
     Ok(paths)
 }
 
-/// What a directory holds, but root keys and sockets.
+/// Contents of a directory, but root keys and sockets.
 fn entries(dir: &Path) -> Vec<PathBuf> {
     let roots = [dir.join(keys::ROOT), dir.join(keys::NEXT_ROOT)];
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
@@ -47,7 +47,7 @@ fn entries(dir: &Path) -> Vec<PathBuf> {
     paths.filter(|path| !roots.contains(path)).collect()
 }
 
-/// Whether the user that a data directory belongs to may read a file. What is not there is another
+/// Tells whether the user that a data directory belongs to may read a file. What is not there is another
 /// matter.
 fn may_read(path: &Path, owner: u32) -> bool {
     let Ok(file) = fs::metadata(path) else {

@@ -31,7 +31,7 @@ pub(super) fn agent() -> Agent {
         .new_agent()
 }
 
-/// What time a gateway says it is, in seconds of UTC; nothing if it does not answer.
+/// Asks a gateway for its time, in seconds of UTC; nothing if it does not answer.
 pub(super) fn ask(agent: &Agent, url: &str) -> Option<u64> {
     let asked = agent.head(format!("{url}/health"));
     let answer = asked

@@ -1,6 +1,6 @@
-//! Whether the local clock is believed. Pure. Source: spec §4.7 "Clock", decision 19.
+//! Tells whether the local clock is believed. Pure. Source: spec §4.7 "Clock", decision 19.
 //!
-//! What is signed in the future cannot be taken back, and what is deleted is gone. So a clock that
+//! A batch that is signed in the future cannot be taken back, and what is deleted is gone. So a clock that
 //! leapt, or that others contradict, is in doubt: for a while, so that no single other can stop a
 //! provider for ever.
 
@@ -12,18 +12,18 @@ use bellwether_formats::limit::MAX_FUTURE_S;
 
 use super::text;
 
-/// How much two clocks may differ, in seconds: what readers allow too.
+/// Most that two clocks may differ, in seconds: what readers allow too.
 pub(super) const TOLERANCE_S: u64 = MAX_FUTURE_S;
 
-/// How long a leap is held against the clock of which nobody else says anything, in seconds: a
+/// Time for which a leap is held against the clock of which nobody else says anything, in seconds: a
 /// machine that starts has its clock set by then.
 pub(super) const LEAP_HELD_S: u64 = 600;
 
-/// How long one source alone is held against the clock, in seconds (6 hours): time for a person to
+/// Time for which one source alone is held against the clock, in seconds (6 hours): time for a person to
 /// look, and less than the 18 hours after which a zone of the default interval is stale.
 pub(super) const ONE_HELD_S: u64 = 6 * 3600;
 
-/// Who says what time it is. Those of one operator or provider are one source.
+/// A source of time. Those of one operator or provider are one source.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Source {
     /// The operator of a gateway, by its answer's `Date`.
@@ -32,32 +32,32 @@ pub enum Source {
     Provider(ProviderId),
 }
 
-/// What a source says.
+/// Word of a source.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Word {
-    /// Who.
+    /// The source.
     pub source: Source,
     /// The time now, in seconds of UTC; by a provider, the least that it can be.
     pub time: u64,
 }
 
-/// What is known when the clock is read.
+/// Input of a judgement: what is known when the clock is read.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reading<'a> {
-    /// What the clock says, in seconds of UTC.
+    /// Time of the clock, in seconds of UTC.
     pub(super) local: u64,
-    /// What it should say: what was believed last, and the monotonic time since then. Across a
+    /// The time that it should show: what was believed last, and the monotonic time since then. Across a
     /// restart that is the least that it can be. Nothing is known before the first reading.
     pub(super) expected: Option<u64>,
-    /// What others say.
+    /// Words of others.
     pub(super) words: &'a [Word],
-    /// How long the leap has been held against it, in seconds of time lived.
+    /// Time for which the leap has been held against it, in seconds of time lived.
     pub(super) leap_held_s: u64,
-    /// How long one source has been held against it since another agreed, in seconds of time lived.
+    /// Time for which one source has been held against it since another agreed, in seconds of time lived.
     pub(super) one_held_s: u64,
 }
 
-/// What the clock is worth.
+/// Worth of the clock.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Verdict {
     /// Another source agrees with it.
@@ -70,19 +70,19 @@ pub(super) enum Verdict {
     Doubt(Doubt),
 }
 
-/// What speaks against the clock.
+/// Evidence against the clock.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Doubt {
-    /// What it says.
+    /// Its time.
     pub local: u64,
-    /// What it should say, if it leapt.
+    /// The time that it should show, if it leapt.
     pub expected: Option<u64>,
-    /// Who contradicts it, one word a source; they agree with each other.
+    /// Words that contradict it, one a source; they agree with each other.
     pub against: Vec<Word>,
 }
 
 impl Doubt {
-    /// Whether two sources or more contradict the clock: that is held against it for as long as it
+    /// Tells whether two sources or more contradict the clock: that is held against it for as long as it
     /// is so.
     pub fn is_outvoted(&self) -> bool {
         self.against.len() > 1

@@ -1,4 +1,4 @@
-//! What a node knows of the time, from reading to reading. Pure: both clocks are arguments.
+//! A node's knowledge of the time, from reading to reading. Pure: both clocks are arguments.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::guard::{Doubt, Reading, Source, TOLERANCE_S, Verdict, Word, judge};
 
-/// How long the `Date` of a gateway serves.
+/// Time for which the `Date` of a gateway serves.
 const DATE_SERVES: Duration = Duration::from_hours(1);
 
 /// Longest time that a node was off, in seconds, if it is started for one verb and nobody says
@@ -27,48 +27,48 @@ pub(super) struct Moment {
     pub(super) at: Duration,
 }
 
-/// What outlives a restart.
+/// Values that outlive a restart.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Kept {
     /// The time that was believed last, in seconds of UTC.
     pub(super) utc: u64,
-    /// Whether the clock leapt and no second source has agreed with it since.
+    /// Tells whether the clock leapt and no second source has agreed with it since.
     pub(super) leapt: bool,
-    /// How long deletion has been held back, in seconds of time lived.
+    /// Time for which deletion has been held back, in seconds of time lived.
     pub(super) held_s: u64,
 }
 
-/// What came of a reading.
+/// Outcome of a reading.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Read {
-    /// Why the clock is not believed, if it is not.
+    /// Reason why the clock is not believed, if it is not.
     pub doubt: Option<Doubt>,
     /// The time to take for now when deleting, in seconds of UTC.
     pub horizon: u64,
 }
 
-/// What a node knows of the time.
+/// A node's knowledge of the time.
 #[derive(Debug)]
 pub(super) struct State {
     /// Its own provider, whose batches are stamped by the clock in question.
     own: Option<ProviderId>,
-    /// What was believed last.
+    /// Moment that was believed last.
     believed: Option<Moment>,
     leapt: bool,
     held: Duration,
-    /// When the leap that is held against the clock was first seen.
+    /// Time when the leap that is held against the clock was first seen.
     leap_since: Option<Duration>,
-    /// How long one source was held against the clock since another agreed.
+    /// Time for which one source was held against the clock since another agreed.
     one_held: Duration,
-    /// What gateways' `Date` was, by operator.
+    /// `Date` of gateways, by operator.
     dates: BTreeMap<String, Moment>,
-    /// When batches were published that are ignored because they are of the future.
+    /// Time when batches were published that are ignored because they are of the future.
     future: BTreeMap<FeedId, u64>,
-    /// How much later than expected the first reading may be, in seconds: the node was off.
+    /// Most that the first reading may be later than expected, in seconds: the node was off.
     off_s: u64,
     last_at: Duration,
-    /// Why the clock was not believed at the last reading, and since when, in seconds of UTC.
+    /// Reason why the clock was not believed at the last reading, and since when, in seconds of UTC.
     doubt: Option<(Doubt, u64)>,
 }
 
@@ -101,7 +101,7 @@ impl State {
         }
     }
 
-    /// What is to outlive a restart; nothing before the first reading.
+    /// Values that are to outlive a restart; nothing before the first reading.
     pub(super) fn kept(&self, at: Duration) -> Option<Kept> {
         Some(Kept {
             utc: self.expected(at)?,
@@ -221,14 +221,14 @@ impl State {
         horizon.now
     }
 
-    /// What the clock should say, if that is known.
+    /// Time that the clock should show, if that is known.
     fn expected(&self, at: Duration) -> Option<u64> {
         let believed = self.believed?;
         let since = at.saturating_sub(believed.at);
         Some(believed.utc.saturating_add(since.as_secs()))
     }
 
-    /// What others say now.
+    /// Words of others now.
     fn words(&self, at: Duration, heads: &[(ProviderId, Head)]) -> Vec<Word> {
         let dates = self.dates.iter().map(|(operator, said)| Word {
             source: Source::Gateway(operator.clone()),
@@ -250,7 +250,7 @@ impl State {
         dates.chain(signed).collect()
     }
 
-    /// Why the clock was not believed when it was read last, and since when by what was believed
+    /// Reason why the clock was not believed when it was read last, and since when by what was believed
     /// before, in seconds of UTC.
     pub(super) fn doubt(&self) -> Option<(Doubt, u64)> {
         self.doubt.clone()

@@ -70,7 +70,7 @@ impl Conditions {
         board.computed_at = Some(now);
     }
 
-    /// Whether somebody looked less than so many seconds ago.
+    /// Tells whether somebody looked less than so many seconds ago.
     pub(crate) fn is_fresh(&self, now: u64, seconds: u64) -> bool {
         let at = self.board().computed_at;
         at.and_then(|at| now.checked_sub(at))

@@ -26,17 +26,17 @@ macro_rules! catalogue {
                 match self { $(Self::$kind => Severity::$severity,)* }
             }
 
-            /// Whether `/health` names it: anybody can see it from outside anyhow.
+            /// Tells whether `/health` names it: anybody can see it from outside anyhow.
             pub const fn is_public(self) -> bool {
                 match self { $(Self::$kind => $public,)* }
             }
 
-            /// What it means, a sentence.
+            /// Its meaning, a sentence.
             pub const fn meaning(self) -> &'static str {
                 match self { $(Self::$kind => $meaning,)* }
             }
 
-            /// What to do about it, a sentence.
+            /// Its remedy, a sentence.
             pub const fn remedy(self) -> &'static str {
                 match self { $(Self::$kind => $remedy,)* }
             }

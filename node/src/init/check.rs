@@ -93,7 +93,7 @@ pub(crate) fn refused_by_phones(gateways: &[Gateway]) -> Vec<(String, String)> {
     plain.chain(again).collect()
 }
 
-/// Whether an address is `http://` and not of this machine. Source: spec §11.2.
+/// Tells whether an address is `http://` and not of this machine. Source: spec §11.2.
 fn is_plain(url: &str) -> bool {
     let Ok(uri) = url.parse::<Uri>() else {
         return false;

@@ -17,7 +17,7 @@ use crate::publisher::{self, Command};
 pub(super) struct Control {
     /// The publisher, if this node signs.
     pub(super) publisher: Option<publisher::PublisherHandle>,
-    /// What only a running node knows.
+    /// Values that only a running node knows.
     pub(super) view: View,
     /// What `run` printed.
     pub(super) info: Info,

@@ -1,4 +1,4 @@
-//! Whether the disk takes writes: proved now and then, so that a full disk stops writes before one
+//! Tells whether the disk takes writes: proved now and then, so that a full disk stops writes before one
 //! fails half way; and what ends the node when one did.
 
 use std::fs::{self, File};
@@ -28,7 +28,7 @@ const PROOF: [u8; 4096] = [0; 4096];
 /// A proof's file.
 const NAME: &str = "disk-proof";
 
-/// Why nothing can be written, or the node has to be started anew.
+/// Reason why nothing can be written, or the node has to be started anew.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages are the documentation")]
 pub enum DiskError {

@@ -1,4 +1,4 @@
-//! What a running node knows of itself, for all who ask.
+//! View of a running node, for all who ask.
 
 use tokio::sync::watch;
 
@@ -8,7 +8,7 @@ use crate::condition::{Condition, Conditions};
 use crate::network::NetworkHandle;
 use crate::relay::RelayStatus;
 
-/// How long conditions that were found serve `/health`, in seconds: to look walks the store, and
+/// Time for which conditions that were found serve `/health`, in seconds: to look walks the store, and
 /// anybody may ask.
 const SERVES_S: u64 = 10;
 

@@ -42,7 +42,7 @@ impl Publisher {
         closed
     }
 
-    /// Whether the clock is believed: what is signed in the future cannot be taken back.
+    /// Tells whether the clock is believed: what is signed in the future cannot be taken back.
     ///
     /// # Errors
     ///

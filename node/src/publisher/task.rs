@@ -46,10 +46,10 @@ const RETRY: Duration = Duration::from_secs(10);
 /// How long notifications are kept after their window closed, in seconds. Source: spec §10.5.
 const KEEP_S: u64 = 14 * 86_400;
 
-/// How often it is looked for notifications to forget.
+/// Time between two searches for notifications to forget.
 const EXPIRE: Duration = Duration::from_hours(1);
 
-/// What may keep a zone from being signed for.
+/// Fences that may keep a zone from being signed for.
 #[derive(Clone, Debug)]
 pub struct Fences {
     /// By zone, how far relays were seen to be: while one is ahead of the store nothing is signed.
@@ -140,7 +140,7 @@ async fn announce(out: &mpsc::Sender<Signed<Batch>>, published: Vec<Signed<Batch
     }
 }
 
-/// What keeps zones from being signed for, now.
+/// Reasons that keep zones from being signed for, now.
 struct Fence {
     seen: Seen,
     clock: Clock,
@@ -262,14 +262,14 @@ fn run_zone(publisher: &mut Publisher, zone: &Zone, what: What, fence: &Fence) -
 }
 
 impl Fence {
-    /// Whether no relay is ahead of the store, and the clock is believed.
+    /// Tells whether no relay is ahead of the store, and the clock is believed.
     fn check(&self, publisher: &Publisher, zone: &Zone) -> Result<(), PublishZoneError> {
         check_seen(publisher, zone, &self.seen)?;
         publisher.check_clock(&self.clock)
     }
 }
 
-/// Whether no relay is ahead of the store. What an anchor disowns is not ahead of anything.
+/// Tells whether no relay is ahead of the store. What an anchor disowns is not ahead of anything.
 pub(super) fn check_seen(
     publisher: &Publisher,
     zone: &Zone,

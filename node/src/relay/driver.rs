@@ -375,7 +375,7 @@ fn moment(start: Instant) -> Moment {
     }
 }
 
-/// What waits for a disk with room is no failure: it will be tried again.
+/// Takes what waits for a disk with room for no failure: it will be tried again.
 fn unless_read_only<T: Default>(done: Result<T, StoreError>) -> Result<T, StoreError> {
     match done {
         Err(error) if error.is_read_only() => Ok(T::default()),

@@ -131,7 +131,7 @@ pub(crate) fn perform(store: &Store, job: Job) -> Result<Option<Input>, StoreErr
     Ok(None)
 }
 
-/// How far a feed is now.
+/// Progress of a feed now.
 pub(super) fn stored(store: &Store, feed: FeedId) -> Result<Option<Input>, StoreError> {
     let head = store.head(&feed)?.map(|head| head.head);
     Ok(Some(Input::Stored { feed, head }))

@@ -46,9 +46,9 @@ pub(super) struct Feed {
 /// A batch of the future.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Future {
-    /// When it says that it was published, in seconds of UTC.
+    /// Time when it says that it was published, in seconds of UTC.
     pub(super) published_at: u64,
-    /// When a peer showed it last.
+    /// Time when a peer showed it last.
     pub(super) shown_at: Duration,
 }
 

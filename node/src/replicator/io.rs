@@ -73,13 +73,13 @@ pub enum Input {
         part: usize,
         cids: Option<Vec<Cid>>,
     },
-    /// Where a feed begins ([`Job::Oldest`]), and how many bytes all blocks take.
+    /// Beginning of a feed ([`Job::Oldest`]), and how many bytes all blocks take.
     Oldest {
         feed: FeedId,
         oldest: Option<Oldest>,
         used: u64,
     },
-    /// Whether a batch was kept ([`Job::CommitOlder`]), and how many bytes all blocks take.
+    /// Tells whether a batch was kept ([`Job::CommitOlder`]), and how many bytes all blocks take.
     StoredOlder { feed: FeedId, kept: bool, used: u64 },
     /// A proof of equivocation is kept.
     Forked { feed: FeedId },
@@ -94,7 +94,7 @@ pub struct Oldest {
     pub seq: u64,
     /// The batch before it.
     pub prev: ObjectId,
-    /// When it was published, in seconds of UTC.
+    /// Time when it was published, in seconds of UTC.
     pub published_at: u64,
 }
 

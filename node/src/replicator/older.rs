@@ -26,13 +26,13 @@ use crate::network::{MAX_LIST_BYTES, PeerId};
 /// Feeds that are filled downwards at a time; each may hold [`MAX_QUEUE`] batches.
 pub(super) const MAX_FILLING: usize = 4;
 
-/// How long a peer that lacks them is not asked again; doubled with each round that brought nothing.
+/// Time for which a peer that lacks them is not asked again; doubled with each round that brought nothing.
 const REST: Duration = Duration::from_hours(1);
 
 /// Most doublings of [`REST`] (16 hours).
 const MAX_FRUITLESS: u32 = 4;
 
-/// How near to the end of the retention nothing is looked for, in seconds (a day): there peers lack
+/// Time before the end of the retention in which nothing is looked for, in seconds (a day): there peers lack
 /// what this node lacks, and an answer is half a megabyte of what it has.
 const NEAR_S: u64 = 86_400;
 
@@ -48,7 +48,7 @@ const MIN_STEP: u64 = 64;
 /// Most batches on a page.
 const MAX_STEP: u64 = 1024;
 
-/// What is being done about them.
+/// Work under way on them.
 #[derive(Debug)]
 pub(super) struct Older {
     /// Batches on their way into the store, newest first.
@@ -56,7 +56,7 @@ pub(super) struct Older {
     stage: Stage,
     /// Peers that lack them, or did not answer.
     skip: BTreeSet<PeerId>,
-    /// When they are asked again.
+    /// Time when they are asked again.
     fresh_at: Duration,
     /// Times in a row that they were to be asked again and nothing had come.
     fruitless: u32,
@@ -74,7 +74,7 @@ enum Stage {
     Looking,
     /// A peer is asked for the batches before this one.
     Asked(Oldest),
-    /// What came goes into the store.
+    /// Puts what came into the store.
     Filling,
 }
 
@@ -121,21 +121,21 @@ impl Older {
         self.rest(now);
     }
 
-    /// Whether it takes one of the places of [`MAX_FILLING`].
+    /// Tells whether it takes one of the places of [`MAX_FILLING`].
     pub(super) const fn is_filling(&self) -> bool {
         !matches!(self.stage, Stage::Resting(_))
     }
 }
 
 impl Feed {
-    /// Whether batches below the oldest may be looked for: nothing newer is under way, and what a
+    /// Tells whether batches below the oldest may be looked for: nothing newer is under way, and what a
     /// provider lost of its own feed is another matter.
     fn may_fill(&self, wire: &Wire) -> bool {
         let idle = !self.is_busy() && !self.on_hold;
         idle && !self.own && self.head.is_some() && wire.has_peers()
     }
 
-    /// Whether there is something to do about older batches.
+    /// Tells whether there is something to do about older batches.
     pub(super) fn fills(&self, wire: &Wire) -> bool {
         let due = match self.older.stage {
             Stage::Resting(until) => until <= wire.now.at,
@@ -145,7 +145,7 @@ impl Feed {
         due && self.may_fill(wire)
     }
 
-    /// When something is due about older batches, if it need not wait for an answer.
+    /// Time when something is due about older batches, if it need not wait for an answer.
     pub(super) fn older_timeout(&self, room: bool, wire: &Wire) -> Option<Duration> {
         if !self.may_fill(wire) {
             return None;
@@ -278,7 +278,7 @@ impl Feed {
         wire.stats.filled += 1;
     }
 
-    /// What is known of older batches may be wrong now.
+    /// Forgets what is known of older batches: it may be wrong now.
     pub(super) fn forget_older(&mut self, now: Duration) {
         self.older.rest(now + SETTLE);
     }

@@ -23,9 +23,9 @@ const MAX_COMMITS: u8 = 3;
 #[derive(Debug, Default)]
 pub(super) struct Line {
     pub(super) queue: VecDeque<Signed<Batch>>,
-    /// What is being done with the first of them.
+    /// Work under way on the first of them.
     pub(super) front: Front,
-    /// When the fetch of its blocks began, in seconds of UTC, if it has.
+    /// Time when the fetch of its blocks began, in seconds of UTC, if it has.
     pub(super) since: Option<u64>,
 }
 
@@ -42,7 +42,7 @@ pub(super) enum Front {
     Committing,
 }
 
-/// What came of a step.
+/// Outcome of a step.
 pub(super) enum Step {
     /// It is done, or there is something to wait for.
     Done,

@@ -86,7 +86,7 @@ pub(super) struct Wire {
     anti_entropy: Duration,
     /// Most bytes that all blocks, and so a batch with its own, may have.
     pub(super) max_batch_bytes: u64,
-    /// How long batches are kept, in seconds.
+    /// Time for which batches are kept, in seconds.
     pub(super) max_age_s: u64,
 }
 

@@ -1,4 +1,4 @@
-//! What the signer remembers, and whether a store has it. Pure, but for a look at the store's file.
+//! The signer's memory, and whether a store has it. Pure, but for a look at the store's file.
 //! Source: spec §4.7, decision 0002.
 
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::SignerError;
 
-/// What the signer remembers.
+/// The signer's memory.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Ledger {
@@ -24,7 +24,7 @@ pub(super) struct Ledger {
     pub(super) zones: BTreeMap<String, Last>,
 }
 
-/// Where a store ends in a zone: its head, or what is prepared to follow it.
+/// End of a store in a zone: its head, or what is prepared to follow it.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct End {
     /// Epoch of the batch; 0 if there is none.
@@ -53,12 +53,12 @@ impl End {
     }
 }
 
-/// What tells the store's file from a copy of it.
+/// Marks of the store's file that a copy of it does not have.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StoreFile {
     pub(super) inode: u64,
-    /// When the file was made, in nanoseconds, where the file system says so. File systems give
+    /// Time when the file was made, in nanoseconds, where the file system says so. File systems give
     /// the inode of a deleted file to the next one, so a directory that is deleted and restored
     /// may well get its inodes back; nothing sets the time of birth. (The device number would
     /// tell disks apart, but it changes when a machine is started with its disks in other order.)
@@ -80,7 +80,7 @@ impl StoreFile {
         })
     }
 
-    /// Whether both are one file, as far as the file system tells.
+    /// Tells whether both are one file, as far as the file system tells.
     pub(super) fn is(self, other: Self) -> bool {
         let born = self.born_ns.zip(other.born_ns);
         self.inode == other.inode && born.is_none_or(|(one, other)| one == other)
@@ -134,7 +134,7 @@ impl Ledger {
         }
     }
 
-    /// Where a store that ends at `ends` does not have what was signed.
+    /// Errors where a store that ends at `ends` does not have what was signed.
     pub(super) fn clashes(&self, ends: &BTreeMap<Zone, End>) -> impl Iterator<Item = SignerError> {
         self.zones.keys().filter_map(|zone| {
             let end = ends.iter().find(|(name, _)| name.as_str() == zone);

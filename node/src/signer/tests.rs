@@ -66,7 +66,7 @@ impl Home {
     }
 }
 
-/// Where a store ends, in epoch 1.
+/// End of a store, in epoch 1.
 fn end(seq: u64, id: Option<ObjectId>) -> End {
     End {
         epoch: 1,

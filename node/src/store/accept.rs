@@ -292,7 +292,7 @@ fn differs(unit: &SubmittedUnit, known: &[u8]) -> bool {
     known != unit.unit && !may
 }
 
-/// How many notifications a code admits, of which these are to be the newest.
+/// Most notifications that a code admits, of which these are to be the newest.
 fn most_admitted<'a>(mut fresh: impl Iterator<Item = &'a SubmittedUnit>) -> u32 {
     let single = |unit: &SubmittedUnit| {
         let rules = unit.scheme.rules();

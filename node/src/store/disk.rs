@@ -228,7 +228,7 @@ impl StorageBackend for DiskFile {
 mod tests {
     use super::*;
 
-    /// What is written over a file is read back at any offset, and the file stays as it was.
+    /// Reads back what was written over a file, at any offset; the file stays as it was.
     #[test]
     fn overlay_reads_back_what_was_written_and_the_file_stays_as_it_was() {
         let dir = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! What an anchor disowns: the newest batches of a feed go, and of a feed of this node's own what they
+//! Drops what an anchor disowns: the newest batches of a feed go, and of a feed of this node's own what they
 //! published is pending again, as if they had never been. Source: spec §1.5, §4.7.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,7 +22,7 @@ use super::{
     prefix_end, ranges, replicate, row, settle, staged, to_row,
 };
 
-/// Where an anchor acts: on a head of a lower epoch, with this number or a higher one, that is not
+/// Reach of an anchor: a head of a lower epoch, with this number or a higher one, that is not
 /// the anchored batch.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Disowning {
@@ -32,12 +32,12 @@ pub struct Disowning {
     pub seq: u64,
     /// Its id.
     pub id: ObjectId,
-    /// Whether this node publishes the feed: then its notifications have to know.
+    /// Tells whether this node publishes the feed: then its notifications have to know.
     pub own: bool,
 }
 
 impl Disowning {
-    /// What an anchor disowns of a feed of this node's own.
+    /// Content that an anchor disowns of a feed of this node's own.
     pub const fn of_own(anchor: &Anchor) -> Self {
         Self {
             epoch: anchor.epoch,
@@ -48,16 +48,16 @@ impl Disowning {
     }
 }
 
-/// What went.
+/// Content that went.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Disowned {
     /// The feed's zone.
     pub zone: Zone,
     /// Number of the first batch that went.
     pub from: u64,
-    /// How many batches went.
+    /// Number of batches that went.
     pub batches: u64,
-    /// How many notifications, dummies included, are to be published again.
+    /// Number of notifications, dummies included, that are to be published again.
     pub again: u64,
 }
 
@@ -166,7 +166,7 @@ fn read(tx: &WriteTransaction, row: &BatchRow) -> Result<Signed<Batch>, StoreErr
     Ok(Signed::open(&settle::block(tx, &row.cid()?)?)?)
 }
 
-/// What is prepared goes, signed or not: it follows a batch that is disowned.
+/// Drops what is prepared, signed or not: it follows a batch that is disowned.
 fn drop_prepared(tx: &WriteTransaction, zone: &Zone) -> Result<(), StoreError> {
     {
         let mut table = tx.open_table(PREPARED)?;
@@ -178,9 +178,9 @@ fn drop_prepared(tx: &WriteTransaction, zone: &Zone) -> Result<(), StoreError> {
     staged::clear(tx, zone)
 }
 
-/// What disowned batches said.
+/// Claims of disowned batches.
 struct Said {
-    /// When the first of them was published, in seconds of UTC.
+    /// Time when the first of them was published, in seconds of UTC.
     since: u64,
     /// In open parts.
     open: BTreeSet<RecordId>,
@@ -225,7 +225,7 @@ impl Said {
     }
 }
 
-/// What becomes of a notification.
+/// Disposition of a notification.
 enum Becomes {
     /// It was published in a disowned batch first: it never was.
     New(Box<NoteRow>),

@@ -1,8 +1,8 @@
-//! Why the store did not do as asked.
+//! Reason why the store did not do as asked.
 
 use super::FORMAT;
 
-/// Why the store did not do as asked.
+/// Reason why the store did not do as asked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the messages are the documentation")]
@@ -26,12 +26,12 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether the store refused the write because the disk is full: it can be tried again.
+    /// Tells whether the store refused the write because the disk is full: it can be tried again.
     pub const fn is_read_only(&self) -> bool {
         matches!(self, Self::ReadOnly)
     }
 
-    /// Whether the disk failed under the store. It then answers nothing any more until it is
+    /// Tells whether the disk failed under the store. It then answers nothing any more until it is
     /// opened anew, so the node has to end: trying again is of no use.
     pub fn is_fatal(&self) -> bool {
         let Self::Db(error) = self else { return false };

@@ -329,7 +329,7 @@ pub fn base(anchor: &Anchor) -> Option<Head> {
     })
 }
 
-/// Whether a batch is the one after the anchor of a feed of which nothing is kept.
+/// Tells whether a batch is the one after the anchor of a feed of which nothing is kept.
 fn follows_anchor(tx: &WriteTransaction, batch: &Batch) -> Result<bool, StoreError> {
     let held = replicate::descriptor_in(tx, &batch.provider)?;
     let base = held.and_then(|held| base(held.anchor(&batch.zone)?));

@@ -99,7 +99,7 @@ fn a_phone_that_was_away_says_none_as_a_new_one_does() {
     }
 }
 
-/// What falls out of the retention leaves no hole behind it.
+/// A batch that falls out of the retention leaves no hole behind it.
 #[test]
 fn a_phone_that_is_always_there_is_covered_all_the_time() {
     let now = time::now();
@@ -308,7 +308,7 @@ fn a_broken_body_stops_mattering_by_itself() {
     );
 }
 
-/// What claims observations after its own publication counts as not said: it alerts nobody, takes no
+/// A statement that claims observations after its own publication counts as not said: it alerts nobody, takes no
 /// alert back, and is named.
 #[test]
 fn what_breaks_observed_before_is_ignored_and_named() {

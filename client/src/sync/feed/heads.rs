@@ -1,4 +1,4 @@
-//! What a gateway names as the newest batch of the feed.
+//! Takes what a gateway names as the newest batch of the feed.
 
 use bellwether_formats::batch::Batch;
 use bellwether_formats::chain;
@@ -55,7 +55,7 @@ impl FeedSync {
         self.heads.push((gateway, head));
     }
 
-    /// Why a batch cannot be the newest one, if so.
+    /// Reason why a batch cannot be the newest one, if so.
     pub(super) fn refused(
         &self,
         context: &Context,

@@ -1,4 +1,4 @@
-//! What lies before the oldest batch of a chain: a gateway may have deleted it that another one has.
+//! Fetches what lies before the oldest batch of a chain: a gateway may have deleted it that another one has.
 //!
 //! Whom to ask follows from the batches known, from what gateways gave, and from time.
 

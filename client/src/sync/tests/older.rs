@@ -1,9 +1,9 @@
-//! What one gateway has deleted another one may have.
+//! Batches that one gateway has deleted and another one may have.
 
 use super::*;
 use crate::trust::Cause;
 
-/// What bounds what can be said.
+/// Bound of what can be said.
 fn bound(phone: &Phone, now: u64) -> (u64, Option<Cause>) {
     let known = phone.feed().coverage(Policy::Private, now).unwrap();
     (known.from, known.cause)
@@ -138,7 +138,7 @@ fn pieces_of_several_gateways_make_one_chain() {
     }
 }
 
-/// What is past the window of 14 days no observation that matters can be in.
+/// Batches past the window of 14 days: in those no observation that matters can be in.
 #[test]
 fn what_is_too_old_is_not_asked_for() {
     let provider = Provider::new(1, NOW);

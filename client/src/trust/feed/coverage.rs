@@ -12,11 +12,11 @@ use super::{Body, Feed, KnownBatch, KnownPart};
 use crate::observations::expired;
 use crate::policy::Policy;
 
-/// How far two clocks may differ, in seconds (10 minutes): that of the provider, whose batches have
+/// Most that two clocks may differ, in seconds (10 minutes): that of the provider, whose batches have
 /// a time, and that of the device, whose observations have one. Source: spec §4.3, §11.5.
 pub const CLOCKS_S: u64 = 600;
 
-/// How long what lies before a chain is worth asking for, in seconds (14 days): the usual window.
+/// Time for which what lies before a chain is worth asking for, in seconds (14 days): the usual window.
 const ASKED_FOR_S: u64 = 14 * 86_400;
 
 /// From when on all of a feed is known.
@@ -24,11 +24,11 @@ const ASKED_FOR_S: u64 = 14 * 86_400;
 pub struct Coverage {
     /// The bound, in seconds of UTC; 0 if there is none.
     pub from: u64,
-    /// What sets it.
+    /// Its cause.
     pub cause: Option<Cause>,
 }
 
-/// Why an answer does not reach further back.
+/// Reason why an answer does not reach further back.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, thiserror::Error)]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the messages are the documentation")]
@@ -50,7 +50,7 @@ pub enum Cause {
 }
 
 impl Coverage {
-    /// What has no bound.
+    /// No bound.
     pub(crate) const ALL: Self = Self {
         from: 0,
         cause: None,
@@ -110,12 +110,12 @@ impl Feed {
         edges
     }
 
-    /// Whether the batch `id`, which a known one names as the one before it, is worth having.
+    /// Tells whether the batch `id`, which a known one names as the one before it, is worth having.
     pub(crate) fn wants_before(&self, id: ObjectId, now: u64) -> bool {
         self.after(id).is_some_and(|after| is_recent(after, now))
     }
 
-    /// Why not all of a batch is read, if so. What nothing that is kept can match any more does not
+    /// Reason why not all of a batch is read, if so. What nothing that is kept can match any more does not
     /// count.
     fn unread(&self, known: &KnownBatch, policy: Policy, now: u64) -> Option<Cause> {
         let looked_at = self.is_looked_at(known);

@@ -1,4 +1,4 @@
-//! What lies before the batches that are known: whom it was asked of, and where it is put.
+//! Batches before those that are known: whom it was asked of, and where it is put.
 
 use bellwether_formats::batch::Batch;
 use bellwether_formats::chain::ChainError;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{Feed, Fork, KnownBatch};
 use crate::serial;
 
-/// When a gateway that had nothing older is asked again, in seconds (1 day): it may have fetched it
+/// Time when a gateway that had nothing older is asked again, in seconds (1 day): it may have fetched it
 /// in the meantime.
 const ASK_AGAIN_S: u64 = 86_400;
 
@@ -20,17 +20,17 @@ const MAX_ASKED: usize = 256;
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Asked {
-    /// Which batch.
+    /// The batch.
     #[serde(with = "serial::object")]
     before: ObjectId,
     /// The gateway's address.
     gateway: String,
-    /// When, in seconds of UTC.
+    /// Time, in seconds of UTC.
     at: u64,
 }
 
 impl KnownBatch {
-    /// Whether `batch`, whose id it names, can be the one before it.
+    /// Tells whether `batch`, whose id it names, can be the one before it.
     pub(super) fn check_before(&self, batch: &Batch) -> Result<(), ChainError> {
         if batch.seq.saturating_add(1) != self.seq {
             return Err(ChainError::Seq {

@@ -275,7 +275,7 @@ impl Feed {
             .filter(move |sealed| !expired(sealed.window().to, now))
     }
 
-    /// Whether its sealed parts are looked at: no fold was taken for it, and no newer version.
+    /// Tells whether its sealed parts are looked at: no fold was taken for it, and no newer version.
     pub(super) fn is_looked_at(&self, known: &KnownBatch) -> bool {
         known.choice != Some(Choice::Skipped) && !self.is_outdated(known)
     }

@@ -30,7 +30,7 @@ fn reading(words: &[Word]) -> Reading<'_> {
     }
 }
 
-/// Who is in doubt's words; `None` if there is no doubt.
+/// Sources of a doubt's words; `None` if there is no doubt.
 fn against(verdict: &Verdict) -> Option<usize> {
     match verdict {
         Verdict::Doubt(doubt) => Some(doubt.against.len()),

@@ -27,7 +27,7 @@ pub(crate) const LIMIT: usize = MAX_CAR_BYTES + MAX_BLOCK_BYTES;
 pub(crate) struct World {
     pub(crate) store: Store,
     pub(crate) now: Arc<AtomicU64>,
-    /// What `/health` is told to be wrong.
+    /// Conditions that `/health` is told.
     pub(crate) conditions: Arc<Mutex<Vec<Condition>>>,
     pub(crate) gateway: Gateway,
     pub(crate) served: Served,

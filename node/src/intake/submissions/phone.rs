@@ -131,7 +131,7 @@ struct Reader {
     counted: Counted,
 }
 
-/// How many items of a kind are good so far. What is refused uses no limit up: a phone that keeps
+/// Good items so far, by kind. What is refused uses no limit up: a phone that keeps
 /// old keys too must not lose its good ones for them.
 #[derive(Default)]
 struct Counted {
@@ -168,7 +168,7 @@ impl Reader {
 }
 
 impl Counted {
-    /// Whether one more signature is worth checking. A phone has none that does not hold.
+    /// Tells whether one more signature is worth checking. A phone has none that does not hold.
     fn check_signatures(&self, scheme: Scheme) -> Result<(), ItemRefusal> {
         match scheme {
             Scheme::TCN => room(self.forged, MAX_SEEDS, "reports with a wrong signature"),
