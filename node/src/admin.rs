@@ -6,7 +6,6 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use bellwether_formats::batch::Batch;
 use bellwether_formats::descriptor::Descriptor;
 use bellwether_formats::id::{FeedId, Level, ParseIdError, Zone};
 use bellwether_formats::signed::Signed;
@@ -20,13 +19,14 @@ use crate::init::CODE_KEY;
 use crate::intake::code::{self, CodeKey};
 use crate::keys::{self, KeyError};
 use crate::network::NetworkStatus;
-use crate::publisher::{Closed, Places, PublishZoneError};
+use crate::publisher::{Places, PublishZoneError};
 use crate::relay::RelayStatus;
 use crate::store::{NewCode, Store, StoreError};
 
 mod anchor;
 mod check;
 mod gaen;
+mod published;
 mod request;
 pub mod socket;
 mod status;
@@ -34,6 +34,7 @@ mod submit;
 mod unreadable;
 
 pub use self::anchor::renewed;
+pub use self::published::{NobodyTook, published};
 pub use self::request::{Import, Request, Submission};
 pub use self::submit::MAX_UNITS;
 
@@ -277,24 +278,6 @@ impl Admin {
 /// [`AdminError::Key`]
 pub fn code_key(dir: &Path) -> Result<CodeKey, AdminError> {
     Ok(CodeKey::new(&keys::load(&dir.join(CODE_KEY))?.to_bytes()))
-}
-
-/// What `publish` answers: what was published, and why a zone has nothing.
-pub fn published(closed: &Closed) -> Value {
-    let published: Vec<Value> = closed.batches.iter().map(batch).collect();
-    match failed(closed) {
-        Some(failed) => json!({ "published": published, "failed": failed }),
-        None => json!({ "published": published }),
-    }
-}
-
-fn batch(batch: &Signed<Batch>) -> Value {
-    json!({ "zone": batch.zone.as_str(), "seq": batch.seq, "cid": batch.cid().to_string() })
-}
-
-fn failed(closed: &Closed) -> Option<Value> {
-    let error = closed.failed.as_ref()?;
-    Some(json!({ "error": error.to_string(), "hint": error.hint() }))
 }
 
 /// Bytes in a request, such as an envelope.

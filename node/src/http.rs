@@ -17,6 +17,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) mod answer;
+mod certificate;
 mod connection;
 mod stall;
 mod tls;
@@ -26,6 +27,7 @@ pub(crate) mod client;
 #[cfg(test)]
 mod tests;
 
+pub use certificate::Validity;
 pub use tls::{SelfSigned, Tls, TlsError, self_signed};
 
 /// Tells the time in seconds of UTC: [`crate::clock::now`], or what a test says.

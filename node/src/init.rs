@@ -26,7 +26,7 @@ mod error;
 
 pub use error::InitError;
 
-pub use check::gateway as check_gateway;
+pub use check::gateways as check_gateways;
 
 /// How long a descriptor made here counts, in seconds: a year, and a month to notice.
 pub const DESCRIPTOR_LIFE_S: u64 = 395 * 86_400;

@@ -1,9 +1,10 @@
 //! Key files: 64 hexadecimal digits of an Ed25519 seed, readable by their owner alone.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use bellwether_formats::descriptor::Descriptor;
 use bellwether_formats::id::PublicKey;
 use data_encoding::HEXLOWER;
 use ed25519_dalek::SigningKey;
@@ -19,6 +20,9 @@ pub const NEXT_ROOT: &str = "next-root.key";
 
 /// The directory of the keys that sign batches.
 pub const SIGNING: &str = "keys";
+
+/// Most bytes that are read of a key's file: it has 65.
+const MAX_FILE_BYTES: u64 = 1024;
 
 /// Makes a key and writes it to a new file.
 ///
@@ -49,12 +53,13 @@ pub fn create(path: &Path) -> Result<SigningKey, KeyError> {
 ///
 /// [`KeyError`]
 pub fn load(path: &Path) -> Result<SigningKey, KeyError> {
-    let text = fs::read_to_string(path).map_err(|source| KeyError::Io {
+    let mut text = Zeroizing::new(Vec::new());
+    let read = File::open(path).and_then(|file| file.take(MAX_FILE_BYTES).read_to_end(&mut text));
+    read.map_err(|source| KeyError::Io {
         path: path.to_owned(),
         source,
     })?;
-    let text = Zeroizing::new(text);
-    let seed = HEXLOWER.decode(text.trim().as_bytes()).map(Zeroizing::new);
+    let seed = HEXLOWER.decode(text.trim_ascii()).map(Zeroizing::new);
     let seed = seed.ok().and_then(|seed| seed.as_slice().try_into().ok());
     let seed = seed.ok_or_else(|| KeyError::Malformed {
         path: path.to_owned(),
@@ -110,6 +115,58 @@ pub fn load_signing(dir: &Path) -> Result<Vec<SigningKey>, KeyError> {
     paths.iter().map(|path| load(path)).collect()
 }
 
+/// The key that signs under a descriptor at a time, in seconds of UTC: the first one that it lists for
+/// then and that is on this machine.
+///
+/// # Errors
+///
+/// [`Unusable`]
+pub fn usable(descriptor: &Descriptor, here: &[PublicKey], at: u64) -> Result<PublicKey, Unusable> {
+    let listed = descriptor.keys.iter().map(|window| window.key);
+    let listed: Vec<PublicKey> = listed.filter(|key| here.contains(key)).collect();
+    let now = listed.iter().find(|key| descriptor.lists(key, at));
+    match now {
+        Some(key) => Ok(*key),
+        None if here.is_empty() => Err(Unusable::NoneHere),
+        None if listed.is_empty() => Err(Unusable::Unlisted),
+        None => Err(Unusable::OtherTimes),
+    }
+}
+
+/// Reason why no key of this machine may sign.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Unusable {
+    /// They are lost.
+    #[error("no signing key is on this machine")]
+    NoneHere,
+    /// Those that are there are others.
+    #[error("the descriptor lists none of the signing keys of this machine")]
+    Unlisted,
+    /// Their windows are over, or have not begun.
+    #[error("the descriptor lists the signing keys of this machine for other times")]
+    OtherTimes,
+}
+
+impl Unusable {
+    /// Advice for the person who sees it.
+    pub const fn hint(self) -> &'static str {
+        match self {
+            Self::NoneHere | Self::Unlisted => LOST_SIGNING,
+            Self::OtherTimes => {
+                "renew the descriptor: `bellwether-node descriptor renew --root FILE`"
+            }
+        }
+    }
+}
+
+/// Advice for a provider that has lost its signing keys.
+pub const LOST_SIGNING: &str =
+    "restore the directory `keys` from the backup that was made with the data directory";
+
+/// Advice for a provider that has lost the key that codes are hashed with.
+pub const LOST_CODE_KEY: &str = "restore `code.key` from the backup that was made with the data directory; without one, \
+     64 random hexadecimal digits in that file are a new key, and codes that were issued before count no more";
+
 /// A key's public half, as on the wire.
 pub fn public(key: &SigningKey) -> PublicKey {
     PublicKey::from_bytes(key.verifying_key().to_bytes())
@@ -126,3 +183,6 @@ pub enum KeyError {
     #[error("the system gives no randomness")]
     Random,
 }
+
+#[cfg(test)]
+mod tests;

@@ -40,6 +40,7 @@ mod control;
 mod disk;
 mod error;
 mod info;
+mod keys;
 mod listeners;
 mod tasks;
 mod view;
@@ -120,6 +121,9 @@ impl Node {
             }
             disk::tell(&conditions, Some(&error));
         }
+        if mode == Mode::Serve {
+            keys::check(&dir, &config, &store)?;
+        }
         let stop = CancellationToken::new();
         // Whatever fails below, the tasks that run already are told to end.
         let stop_on_error = stop.clone().drop_guard();
@@ -170,6 +174,8 @@ impl Node {
             view,
             publisher,
             info,
+            relays: config.network.bootstrap.len(),
+            once: mode == Mode::Once,
         });
         if mode != Mode::Once {
             let control = Arc::clone(&control);

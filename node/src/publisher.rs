@@ -16,6 +16,7 @@ use bellwether_formats::signed::{OpenError, Signed, Unverified};
 use crate::batcher::{self, MAX_RUN_AHEAD_S, Policy};
 use crate::clock;
 use crate::config::{self, Config, ConfigError};
+use crate::keys;
 use crate::signer::{End, Signer, SignerPlace};
 use crate::store::{self, BatchRow, Disowned, PreparedRow, Store, StoreError};
 
@@ -65,7 +66,7 @@ impl Places {
     pub fn of(dir: &Path) -> Self {
         Self {
             store: dir.join("store.redb"),
-            keys: dir.join(crate::keys::SIGNING),
+            keys: dir.join(keys::SIGNING),
         }
     }
 }
@@ -319,12 +320,8 @@ impl Publisher {
 
     /// The first key that the descriptor lists for `at` and that is on this machine.
     fn key(&self, descriptor: &Descriptor, at: u64) -> Result<PublicKey, PublishZoneError> {
-        let listed = descriptor.keys.iter().map(|window| window.key);
-        let mut usable = listed.filter(|key| descriptor.lists(key, at));
         let here: Vec<PublicKey> = self.signer.keys().collect();
-        usable
-            .find(|key| here.contains(key))
-            .ok_or(PublishZoneError::NoKey { at })
+        keys::usable(descriptor, &here, at).map_err(|why| PublishZoneError::NoKey { at, why })
     }
 
     /// The provider's current descriptor.

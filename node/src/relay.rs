@@ -51,6 +51,8 @@ pub struct RelayStatus {
     pub feeds: BTreeMap<FeedId, FeedStatus>,
     /// Connected peers.
     pub peers: u64,
+    /// Time since when there is none, in seconds of UTC, if that is half a minute or more.
+    pub alone: Option<u64>,
     /// Gossiped messages that no honest peer sends.
     pub rejected: u64,
     /// Gossiped messages lost before they were judged, because the relay was behind.

@@ -14,6 +14,7 @@
 //!   store grows by whole batches, in order.
 //! * Below the oldest batch that is kept, peers are asked for what is missing within the retention
 //!   (`older`).
+//! * A batch of one's own that no peer shows for three rounds is told (`shown`).
 //! * Peers are asked for the heads of all feeds when they come, and again every minute (`wire`).
 //!   That alone delivers everything; what is given up is found again by it.
 
@@ -25,6 +26,7 @@ mod io;
 mod judge;
 mod older;
 mod queue;
+mod shown;
 mod wire;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -125,9 +127,13 @@ impl Replicator {
                 provider.descriptor = Some(descriptor);
             }
         }
-        let feeds: BTreeMap<FeedId, Feed> = feeds
-            .into_iter()
-            .map(|known| (known.feed.clone(), Feed::new(known)))
+        let feeds: BTreeMap<FeedId, Feed> = { feeds.into_iter() }
+            .map(|known| {
+                let id = known.feed.clone();
+                let mut feed = Feed::new(known);
+                feed.await_peers(now);
+                (id, feed)
+            })
             .collect();
         let mut this = Self {
             wire: Wire::new(feeds.keys().cloned().collect(), anti_entropy, now),
@@ -204,7 +210,12 @@ impl Replicator {
         let feeds = self.feeds.iter();
         let fill = self.filling() < older::MAX_FILLING;
         let feeds = feeds.filter_map(|(id, feed)| feed.timeout(id, room, fill, &self.wire));
-        let next = feeds.chain(self.wire.timeout()).min()?;
+        let (now, interval) = (self.wire.now.at, self.wire.anti_entropy());
+        let not_relayed = self.feeds.values();
+        let not_relayed = not_relayed.filter_map(|feed| feed.not_relayed_at(now, interval));
+        let next = { feeds.chain(not_relayed) }
+            .chain(self.wire.timeout())
+            .min()?;
         Some(next.max(self.wire.now.at + PAUSE))
     }
 
@@ -247,9 +258,15 @@ impl Replicator {
     /// How each feed is doing.
     pub fn status(&self) -> BTreeMap<FeedId, FeedStatus> {
         let feeds = self.feeds.iter();
+        let (now, interval) = (self.wire.now.at, self.wire.anti_entropy());
         feeds
-            .map(|(id, feed)| (id.clone(), feed.status()))
+            .map(|(id, feed)| (id.clone(), feed.status(now, interval)))
             .collect()
+    }
+
+    /// Time since when no peer is connected, in seconds of UTC, if that is half a minute or more.
+    pub fn alone(&self) -> Option<u64> {
+        self.wire.alone()
     }
 
     /// Time when batches say that they were published that are vouched for and ignored because they are of

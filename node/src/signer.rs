@@ -288,7 +288,8 @@ impl SignerError {
             ),
             Self::Locked { .. } => Some("stop the other node, or use its data directory"),
             Self::Io { source, .. } => files::hint(source),
-            Self::Damaged { .. } | Self::Key(_) | Self::NoKey { .. } => None,
+            Self::Key(_) | Self::NoKey { .. } => Some(keys::LOST_SIGNING),
+            Self::Damaged { .. } => None,
         }
     }
 }

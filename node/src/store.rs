@@ -21,6 +21,7 @@ mod blocks;
 mod check;
 mod codes;
 mod count;
+mod cut;
 mod disk;
 mod disown;
 mod error;
@@ -42,6 +43,7 @@ mod submit;
 
 pub use accept::{AcceptError, Accepted, Fate, NewCode, SubmittedUnit};
 pub use codes::{CodeStatus, CodesOf};
+pub use cut::Cut;
 pub use disk::DiskFailure;
 pub use disown::{Disowned, Disowning};
 pub use error::StoreError;
@@ -78,6 +80,8 @@ const UNCHECKED: Table = TableDefinition::new("unchecked");
 const FAULTS: Table = TableDefinition::new("faults");
 /// `provider[32] zone` → seq of the head, 8 bytes big-endian. Outlives pruning.
 const HEADS: Table = TableDefinition::new("heads");
+/// `provider[32] zone` → [`Cut`]. Outlives pruning.
+const CUTS: Table = TableDefinition::new("cuts");
 /// `provider[32]` → `cid[36]` of the descriptor of the highest epoch known.
 const DESCRIPTORS: Table = TableDefinition::new("descriptors");
 /// `provider[32] zone` → the envelopes of two batches that contradict each other.
@@ -102,7 +106,7 @@ const NOTES_OF_BATCH: Table = TableDefinition::new("notes_of_batch");
 /// `zone 0 first[8 be] last[8 be]` → [`RangeRow`]: ranges of sealed parts.
 const RANGES: Table = TableDefinition::new("ranges");
 
-const ALL: [Table; 21] = [
+const ALL: [Table; 22] = [
     META,
     BLOCKS,
     SIZES,
@@ -113,6 +117,7 @@ const ALL: [Table; 21] = [
     UNCHECKED,
     FAULTS,
     HEADS,
+    CUTS,
     DESCRIPTORS,
     FORKS,
     CODES,

@@ -196,6 +196,12 @@ impl Provider {
         command::run_fed(&mut command, input)
     }
 
+    /// Starts it, so that it only catches up.
+    #[track_caller]
+    pub fn run_without_publishing(&self) -> Running {
+        Running::start_with(&self.home, &self.dir, None, &["--no-publish"])
+    }
+
     /// Starts it and does not wait until it is up.
     #[track_caller]
     pub fn start(&self) -> Starting {

@@ -59,7 +59,13 @@ impl Running {
     /// Starts the node of a directory and waits for its line.
     #[track_caller]
     pub(crate) fn start(home: &Path, dir: &Path, filter: Option<&str>) -> Self {
-        let (child, lines, log) = process(home, dir, filter);
+        Self::start_with(home, dir, filter, &[])
+    }
+
+    /// The same, with further arguments of `run`.
+    #[track_caller]
+    pub(crate) fn start_with(home: &Path, dir: &Path, filter: Option<&str>, more: &[&str]) -> Self {
+        let (child, lines, log) = process(home, dir, filter, more);
         let mut running = Self {
             child,
             log,
@@ -151,7 +157,7 @@ fn end(child: &mut Child, log: &Path) {
 
 /// Starts `run` of a directory.
 pub(crate) fn spawn(home: &Path, dir: &Path) -> Starting {
-    let (child, lines, log) = process(home, dir, None);
+    let (child, lines, log) = process(home, dir, None, &[]);
     Starting { child, lines, log }
 }
 
@@ -161,6 +167,7 @@ fn process(
     home: &Path,
     dir: &Path,
     filter: Option<&str>,
+    more: &[&str],
 ) -> (Child, mpsc::Receiver<String>, PathBuf) {
     let log = dir.with_extension("log");
     let mut file = File::options()
@@ -176,7 +183,7 @@ fn process(
         command::relay()
     };
     let mut command = homely(program, home);
-    command.arg("run").arg("--data-dir").arg(dir);
+    command.arg("run").args(more).arg("--data-dir").arg(dir);
     // A node runs as the owner of its directory; a test of root may give that to another.
     let owner = fs::metadata(dir).unwrap();
     if owner.uid() != rustix::process::geteuid().as_raw() {

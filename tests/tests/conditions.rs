@@ -14,6 +14,11 @@ use bellwether_tests::shim::Shim;
 use bellwether_tests::{Relay, Running, World, conditions, eventually, web};
 use serde_json::Value;
 
+mod cap;
+mod gateways;
+mod keys;
+mod relays;
+
 /// Names and severities of the list in an answer of `check`, `status` or `/health`.
 fn list(answer: &Value) -> BTreeSet<(String, String)> {
     let lists = ["errors", "warnings", "conditions"].map(|list| answer[list].as_array());
@@ -62,6 +67,27 @@ fn agree(running: &Running, verb: impl Fn(&[&str]) -> Output) -> BTreeSet<(Strin
         assert!(plain.contains(&format!("{severity}: {name}")), "{plain}");
     }
     all
+}
+
+/// A condition of a node, if it has it.
+#[track_caller]
+fn condition(checked: &Output, name: &str) -> Option<Value> {
+    let checked = checked.json().remove(0);
+    let lists = ["errors", "warnings"].map(|list| checked[list].as_array().unwrap().clone());
+    { lists.into_iter().flatten() }.find(|condition| condition["name"] == name)
+}
+
+/// Waits for a condition.
+#[track_caller]
+fn has(node: impl Fn(&[&str]) -> Output, name: &str) -> Value {
+    eventually(name, || condition(&node(&["check", "--json"]), name))
+}
+
+/// Waits until a condition is gone.
+#[track_caller]
+fn has_not(node: impl Fn(&[&str]) -> Output, name: &str) {
+    let gone = || condition(&node(&["check", "--json"]), name).is_none();
+    eventually("a condition to be gone", || gone().then_some(()));
 }
 
 fn pair(name: &str, severity: &str) -> (String, String) {

@@ -6,7 +6,8 @@ use bellwether_formats::signed::Signed;
 use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
 
-use super::{Admin, AdminError, batch, failed, time};
+use super::published::{self, NobodyTook};
+use super::{Admin, AdminError, time};
 use crate::publisher::Closed;
 use crate::store::Disowned;
 
@@ -40,8 +41,12 @@ impl Admin {
 }
 
 /// Answer of `descriptor renew` and `descriptor disown`.
-pub fn renewed(descriptor: &Signed<Descriptor>, disowned: &[Disowned], closed: &Closed) -> Value {
-    let published: Vec<Value> = closed.batches.iter().map(batch).collect();
+pub fn renewed(
+    descriptor: &Signed<Descriptor>,
+    disowned: &[Disowned],
+    closed: &Closed,
+    nobody: Option<NobodyTook>,
+) -> Value {
     let disowned: Vec<Value> = { disowned.iter() }
         .map(|gone| {
             json!({
@@ -54,13 +59,12 @@ pub fn renewed(descriptor: &Signed<Descriptor>, disowned: &[Disowned], closed: &
         "epoch": descriptor.epoch,
         "cid": descriptor.cid().to_string(),
         "expires_at": time(descriptor.expires_at),
-        "published": published,
     });
     if let Some(members) = answer.as_object_mut() {
         if !disowned.is_empty() {
             members.insert("disowned".to_owned(), disowned.into());
         }
-        members.extend(failed(closed).map(|failed| ("failed".to_owned(), failed)));
+        members.extend(published::members(closed, nobody));
     }
     answer
 }

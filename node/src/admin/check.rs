@@ -1,6 +1,5 @@
 //! The conditions of a node that are found by looking, and the verb that prints them all.
 
-use std::fs;
 use std::time::Duration;
 
 use bellwether_formats::id::FeedId;
@@ -10,14 +9,9 @@ use super::{Admin, AdminError, Live, time, unreadable};
 use crate::batcher::MAX_RUN_AHEAD_S;
 use crate::clock::ClockStatus;
 use crate::condition::{Condition, ConditionKind, Severity, Subject, no_error};
-use crate::config::Provider;
 use crate::cost::zone::{Lately, Newest};
-use crate::init::check;
-use crate::publisher::{self, Places};
-use crate::signer::{self, SignerPlace};
 
-/// How long before its end a descriptor is to be renewed, in seconds (60 days).
-const RENEW_S: u64 = 60 * 86_400;
+mod provider;
 
 /// Most batches of the future that are looked for: more are told from the last of them on.
 const MAX_AHEAD_TOLD: usize = 10_000;
@@ -94,9 +88,9 @@ pub(super) fn compute(
         found.push(node(ConditionKind::LogLost, text));
     }
     let named = admin.config.network.bootstrap.len();
-    if named > 0 && live.is_some_and(|live| live.relay.peers == 0) {
+    if let Some(since) = live.and_then(|live| live.relay.alone).filter(|_| named > 0) {
         let text = format!("0 peers, {named} in `network.bootstrap`");
-        found.push(node(ConditionKind::NoPeers, text));
+        found.push(node(ConditionKind::NoPeers, text).since(since));
     }
     for feed in admin.config.carried()? {
         let of = |kind, text: String| Condition::new(kind, Subject::Feed(feed.clone()), text);
@@ -122,6 +116,10 @@ pub(super) fn compute(
             );
             found.push(of(ConditionKind::BatchTooLarge, text));
         }
+        if let Some(live) = live {
+            found.extend(provider::not_relayed(admin, live, &feed)?);
+        }
+        found.extend(cut(admin, &feed, now)?);
         found.extend(part_condition(admin, &feed)?);
         found.extend(zone_conditions(admin, &feed, now)?);
     }
@@ -136,7 +134,7 @@ pub(super) fn compute(
         Condition::new(ConditionKind::FileUnreadable, Subject::File(path), text)
     }));
     if let Some(provider) = &admin.config.provider {
-        provider_conditions(admin, provider, now, &mut found)?;
+        found.extend(provider::conditions(admin, provider, now)?);
     }
     Ok(found)
 }
@@ -182,6 +180,31 @@ fn batch_ahead(admin: &Admin, feed: &FeedId, now: u64) -> Result<Option<Conditio
         Subject::Feed(feed.clone()),
         text,
     )))
+}
+
+/// Batches that were deleted for want of room and are missed.
+fn cut(admin: &Admin, feed: &FeedId, now: u64) -> Result<Option<Condition>, AdminError> {
+    let oldest = admin.store.rows_after(feed, 0, 1)?;
+    let oldest = oldest.first().map(|row| row.seq);
+    let max_age = admin.config.retain.max_age.as_secs();
+    let Some(cut) = admin.store.cut(feed)? else {
+        return Ok(None);
+    };
+    let missed = cut.missed_until(oldest, max_age, now).map(|until| {
+        let text = format!(
+            "batches up to {} were deleted because {} bytes (`retain.max_bytes`) have no room for \
+             them; they are missed until {}",
+            cut.seq,
+            admin.config.retain.max_bytes,
+            time(until)
+        );
+        Condition::new(
+            ConditionKind::CapInRetention,
+            Subject::Feed(feed.clone()),
+            text,
+        )
+    });
+    Ok(missed)
 }
 
 /// A span of time as people write it, to the minute.
@@ -234,102 +257,6 @@ fn zone_conditions(admin: &Admin, feed: &FeedId, now: u64) -> Result<Vec<Conditi
     Ok(given
         .map(|(kind, text)| Condition::new(kind, Subject::Feed(feed.clone()), text))
         .collect())
-}
-
-fn provider_conditions(
-    admin: &Admin,
-    provider: &Provider,
-    now: u64,
-    found: &mut Vec<Condition>,
-) -> Result<(), AdminError> {
-    let descriptor = admin.descriptor()?;
-    let end = time(descriptor.expires_at);
-    let left = descriptor.expires_at.saturating_sub(now);
-    if left == 0 {
-        let text = format!("the descriptor expired at {end}");
-        let expired = node(ConditionKind::DescriptorExpired, text);
-        found.push(expired.since(descriptor.expires_at));
-    } else if left < RENEW_S {
-        let text = format!(
-            "the descriptor expires at {end}, in {} days: renew it with the root key",
-            left / 86_400
-        );
-        found.push(node(ConditionKind::DescriptorExpiring, text));
-    }
-    let own = admin.config.own_feeds()?;
-    let undescribed = own
-        .iter()
-        .filter(|feed| !descriptor.zones.contains(&feed.zone));
-    for feed in undescribed {
-        let text = format!(
-            "the descriptor does not name the zone `{}`: `descriptor renew` adds it",
-            feed.zone
-        );
-        let kind = ConditionKind::ZoneUndescribed;
-        found.push(Condition::new(kind, Subject::Feed(feed.clone()), text));
-    }
-    for (url, text) in check::refused_by_phones(&descriptor.gateways) {
-        let kind = ConditionKind::GatewayRefused;
-        found.push(Condition::new(kind, Subject::Name(url), text));
-    }
-    if descriptor.name != provider.name {
-        let text = format!(
-            "the descriptor names `{}`, node.toml `{}`: `descriptor renew` changes it",
-            descriptor.name, provider.name
-        );
-        found.push(node(ConditionKind::NameDiffers, text));
-    }
-    for feed in publisher::closed(&admin.store, provider.id()?, &own)? {
-        let waits = admin.store.pending(&feed.zone)?;
-        let text = format!("{waits} notifications wait in `{}`", feed.zone);
-        found.push(Condition::new(
-            ConditionKind::ZoneClosed,
-            Subject::Feed(feed),
-            text,
-        ));
-    }
-    for (what, name) in [
-        ("the root key", crate::keys::ROOT),
-        ("the next root key", crate::keys::NEXT_ROOT),
-    ] {
-        let path = admin.dir.join(name);
-        if path.exists() {
-            let text = format!(
-                "{what} is on this machine: take `{}` offline",
-                path.display()
-            );
-            let kind = ConditionKind::RootKeyOnline;
-            found.push(Condition::new(kind, Subject::File(path), text));
-        }
-    }
-    for path in [&provider.intake.tls_cert, &provider.intake.tls_key]
-        .into_iter()
-        .flatten()
-    {
-        if let Err(why) = fs::metadata(path) {
-            let text = format!("`{}` cannot be read: {why}", path.display());
-            let kind = ConditionKind::CertificateBroken;
-            found.push(Condition::new(kind, Subject::File(path.clone()), text));
-        }
-    }
-    found.extend(ledger_conditions(admin, provider)?);
-    Ok(())
-}
-
-/// Whether the signer would sign for this directory, found without its lock.
-fn ledger_conditions(admin: &Admin, provider: &Provider) -> Result<Vec<Condition>, AdminError> {
-    let places = Places::of(&admin.dir);
-    let place = SignerPlace {
-        dir: &provider.signer_dir,
-        provider: provider.id()?,
-        store: &places.store,
-        keys: &places.keys,
-    };
-    let own = admin.config.own_feeds()?;
-    let id = provider.id()?;
-    let faults = signer::faults(place, || publisher::ends(&admin.store, id, own))?;
-    let refuses = |fault| node(ConditionKind::LedgerRefuses, fault);
-    Ok(faults.into_iter().map(refuses).collect())
 }
 
 fn node(kind: ConditionKind, text: impl Into<String>) -> Condition {

@@ -63,7 +63,9 @@ fn directly(dir: &Path, request: &Request) -> Result<Value, CliError> {
     Ok(match request {
         Request::Publish => {
             let clock = asked_clock(&config, &store)?;
-            admin::published(&open(store)?.close_all(|hand, _| hand.check_clock(&clock)))
+            let closed = open(store)?.close_all(|hand, _| hand.check_clock(&clock));
+            // No relay is named.
+            admin::published(&closed, None)
         }
         Request::Renew { envelope } => {
             let clock = asked_clock(&config, &store)?;
@@ -76,7 +78,7 @@ fn directly(dir: &Path, request: &Request) -> Result<Value, CliError> {
             }
             // A new descriptor is followed by a batch at once. Source: spec §1.4.
             let closed = publisher.close_all(|hand, _| hand.check_clock(&clock));
-            admin::renewed(&descriptor, &disowned, &closed)
+            admin::renewed(&descriptor, &disowned, &closed, None)
         }
         request => {
             let admin = Admin::new(dir.clone(), config, store, Conditions::default());
@@ -136,8 +138,12 @@ pub(super) fn publish(args: &Dir) -> Result<ExitCode, CliError> {
     whole(&answer)
 }
 
-/// Success, if every zone has its batch.
+/// Success, if every zone has its batch. Tells if no relay has what was published: it is published
+/// all the same.
 pub(super) fn whole(answer: &Value) -> Result<ExitCode, CliError> {
+    if let Ok(nobody) = text(answer, "not_relayed") {
+        tell!("{nobody}");
+    }
     let Some(failed) = answer.get("failed") else {
         return Ok(ExitCode::SUCCESS);
     };

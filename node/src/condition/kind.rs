@@ -84,11 +84,17 @@ catalogue! {
     StoreBroken "store-broken" Error false
         "The store holds what it should not, or lacks what it should hold."
         "Relay: delete the store, it fills itself anew. Provider: restore a backup, run `run --no-publish`."
+    SigningKeyMissing "signing-key-missing" Error false
+        "No key on this machine may sign: the keys are lost or damaged, or the descriptor does not list one of them for now."
+        "Restore `keys` from the backup and start the node anew. If the keys are there and it is their time that is over: `descriptor renew`."
+    CodeKeyMissing "code-key-missing" Error false
+        "The key that codes are hashed with is lost or damaged; no code is known without it."
+        "Restore `code.key` from the backup and start the node anew. Without a backup: 64 random hexadecimal digits in that file are a new key, and codes issued before count no more."
     FileUnreadable "file-unreadable" Error false
         "The node's user cannot read a file of the node."
         "Give it to the owner of the data directory (`chown`)."
     CertificateBroken "certificate-broken" Error false
-        "The certificate or key of the intake cannot be used; phones cannot report."
+        "The certificate or key of the intake is lost, over, or not one pair; phones cannot report."
         "Put a certificate and its key where `tls_cert` and `tls_key` say."
     DiskFull "disk-full" Error true
         "The disk takes no writes: nothing is accepted, signed or fetched until it does."
@@ -97,8 +103,11 @@ catalogue! {
         "The provider published in a zone, or something waits there, and `node.toml` does not name it any more."
         "Name the zone in `node.toml` again and start the node anew, or tell its followers that it has ended."
     NoPeers "no-peers" Error false
-        "No other node is connected, although `node.toml` names some: nothing comes in or goes out."
+        "No other node is connected for half a minute, although `node.toml` names some: nothing comes in or goes out."
         "Look at `network.bootstrap`, the firewall, and whether the others run."
+    ZoneNotRelayed "zone-not-relayed" Error true
+        "No peer has shown what is published in a zone for three rounds of questions: phones that ask relays do not get it."
+        "Look at `network.bootstrap`, the firewall, and whether the relays run and carry the zone."
     GatewayRefused "gateway-refused" Error false
         "The descriptor names a gateway that phones do not ask."
         "Give it an `https://` address with a host of its own operator, and renew the descriptor."
@@ -111,6 +120,12 @@ catalogue! {
     DiskCapNear "disk-cap-near" Warning true
         "More than 95 % of the disk cap is used; the oldest batches are deleted next."
         "Raise `retain.max_bytes` in `node.toml`, or carry fewer feeds."
+    CapInRetention "cap-in-retention" Warning true
+        "Batches younger than `retain.max_age` were deleted for want of room: phones that need them must find them elsewhere."
+        "Raise `retain.max_bytes` in `node.toml` and start the node anew, or carry fewer feeds. What others still have is fetched again."
+    CertificateExpiring "certificate-expiring" Warning false
+        "The certificate of the intake ends within 14 days."
+        "Renew it in its file; the node takes it without a restart."
     DescriptorExpiring "descriptor-expiring" Warning true
         "The descriptor ends within 60 days."
         "Renew it with the root key: `descriptor renew`."

@@ -65,7 +65,7 @@ impl Tls {
     ) -> Result<Self, TlsError> {
         let stamps = [cert, key].map(Stamp::of);
         let state = State {
-            config: Arc::new(load(cert, key)?),
+            config: Arc::new(load(cert, key)?.1),
             stamps,
             checked_at: Instant::now(),
         };
@@ -125,7 +125,7 @@ impl Inner {
         let mut state = self.state();
         state.stamps = stamps;
         match loaded {
-            Ok(config) => {
+            Ok((_, config)) => {
                 state.config = Arc::new(config);
                 tracing::info!("the certificate has changed and is taken");
             }
@@ -145,7 +145,11 @@ impl Stamp {
     }
 }
 
-fn load(cert: &Path, key: &Path) -> Result<ServerConfig, TlsError> {
+/// A chain of certificates, the server's own first.
+type Chain = Vec<CertificateDer<'static>>;
+
+/// Reads a chain and its key, and makes a server of them: the key must be that of the certificate.
+pub(super) fn load(cert: &Path, key: &Path) -> Result<(Chain, ServerConfig), TlsError> {
     let pem = |path: &Path| TlsError::Pem {
         path: path.to_owned(),
     };
@@ -158,9 +162,9 @@ fn load(cert: &Path, key: &Path) -> Result<ServerConfig, TlsError> {
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
-        .with_single_cert(chain, private)?;
+        .with_single_cert(chain.clone(), private)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(config)
+    Ok((chain, config))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {

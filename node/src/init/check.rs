@@ -22,7 +22,7 @@ pub(super) fn provider(new: &NewProvider) -> Result<(), InitError> {
             &format!("a provider has at most {} zones", limit::MAX_ZONES),
         );
     }
-    new.gateways.iter().try_for_each(gateway)?;
+    gateways(&new.gateways)?;
     if let Some((cert, key)) = &new.tls {
         Tls::from_files(cert, key)?;
     }
@@ -54,12 +54,20 @@ pub(super) fn network(network: &Network) -> Result<(), InitError> {
     Ok(())
 }
 
-/// Checks that clients can reach a gateway's address.
+/// Checks that clients can reach the gateways of a list, and will ask them.
 ///
 /// # Errors
 ///
 /// [`InitError::Option`]
-pub fn gateway(gateway: &Gateway) -> Result<(), InitError> {
+pub fn gateways(gateways: &[Gateway]) -> Result<(), InitError> {
+    gateways.iter().try_for_each(gateway)?;
+    match refused_by_phones(gateways).first() {
+        Some((url, why)) => bad("--gateway", &format!("`{url}`: {why}")),
+        None => Ok(()),
+    }
+}
+
+fn gateway(gateway: &Gateway) -> Result<(), InitError> {
     text("--gateway", &gateway.url, limit::MAX_URL_BYTES)?;
     text("--gateway", &gateway.operator, limit::MAX_OPERATOR_BYTES)?;
     let url: Option<Uri> = gateway.url.parse().ok();

@@ -39,7 +39,7 @@ fn what_is_refused_leaves_nothing() {
     let temp = TempDir::new().unwrap();
     let gateway = bellwether_formats::share::parse_gateway;
     let zone = |number| format!("gb/z{number}").parse().unwrap();
-    let bad: [(&str, Spoil<'_>); 11] = [
+    let bad: [(&str, Spoil<'_>); 13] = [
         ("name empty", &|new| new.name.clear()),
         ("name long", &|new| new.name = "n".repeat(129)),
         ("name control", &|new| new.name = "a\nb".to_owned()),
@@ -53,6 +53,14 @@ fn what_is_refused_leaves_nothing() {
         ("gateway", &|new| new.gateways = vec![gateway("ftp://host")]),
         ("no host", &|new| {
             new.gateways = vec![gateway("https://#me")]
+        }),
+        ("http", &|new| {
+            new.gateways = vec![gateway("http://a.example#A")];
+        }),
+        ("one address, two operators", &|new| {
+            new.gateways = ["https://a.example#A", "https://a.example#B"]
+                .map(gateway)
+                .to_vec();
         }),
         ("zones", &|new| new.zones = (0..65).map(zone).collect()),
     ];

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use super::Info;
 use super::view::View;
 use crate::admin::socket::Reply;
-use crate::admin::{self, AdminError, Live, Request};
+use crate::admin::{self, AdminError, Live, NobodyTook, Request};
 use crate::clock;
 use crate::publisher::{self, Command};
 
@@ -21,6 +21,10 @@ pub(super) struct Control {
     pub(super) view: View,
     /// What `run` printed.
     pub(super) info: Info,
+    /// Number of peers that `network.bootstrap` names.
+    pub(super) relays: usize,
+    /// True if the node was started for one verb, and stops then.
+    pub(super) once: bool,
 }
 
 impl Control {
@@ -61,7 +65,19 @@ impl Control {
     async fn publish(&self) -> Result<Value, AdminError> {
         let (reply, answer) = oneshot::channel();
         let closed = self.command(Command::Close(reply), answer).await?;
-        Ok(admin::published(&closed))
+        Ok(admin::published(&closed, self.nobody_took()))
+    }
+
+    /// Gives the reason why no relay has taken what was published just now, where some are named.
+    fn nobody_took(&self) -> Option<NobodyTook> {
+        if self.relays == 0 {
+            return None;
+        }
+        if self.once {
+            return Some(NobodyTook::NotRunning);
+        }
+        let alone = self.view.network.status().peers == 0;
+        alone.then_some(NobodyTook::NoPeer)
     }
 
     async fn renew(&self, envelope: String) -> Result<Value, AdminError> {
@@ -70,7 +86,8 @@ impl Control {
         let (descriptor, disowned, closed) = self
             .command(Command::Renew(envelope, reply), answer)
             .await??;
-        Ok(admin::renewed(&descriptor, &disowned, &closed))
+        let nobody = self.nobody_took();
+        Ok(admin::renewed(&descriptor, &disowned, &closed, nobody))
     }
 
     async fn command<T>(

@@ -8,6 +8,7 @@ use bellwether_formats::signed::OpenError;
 use crate::batcher::DraftError;
 use crate::clock::Doubt;
 use crate::config::ConfigError;
+use crate::keys::Unusable;
 use crate::signer::SignerError;
 use crate::store::{PublishError, StoreError};
 
@@ -27,8 +28,8 @@ pub enum PublishZoneError {
     Fenced { zone: Zone, theirs: u64, ours: u64 },
     #[error("the store has no descriptor of this provider")]
     NoDescriptor,
-    #[error("the descriptor lists no key of this machine for the time {at}")]
-    NoKey { at: u64 },
+    #[error("nothing can be signed for the time {at}: {why}")]
+    NoKey { at: u64, why: Unusable },
     #[error("this node is not a provider")]
     NotProvider,
     #[error("the object is not well signed: {0}")]
@@ -62,7 +63,8 @@ impl PublishZoneError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Signer(error) => error.hint(),
-            Self::NoKey { .. } | Self::Refused(_) => {
+            Self::NoKey { why, .. } => Some(why.hint()),
+            Self::Refused(_) => {
                 Some("renew the descriptor: `bellwether-node descriptor renew --root FILE`")
             }
             Self::Clock(_) => Some(

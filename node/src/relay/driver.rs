@@ -358,6 +358,7 @@ impl Driver {
         self.status.send_replace(RelayStatus {
             feeds: self.replicator.status(),
             peers: self.peers,
+            alone: self.replicator.alone(),
             rejected: self.rejected,
             dropped: self.network.status().gossip_dropped,
             stats: self.replicator.stats(),

@@ -11,6 +11,7 @@ use bellwether_formats::signed::Signed;
 use super::chase::Chase;
 use super::older::Older;
 use super::queue::Line;
+use super::shown::Unshown;
 use super::wire::Wire;
 use super::{FeedStatus, Job, KnownFeed, MAX_FETCHES_OF_FEED, MAX_OFFERS, MAX_QUEUE, Moment, Note};
 use crate::network::PeerId;
@@ -41,6 +42,8 @@ pub(super) struct Feed {
     pub(super) too_large: Option<u64>,
     /// The newest batch that is vouched for and ignored because it is of the future.
     pub(super) future: Option<Future>,
+    /// The batch of one's own that a peer is to show.
+    pub(super) unshown: Option<Unshown>,
 }
 
 /// A batch of the future.
@@ -79,6 +82,7 @@ impl Feed {
             on_hold: false,
             too_large: None,
             future: None,
+            unshown: None,
         }
     }
 
@@ -233,7 +237,7 @@ impl Feed {
         fetch.into_iter().chain(chase).min()
     }
 
-    pub(super) fn status(&self) -> FeedStatus {
+    pub(super) fn status(&self, now: Duration, anti_entropy: Duration) -> FeedStatus {
         let queued = self.line.queue.back().map(|batch| batch.seq);
         let target = self.chase.as_ref().map(|chase| chase.target);
         FeedStatus {
@@ -242,6 +246,7 @@ impl Feed {
             seen_at: self.seen_at,
             forked: self.forked,
             too_large: self.too_large,
+            not_relayed: self.not_relayed(now, anti_entropy),
         }
     }
 }

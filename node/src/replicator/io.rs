@@ -258,4 +258,7 @@ pub struct FeedStatus {
     pub forked: bool,
     /// Number of the batch after the head, if that is larger than the disk cap.
     pub too_large: Option<u64>,
+    /// Time since when no peer has shown what is published here, in seconds of UTC, if that is three
+    /// rounds of anti-entropy or more.
+    pub not_relayed: Option<u64>,
 }

@@ -57,8 +57,10 @@ impl Replicator {
                 }
             };
         }
+        let order = Head::from(batch).order();
         if feed.head.is_some_and(|head| head.id == batch.id()) {
             feed.seen_at = Some(now);
+            feed.shown(order, self.wire.now);
             return Some(Err(RefuseError::Known));
         }
         match provider.believes(batch) {
@@ -66,7 +68,7 @@ impl Replicator {
             Belief::NewEpoch => return None,
             Belief::No(error) => return Some(Err(error)),
         }
-        let order = Head::from(batch).order();
+        feed.shown(order, self.wire.now);
         if feed.own && feed.head.is_none_or(|head| head.order() < order) {
             let zone = id.zone.clone();
             self.wire.outputs.push_back(Output::Fence { zone, order });

@@ -212,6 +212,7 @@ impl Replicator {
         if feed.head.is_none_or(|head| head.order() < new.order()) {
             feed.head = Some(new);
             feed.seen_at = Some(self.wire.now.utc);
+            feed.await_peers(self.wire.now);
             feed.relink();
         }
     }

@@ -14,6 +14,7 @@ use crate::store::{RetainPolicy, Store};
 
 mod older;
 mod sealed;
+mod shown;
 mod sim;
 
 /// A provider, the batches it has published, and a peer that has them all.

@@ -23,6 +23,10 @@ const MAX_FAULTS: u32 = 6;
 /// Wait after an unanswered question for heads; multiplied by how many there were in a row.
 const HEADS_AGAIN: Duration = Duration::from_secs(3);
 
+/// Time that a node may be without a peer before that is told: one that starts, or whose only relay
+/// starts anew, is connected within seconds.
+const ALONE: Duration = Duration::from_secs(30);
+
 /// Peers among which one is chosen for a question.
 const MAX_CHOICE: usize = 16;
 
@@ -79,6 +83,8 @@ pub(super) struct Wire {
     pub(super) outputs: VecDeque<Output>,
     pub(super) stats: Stats,
     peers: BTreeMap<PeerId, Peer>,
+    /// Time when the last peer left, or the node started, if there is none.
+    alone: Option<Moment>,
     blamed: BTreeMap<PeerId, Blamed>,
     asked: BTreeMap<u64, Asked>,
     next_tag: u64,
@@ -97,6 +103,7 @@ impl Wire {
             outputs: VecDeque::new(),
             stats: Stats::default(),
             peers: BTreeMap::new(),
+            alone: Some(now),
             blamed: BTreeMap::new(),
             asked: BTreeMap::new(),
             next_tag: 0,
@@ -125,11 +132,15 @@ impl Wire {
             jitter,
         };
         self.peers.entry(peer).or_insert(fresh);
+        self.alone = None;
     }
 
     /// Forgets a peer; gives what it was asked.
     pub(super) fn disconnected(&mut self, peer: PeerId) -> Vec<(u64, What)> {
         self.peers.remove(&peer);
+        if self.peers.is_empty() {
+            self.alone.get_or_insert(self.now);
+        }
         let asked = self.asked.extract_if(.., |_, asked| asked.peer == peer);
         asked.map(|(tag, asked)| (tag, asked.what)).collect()
     }
@@ -214,6 +225,16 @@ impl Wire {
 
     pub(super) fn has_peers(&self) -> bool {
         !self.peers.is_empty()
+    }
+
+    /// Time since when no peer is connected, in seconds of UTC, if that is [`ALONE`] or longer.
+    pub(super) fn alone(&self) -> Option<u64> {
+        let since = self.alone?;
+        (since.at + ALONE <= self.now.at).then_some(since.utc)
+    }
+
+    pub(super) const fn anti_entropy(&self) -> Duration {
+        self.anti_entropy
     }
 
     fn heads_asked(&self) -> usize {
@@ -342,7 +363,9 @@ impl Wire {
             None => peer.next,
         });
         let late = self.asked.values().map(|asked| asked.until);
-        rounds.chain(late).min()
+        let alone = self.alone.map(|since| since.at + ALONE);
+        let alone = alone.filter(|at| *at > self.now.at);
+        rounds.chain(late).chain(alone).min()
     }
 }
 

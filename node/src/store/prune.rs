@@ -7,6 +7,7 @@
 use redb::{ReadableTable, WriteTransaction};
 
 use super::blocks::{Shelf, total};
+use super::cut::{self, Cut};
 use super::rows::BatchRow;
 use super::{BATCHES, HEADS, LOOSE, Store, StoreError, TOTALS, feed, row, sealed};
 
@@ -155,7 +156,11 @@ impl Store {
                 break;
             }
             rest = more;
-            if let Some(row) = take(&tx, key)? {
+            if let Some((feed, row)) = take(&tx, key)? {
+                if *published_at >= policy.before {
+                    let (seq, published_at) = (row.seq, *published_at);
+                    cut::keep(&tx, feed, Cut { seq, published_at })?;
+                }
                 pruned.blocks += Shelf::open(&tx)?.delete_batch(&row)?;
                 sealed::forget(&tx, key)?;
                 pruned.batches += 1;
@@ -171,20 +176,26 @@ impl Store {
 /// Order of deletion: time of publication, then the key.
 type Age = (u64, Vec<u8>);
 
-/// Takes a batch out of its table, unless it is its feed's head.
-fn take(tx: &WriteTransaction, key: &[u8]) -> Result<Option<BatchRow>, StoreError> {
+/// Takes a batch out of its table, unless it is its feed's head. Gives its feed's key, too.
+fn take<'a>(
+    tx: &WriteTransaction,
+    key: &'a [u8],
+) -> Result<Option<(&'a [u8], BatchRow)>, StoreError> {
     let mut batches = tx.open_table(BATCHES)?;
     let feed_and_seq = key.split_last_chunk::<8>();
-    let head = match feed_and_seq.and_then(|(feed, seq)| Some((feed.strip_suffix(&[0])?, seq))) {
-        Some((feed, seq)) => tx
-            .open_table(HEADS)?
-            .get(feed)?
-            .is_some_and(|head| head.value() == seq),
-        None => false,
+    let Some((feed, seq)) =
+        feed_and_seq.and_then(|(feed, seq)| Some((feed.strip_suffix(&[0])?, seq)))
+    else {
+        return Err(StoreError::Row {
+            error: "the key of a batch".to_owned(),
+        });
     };
-    if head {
+    let heads = tx.open_table(HEADS)?;
+    if heads.get(feed)?.is_some_and(|head| head.value() == seq) {
         return Ok(None);
     }
-    let taken = batches.remove(key)?;
-    taken.map(|value| row(value.value())).transpose()
+    let Some(taken) = batches.remove(key)? else {
+        return Ok(None);
+    };
+    Ok(Some((feed, row(taken.value())?)))
 }

@@ -85,6 +85,43 @@ fn batches_go_by_disk_oldest_first_over_all_feeds() {
 }
 
 #[test]
+fn what_is_deleted_for_want_of_room_alone_is_remembered() {
+    let (store, batches) = relay(5);
+    let feed = batches[0].feed();
+    let cut = || store.cut(&feed).unwrap();
+    // For its age.
+    prune(&store, NOW + DAY, ALL);
+    assert_eq!((seqs(&store), cut()), (vec![2, 3, 4, 5], None));
+    let used = store.used_bytes().unwrap();
+    prune(&store, NOW + 2 * DAY, used - 1);
+    assert_eq!((seqs(&store), cut()), (vec![3, 4, 5], None));
+    // For want of room, the newest of them.
+    prune(&store, NOW + 2 * DAY, 0);
+    let published_at = NOW + 3 * DAY;
+    let last = Cut {
+        seq: 4,
+        published_at,
+    };
+    assert_eq!((seqs(&store), cut()), (vec![5], Some(last)));
+    prune(&store, u64::MAX, 0);
+    assert_eq!(cut(), Some(last));
+}
+
+#[test]
+fn what_was_cut_is_missed_until_its_age_or_until_it_is_here_again() {
+    let cut = Cut {
+        seq: 4,
+        published_at: NOW,
+    };
+    let until = NOW + 15 * DAY;
+    let missed = |oldest, now| cut.missed_until(oldest, 15 * DAY, now);
+    assert_eq!(missed(Some(5), until - 1), Some(until));
+    assert_eq!(missed(None, until - 1), Some(until));
+    assert_eq!(missed(Some(5), until), None);
+    assert_eq!(missed(Some(4), NOW), None);
+}
+
+#[test]
 fn a_block_of_two_batches_stays_as_long_as_one_of_them() {
     let store = memory();
     store.put_descriptor(&signed_descriptor(2, 1)).unwrap();
